@@ -1,0 +1,157 @@
+//! An artifact: the compiled, relocatable form of one function or region.
+
+/// Code and data that one compilation made, with everything needed to place it anywhere.
+///
+/// An artifact holds no host address: an address enters code only through a [`Relocation`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Artifact {
+    /// What the code is, for people and tools: `fib@clj`, `guest:0x1052c+3`.
+    pub name: String,
+    /// Identifies the entry point's calling convention and parameter types.
+    pub signature: Signature,
+    /// Machine code; the entry point is its first byte.
+    pub text: Section,
+    /// Constants: jump tables, constant pools.
+    pub rodata: Section,
+    /// Initialised writable data, private to each process.
+    pub data: Section,
+    /// Zero-initialised writable data, private to each process.
+    pub bss: ZeroSection,
+    /// Places to patch.
+    pub relocations: Vec<Relocation>,
+    /// Call frame information for `text`.
+    pub unwind: Option<UnwindInfo>,
+    /// Instructions that may trap, by offset, ascending.
+    pub traps: Vec<Trap>,
+    /// Where the code came from, by ranges of offsets, ascending and disjoint.
+    pub source_locations: Vec<SourceLocation>,
+    /// What the front keeps beside the code (stack maps, exception tables); opaque here.
+    pub metadata: Vec<u8>,
+    /// What compiling cost, in nanoseconds.
+    pub compile_time_ns: u64,
+}
+
+/// The identity of a calling convention with its parameter types, chosen by the front.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Signature(pub u64);
+
+/// Bytes with an alignment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// The contents.
+    pub bytes: Vec<u8>,
+    /// Alignment in bytes, a power of two.
+    pub align: u32,
+}
+
+/// A size with an alignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZeroSection {
+    /// The size in bytes.
+    pub size: u32,
+    /// Alignment in bytes, a power of two.
+    pub align: u32,
+}
+
+/// Names one of an artifact's own sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SectionKind {
+    /// Machine code.
+    Text,
+    /// Constants.
+    Rodata,
+    /// Initialised writable data.
+    Data,
+    /// Zero-initialised writable data.
+    Bss,
+}
+
+/// A place to patch once addresses are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relocation {
+    /// The section that is patched: text, rodata or data.
+    pub section: SectionKind,
+    /// Where in that section the field starts, in bytes.
+    pub offset: u32,
+    /// How the value is computed and stored.
+    pub kind: RelocationKind,
+    /// What the value refers to.
+    pub target: Target,
+    /// Added to the target's address.
+    pub addend: i64,
+}
+
+/// What a relocation refers to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// One of the artifact's own sections, at its start.
+    Section(SectionKind),
+    /// A name that the process resolves.
+    Symbol(String),
+}
+
+/// How a relocated value is computed and stored. S is the target, A the addend, P the patched
+/// place, G the target's cell in the global offset table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RelocationKind {
+    /// 64 bits: S + A.
+    Abs64,
+    /// x86-64, 32 bits: S + A − P (`R_X86_64_PC32`).
+    X86Pc32,
+    /// x86-64, 32 bits, a call or jump that may go through a veneer (`R_X86_64_PLT32`).
+    X86Plt32,
+    /// x86-64, 32 bits: G + A − P (`R_X86_64_GOTPCREL`).
+    X86GotPc32,
+    /// AArch64, 26 bits of words: S + A − P (`R_AARCH64_CALL26`).
+    Arm64Call26,
+    /// AArch64, 21 bits of pages: Page(G) − Page(P) (`R_AARCH64_ADR_GOT_PAGE`).
+    Arm64AdrGotPage,
+    /// AArch64, 12 bits scaled by 8: G & 0xfff (`R_AARCH64_LD64_GOT_LO12_NC`).
+    Arm64Ld64GotLo12,
+    /// AArch64, 21 bits of pages: Page(S+A) − Page(P) (`R_AARCH64_ADR_PREL_PG_HI21`).
+    Arm64AdrPage,
+    /// AArch64, 12 bits: (S + A) & 0xfff (`R_AARCH64_ADD_ABS_LO12_NC`).
+    Arm64AddLo12,
+}
+
+/// System V call frame information: DWARF call frame instructions for one function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnwindInfo {
+    /// A complete `.eh_frame` contribution: one CIE and one FDE, the FDE's initial location (a
+    /// `DW_EH_PE_pcrel | DW_EH_PE_sdata4` field) relative to the start of `text`.
+    pub eh_frame: Vec<u8>,
+    /// Offset in `eh_frame` of the FDE's initial location field.
+    pub location_field: u32,
+}
+
+/// An instruction that may trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trap {
+    /// Offset in `text`.
+    pub offset: u32,
+    /// The front's own code for the reason.
+    pub code: u16,
+}
+
+/// The origin of a range of code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceLocation {
+    /// First offset in `text`.
+    pub start: u32,
+    /// First offset past the range.
+    pub end: u32,
+    /// The front's own location: for guest code, an offset in the guest module.
+    pub location: u32,
+}
+
+impl Default for Section {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), align: 1 }
+    }
+}
+
+impl Default for ZeroSection {
+    fn default() -> Self {
+        Self { size: 0, align: 1 }
+    }
+}
