@@ -28,13 +28,15 @@ static ATOMICS: [Option<Atomic>; 32] = table::by_funct5(table::ATOMICS, opcode::
 /// reserved fields as a plain one, since a program that runs on any machine may hold them.
 #[inline]
 pub fn decode(word: u32) -> Option<Decoded> {
-    if word & 3 == 3 {
-        decode_word(word).map(|inst| Decoded { inst, len: 4 })
+    let (inst, len) = if word & 3 == 3 {
+        (decode_word(word)?, 4)
     } else {
-        compressed::expand(word as u16).map(|inst| Decoded { inst, len: 2 })
-    }
+        (compressed::expand(word as u16)?, 2)
+    };
+    Some(Decoded { inst, len })
 }
 
+#[inline(never)]
 fn decode_word(word: u32) -> Option<Inst> {
     let f = Fields(word);
     Some(match word & 0x7f {

@@ -6,12 +6,16 @@
 
 mod compressed;
 mod decode;
+mod disassemble;
+mod encode;
 mod inst;
 mod layout;
 mod reg;
 mod table;
 
 pub use decode::decode;
+pub use disassemble::{Disassembly, disassemble};
+pub use encode::{EncodeError, encode, encode_compressed};
 pub use inst::{
     AluImmOp, AluOp, AluUnaryOp, AmoOp, AmoOrdering, AmoWidth, BranchOp, Csr, CsrOp, CsrSource,
     Decoded, FpBinaryOp, FpCompareOp, FpFormat, FpFusedOp, FpMinMaxOp, FpSignInjectOp, Inst,
