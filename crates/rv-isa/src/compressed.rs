@@ -167,30 +167,6 @@ pub(crate) fn expand(half: u16) -> Option<Inst> {
     let f = Fields(half);
     Some(match row_of(half)?.form {
         Form::Addi4spn => addi(f.near_rd(), XReg::SP, f.imm(layout::C_ADDI4SPN)),
-        Form::Load(op) => Inst::Load {
-            op,
-            rd: f.near_rd(),
-            rs1: f.near_rs1(),
-            offset: f.imm(near_load(op)),
-        },
-        Form::Store(op) => Inst::Store {
-            op,
-            rs1: f.near_rs1(),
-            rs2: f.near_rd(),
-            offset: f.imm(near_store(op)),
-        },
-        Form::FpLoad => Inst::FpLoad {
-            format: FpFormat::Double,
-            rd: f.near_fd(),
-            rs1: f.near_rs1(),
-            offset: f.imm(layout::C_DOUBLE),
-        },
-        Form::FpStore => Inst::FpStore {
-            format: FpFormat::Double,
-            rs1: f.near_rs1(),
-            rs2: f.near_fd(),
-            offset: f.imm(layout::C_DOUBLE),
-        },
         Form::Imm(op) => Inst::AluImm {
             op,
             rd: f.rd(),
@@ -225,6 +201,55 @@ pub(crate) fn expand(half: u16) -> Option<Inst> {
             rs2: XReg::ZERO,
             offset: f.imm(layout::C_BRANCH),
         },
+        Form::JumpReg(link) => Inst::Jalr {
+            rd: link,
+            rs1: f.rd(),
+            offset: 0,
+        },
+        Form::Move => Inst::Alu {
+            op: AluOp::Add,
+            rd: f.rd(),
+            rs1: XReg::ZERO,
+            rs2: f.rs2(),
+        },
+        Form::Add => Inst::Alu {
+            op: AluOp::Add,
+            rd: f.rd(),
+            rs1: f.rd(),
+            rs2: f.rs2(),
+        },
+        Form::Ebreak => Inst::Ebreak,
+        form => return expand_memory(form, f),
+    })
+}
+
+#[inline(always)]
+fn expand_memory(form: Form, f: Fields) -> Option<Inst> {
+    Some(match form {
+        Form::Load(op) => Inst::Load {
+            op,
+            rd: f.near_rd(),
+            rs1: f.near_rs1(),
+            offset: f.imm(near_load(op)),
+        },
+        Form::Store(op) => Inst::Store {
+            op,
+            rs1: f.near_rs1(),
+            rs2: f.near_rd(),
+            offset: f.imm(near_store(op)),
+        },
+        Form::FpLoad => Inst::FpLoad {
+            format: FpFormat::Double,
+            rd: f.near_fd(),
+            rs1: f.near_rs1(),
+            offset: f.imm(layout::C_DOUBLE),
+        },
+        Form::FpStore => Inst::FpStore {
+            format: FpFormat::Double,
+            rs1: f.near_rs1(),
+            rs2: f.near_fd(),
+            offset: f.imm(layout::C_DOUBLE),
+        },
         Form::LoadSp(op) => Inst::Load {
             op,
             rd: f.rd(),
@@ -249,24 +274,7 @@ pub(crate) fn expand(half: u16) -> Option<Inst> {
             rs2: f.fs2(),
             offset: f.imm(layout::C_STORE_DOUBLE_SP),
         },
-        Form::JumpReg(link) => Inst::Jalr {
-            rd: link,
-            rs1: f.rd(),
-            offset: 0,
-        },
-        Form::Move => Inst::Alu {
-            op: AluOp::Add,
-            rd: f.rd(),
-            rs1: XReg::ZERO,
-            rs2: f.rs2(),
-        },
-        Form::Add => Inst::Alu {
-            op: AluOp::Add,
-            rd: f.rd(),
-            rs1: f.rd(),
-            rs2: f.rs2(),
-        },
-        Form::Ebreak => Inst::Ebreak,
+        _ => return None,
     })
 }
 

@@ -2,8 +2,9 @@
 
 use core::fmt;
 
+use crate::compress;
 use crate::compressed::Form;
-use crate::encode::{compressed_row, encode};
+use crate::encode::encode;
 use crate::inst::{AluImmOp, Csr, CsrSource, Decoded, FpFormat, Inst, IntFormat, RoundingMode};
 
 /// The text of `decoded` at guest address `pc`: mnemonic, a tab, operands. Targets of branches and
@@ -26,7 +27,7 @@ impl fmt::Display for Disassembly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inst = &self.decoded.inst;
         if self.decoded.len == 2
-            && let Some((row, _)) = compressed_row(inst)
+            && let Some((row, _)) = compress::row_of(inst)
         {
             f.write_str(row.mnemonic)?;
             return self.write_compressed_operands(f, row.form);
@@ -106,6 +107,12 @@ impl Disassembly {
             Inst::StoreConditional { rd, rs1, rs2, .. } | Inst::Amo { rd, rs1, rs2, .. } => {
                 write!(f, "\t{rd},{rs2},({rs1})")
             }
+            _ => self.write_float_operands(f),
+        }
+    }
+
+    fn write_float_operands(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.decoded.inst {
             Inst::FpLoad {
                 rd, rs1, offset, ..
             } => write!(f, "\t{rd},{offset}({rs1})"),
@@ -120,27 +127,19 @@ impl Disassembly {
                 rs3,
                 ..
             } => {
-                write!(f, "\t{rd},{rs1},{rs2},{rs3}")?;
-                write_rounding(f, rm, RoundingMode::Dyn)
+                write!(f, "\t{rd},{rs1},{rs2},{rs3}{}", Rounding::inexact(rm))
             }
             Inst::FpBinary {
                 rm, rd, rs1, rs2, ..
             } => {
-                write!(f, "\t{rd},{rs1},{rs2}")?;
-                write_rounding(f, rm, RoundingMode::Dyn)
+                write!(f, "\t{rd},{rs1},{rs2}{}", Rounding::inexact(rm))
             }
             Inst::FpSignInject { rd, rs1, rs2, .. } | Inst::FpMinMax { rd, rs1, rs2, .. } => {
                 write!(f, "\t{rd},{rs1},{rs2}")
             }
             Inst::FpCompare { rd, rs1, rs2, .. } => write!(f, "\t{rd},{rs1},{rs2}"),
-            Inst::FpSqrt { rm, rd, rs1, .. } => {
-                write!(f, "\t{rd},{rs1}")?;
-                write_rounding(f, rm, RoundingMode::Dyn)
-            }
-            Inst::FpToInt { rm, rd, rs1, .. } => {
-                write!(f, "\t{rd},{rs1}")?;
-                write_rounding(f, rm, RoundingMode::Dyn)
-            }
+            Inst::FpSqrt { rm, rd, rs1, .. } => write!(f, "\t{rd},{rs1}{}", Rounding::inexact(rm)),
+            Inst::FpToInt { rm, rd, rs1, .. } => write!(f, "\t{rd},{rs1}{}", Rounding::inexact(rm)),
             Inst::IntToFp {
                 format,
                 int,
@@ -148,17 +147,38 @@ impl Disassembly {
                 rd,
                 rs1,
             } => {
-                write!(f, "\t{rd},{rs1}")?;
-                write_rounding(f, rm, default_from_int(format, int))
+                let exact = is_exact(format, int);
+                write!(
+                    f,
+                    "\t{rd},{rs1}{}",
+                    if exact {
+                        Rounding::exact(rm)
+                    } else {
+                        Rounding::inexact(rm)
+                    }
+                )
             }
-            Inst::FpConvert { to, rm, rd, rs1 } => {
-                write!(f, "\t{rd},{rs1}")?;
-                write_rounding(f, rm, default_conversion(to))
+            Inst::FpConvert {
+                to: FpFormat::Single,
+                rm,
+                rd,
+                rs1,
+            } => {
+                write!(f, "\t{rd},{rs1}{}", Rounding::inexact(rm))
+            }
+            Inst::FpConvert {
+                to: FpFormat::Double,
+                rm,
+                rd,
+                rs1,
+            } => {
+                write!(f, "\t{rd},{rs1}{}", Rounding::exact(rm))
             }
             Inst::FpClass { rd, rs1, .. } | Inst::FpMoveToInt { rd, rs1, .. } => {
                 write!(f, "\t{rd},{rs1}")
             }
             Inst::FpMoveFromInt { rd, rs1, .. } => write!(f, "\t{rd},{rs1}"),
+            _ => Ok(()),
         }
     }
 
@@ -240,6 +260,12 @@ fn write_mnemonic(f: &mut fmt::Formatter<'_>, inst: &Inst) -> fmt::Result {
                 ordering.suffix()
             )
         }
+        _ => write_float_mnemonic(f, inst),
+    }
+}
+
+fn write_float_mnemonic(f: &mut fmt::Formatter<'_>, inst: &Inst) -> fmt::Result {
+    match *inst {
         Inst::FpLoad {
             format: FpFormat::Single,
             ..
@@ -279,6 +305,7 @@ fn write_mnemonic(f: &mut fmt::Formatter<'_>, inst: &Inst) -> fmt::Result {
         } => f.write_str("fcvt.d.s"),
         Inst::FpMoveToInt { format, .. } => write!(f, "fmv.x.{}", bits_name(format)),
         Inst::FpMoveFromInt { format, .. } => write!(f, "fmv.{}.x", bits_name(format)),
+        _ => Ok(()),
     }
 }
 
@@ -286,33 +313,42 @@ fn dotted(f: &mut fmt::Formatter<'_>, mnemonic: &str, format: FpFormat) -> fmt::
     write!(f, "{mnemonic}.{}", format.mnemonic())
 }
 
-/// Writes a rounding mode, unless it is the one that the assembler takes where none stands.
-fn write_rounding(
-    f: &mut fmt::Formatter<'_>,
+/// A rounding mode with the comma before it; nothing for the one that the assembler takes where
+/// none stands.
+struct Rounding {
     rm: RoundingMode,
     default: RoundingMode,
-) -> fmt::Result {
-    if rm == default {
-        Ok(())
-    } else {
-        write!(f, ",{}", rm.mnemonic())
+}
+
+impl Rounding {
+    const fn inexact(rm: RoundingMode) -> Self {
+        Self {
+            rm,
+            default: RoundingMode::Dyn,
+        }
+    }
+
+    /// Of conversions that give the same in every mode.
+    const fn exact(rm: RoundingMode) -> Self {
+        Self {
+            rm,
+            default: RoundingMode::Rne,
+        }
     }
 }
 
-/// Conversions that are exact in every mode are assembled with the mode 0.
-fn default_from_int(format: FpFormat, int: IntFormat) -> RoundingMode {
-    match (format, int) {
-        (FpFormat::Double, IntFormat::Word | IntFormat::WordUnsigned) => RoundingMode::Rne,
-        _ => RoundingMode::Dyn,
+impl fmt::Display for Rounding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rm == self.default {
+            return Ok(());
+        }
+        write!(f, ",{}", self.rm.mnemonic())
     }
 }
 
-/// As [`default_from_int`], between floating-point formats.
-fn default_conversion(to: FpFormat) -> RoundingMode {
-    match to {
-        FpFormat::Single => RoundingMode::Dyn,
-        FpFormat::Double => RoundingMode::Rne,
-    }
+/// Whether every integer of a format has a value of the other.
+const fn is_exact(format: FpFormat, int: IntFormat) -> bool {
+    matches!(format, FpFormat::Double) && matches!(int, IntFormat::Word | IntFormat::WordUnsigned)
 }
 
 /// How a move of bits names the width.

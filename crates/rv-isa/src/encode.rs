@@ -1,11 +1,8 @@
-//! From an instruction to its 4-byte encoding, and to the 2-byte one where it has one.
+//! From an instruction to its 4-byte encoding.
 
 use core::fmt;
 
-use crate::compressed::{self, Form};
-use crate::inst::{
-    AluImmOp, AluOp, AmoOrdering, AmoWidth, CsrSource, FpFormat, Inst, RoundingMode,
-};
+use crate::inst::{AmoOrdering, AmoWidth, Csr, CsrSource, FpFormat, Inst, RoundingMode};
 use crate::layout::{self, Layout};
 use crate::table::{self, Atomic, Float, opcode, row_of};
 use crate::{FReg, XReg};
@@ -49,81 +46,100 @@ impl core::error::Error for EncodeError {}
 ///
 /// [`EncodeError`] where an operand does not fit into its field.
 pub fn encode(inst: &Inst) -> Result<u32, EncodeError> {
-    Ok(match *inst {
-        Inst::Lui { rd, imm } => opcode::LUI | x(rd, RD) | fit(layout::U, imm)?,
-        Inst::Auipc { rd, imm } => opcode::AUIPC | x(rd, RD) | fit(layout::U, imm)?,
-        Inst::Jal { rd, offset } => opcode::JAL | x(rd, RD) | fit(layout::J, offset)?,
-        Inst::Jalr { rd, rs1, offset } => {
-            opcode::JALR | x(rd, RD) | x(rs1, RS1) | fit(layout::I, offset)?
-        }
+    match *inst {
+        Inst::Lui { rd, imm } => upper(opcode::LUI, rd, layout::U, imm),
+        Inst::Auipc { rd, imm } => upper(opcode::AUIPC, rd, layout::U, imm),
+        Inst::Jal { rd, offset } => upper(opcode::JAL, rd, layout::J, offset),
+        Inst::Jalr { rd, rs1, offset } => immediate(opcode::JALR, rd, rs1, layout::I, offset),
         Inst::Branch {
             op,
             rs1,
             rs2,
             offset,
-        } => row_of(table::BRANCHES, op).bits | x(rs1, RS1) | x(rs2, RS2) | fit(layout::B, offset)?,
+        } => sources(bits(table::BRANCHES, op), rs1, rs2, layout::B, offset),
         Inst::Load {
             op,
             rd,
             rs1,
             offset,
-        } => row_of(table::LOADS, op).bits | x(rd, RD) | x(rs1, RS1) | fit(layout::I, offset)?,
+        } => immediate(bits(table::LOADS, op), rd, rs1, layout::I, offset),
         Inst::Store {
             op,
             rs1,
             rs2,
             offset,
-        } => row_of(table::STORES, op).bits | x(rs1, RS1) | x(rs2, RS2) | fit(layout::S, offset)?,
+        } => sources(bits(table::STORES, op), rs1, rs2, layout::S, offset),
         Inst::AluImm { op, rd, rs1, imm } => {
             let row = row_of(table::ALU_IMM, op);
-            row.bits | x(rd, RD) | x(rs1, RS1) | fit(row.immediate(), imm)?
+            immediate(row.bits, rd, rs1, row.immediate(), imm)
         }
-        Inst::Alu { op, rd, rs1, rs2 } => {
-            row_of(table::ALU, op).bits | x(rd, RD) | x(rs1, RS1) | x(rs2, RS2)
-        }
-        Inst::AluUnary { op, rd, rs1 } => {
-            row_of(table::ALU_UNARY, op).bits | x(rd, RD) | x(rs1, RS1)
-        }
+        Inst::Alu { op, rd, rs1, rs2 } => Ok(binary(bits(table::ALU, op), rd, rs1, rs2)),
+        Inst::AluUnary { op, rd, rs1 } => Ok(unary(bits(table::ALU_UNARY, op), rd, rs1)),
+        Inst::FpLoad {
+            format,
+            rd,
+            rs1,
+            offset,
+        } => immediate(
+            opcode::LOAD_FP | access_width(format),
+            rd,
+            rs1,
+            layout::I,
+            offset,
+        ),
+        Inst::FpStore {
+            format,
+            rs1,
+            rs2,
+            offset,
+        } => sources(
+            opcode::STORE_FP | access_width(format),
+            rs1,
+            rs2,
+            layout::S,
+            offset,
+        ),
+        _ => encode_system(inst),
+    }
+}
+
+/// Fences, system instructions and atomics.
+fn encode_system(inst: &Inst) -> Result<u32, EncodeError> {
+    match *inst {
         Inst::Fence { fm, pred, succ } => {
-            table::FENCE | nibble(fm)? << 28 | nibble(pred)? << 24 | nibble(succ)? << 20
+            Ok(table::FENCE | nibble(fm)? << 28 | nibble(pred)? << 24 | nibble(succ)? << 20)
         }
-        Inst::FenceI => table::FENCE_I,
-        Inst::Ecall => table::ECALL,
-        Inst::Ebreak => table::EBREAK,
+        Inst::FenceI => Ok(table::FENCE_I),
+        Inst::Ecall => Ok(table::ECALL),
+        Inst::Ebreak => Ok(table::EBREAK),
         Inst::Csr {
             op,
             rd,
             csr,
             source,
-        } => {
-            if csr.0 > 0xfff {
-                return Err(EncodeError::Csr(csr.0));
-            }
-            let source = match source {
-                CsrSource::Reg(rs1) => x(rs1, RS1),
-                CsrSource::Imm(imm) if imm > 31 => return Err(EncodeError::CsrImmediate(imm)),
-                CsrSource::Imm(imm) => table::CSR_IMMEDIATE | u32::from(imm) << RS1,
-            };
-            row_of(table::CSRS, op).bits | x(rd, RD) | source | u32::from(csr.0) << 20
-        }
+        } => Ok(bits(table::CSRS, op) | at(rd, RD) | csr_field(csr)? | source_field(source)?),
         Inst::LoadReserved {
             width,
             ordering,
             rd,
             rs1,
-        } => atomic(Atomic::LoadReserved, width, ordering) | x(rd, RD) | x(rs1, RS1),
+        } => Ok(unary(
+            atomic(Atomic::LoadReserved, width, ordering),
+            rd,
+            rs1,
+        )),
         Inst::StoreConditional {
             width,
             ordering,
             rd,
             rs1,
             rs2,
-        } => {
-            atomic(Atomic::StoreConditional, width, ordering)
-                | x(rd, RD)
-                | x(rs1, RS1)
-                | x(rs2, RS2)
-        }
+        } => Ok(binary(
+            atomic(Atomic::StoreConditional, width, ordering),
+            rd,
+            rs1,
+            rs2,
+        )),
         Inst::Amo {
             op,
             width,
@@ -131,37 +147,19 @@ pub fn encode(inst: &Inst) -> Result<u32, EncodeError> {
             rd,
             rs1,
             rs2,
-        } => atomic(Atomic::Modify(op), width, ordering) | x(rd, RD) | x(rs1, RS1) | x(rs2, RS2),
-        _ => return encode_float(inst),
-    })
-}
-
-fn encode_float(inst: &Inst) -> Result<u32, EncodeError> {
-    Ok(match *inst {
-        Inst::FpLoad {
-            format,
+        } => Ok(binary(
+            atomic(Atomic::Modify(op), width, ordering),
             rd,
             rs1,
-            offset,
-        } => {
-            opcode::LOAD_FP
-                | access_width(format)
-                | f(rd, RD)
-                | x(rs1, RS1)
-                | fit(layout::I, offset)?
-        }
-        Inst::FpStore {
-            format,
-            rs1,
             rs2,
-            offset,
-        } => {
-            opcode::STORE_FP
-                | access_width(format)
-                | x(rs1, RS1)
-                | f(rs2, RS2)
-                | fit(layout::S, offset)?
-        }
+        )),
+        _ => Ok(encode_float(inst)),
+    }
+}
+
+/// Floating-point computation, all of which has an encoding.
+fn encode_float(inst: &Inst) -> u32 {
+    match *inst {
         Inst::FpFused {
             op,
             format,
@@ -171,13 +169,8 @@ fn encode_float(inst: &Inst) -> Result<u32, EncodeError> {
             rs2,
             rs3,
         } => {
-            row_of(table::FUSED, op).bits
-                | fmt_field(format)
-                | rounding(rm)
-                | f(rd, RD)
-                | f(rs1, RS1)
-                | f(rs2, RS2)
-                | f(rs3, RS3)
+            let op = bits(table::FUSED, op) | fmt_field(format) | rounding(rm);
+            binary(op, rd, rs1, rs2) | at(rs3, RS3)
         }
         Inst::FpBinary {
             op,
@@ -186,252 +179,87 @@ fn encode_float(inst: &Inst) -> Result<u32, EncodeError> {
             rd,
             rs1,
             rs2,
-        } => {
-            float(Float::Binary(op), format) | rounding(rm) | f(rd, RD) | f(rs1, RS1) | f(rs2, RS2)
-        }
+        } => binary(
+            float(Float::Binary(op), format) | rounding(rm),
+            rd,
+            rs1,
+            rs2,
+        ),
         Inst::FpSqrt {
             format,
             rm,
             rd,
             rs1,
-        } => float(Float::Sqrt, format) | rounding(rm) | f(rd, RD) | f(rs1, RS1),
-        Inst::FpSignInject {
-            op,
-            format,
-            rd,
-            rs1,
-            rs2,
-        } => float(Float::SignInject(op), format) | f(rd, RD) | f(rs1, RS1) | f(rs2, RS2),
-        Inst::FpMinMax {
-            op,
-            format,
-            rd,
-            rs1,
-            rs2,
-        } => float(Float::MinMax(op), format) | f(rd, RD) | f(rs1, RS1) | f(rs2, RS2),
-        Inst::FpCompare {
-            op,
-            format,
-            rd,
-            rs1,
-            rs2,
-        } => float(Float::Compare(op), format) | x(rd, RD) | f(rs1, RS1) | f(rs2, RS2),
-        Inst::FpClass { format, rd, rs1 } => float(Float::Class, format) | x(rd, RD) | f(rs1, RS1),
+        } => unary(float(Float::Sqrt, format) | rounding(rm), rd, rs1),
         Inst::FpToInt {
             int,
             format,
             rm,
             rd,
             rs1,
-        } => float(Float::ToInt(int), format) | rounding(rm) | x(rd, RD) | f(rs1, RS1),
+        } => unary(float(Float::ToInt(int), format) | rounding(rm), rd, rs1),
         Inst::IntToFp {
             format,
             int,
             rm,
             rd,
             rs1,
-        } => float(Float::FromInt(int), format) | rounding(rm) | f(rd, RD) | x(rs1, RS1),
+        } => unary(float(Float::FromInt(int), format) | rounding(rm), rd, rs1),
         Inst::FpConvert { to, rm, rd, rs1 } => {
             let from = format_number(other(to)) << RS2;
-            float(Float::Convert, to) | from | rounding(rm) | f(rd, RD) | f(rs1, RS1)
+            unary(float(Float::Convert, to) | from | rounding(rm), rd, rs1)
         }
-        Inst::FpMoveToInt { format, rd, rs1 } => {
-            float(Float::MoveToInt, format) | x(rd, RD) | f(rs1, RS1)
-        }
+        _ => encode_exact_float(inst),
+    }
+}
+
+/// Floating-point computation that has no rounding mode.
+fn encode_exact_float(inst: &Inst) -> u32 {
+    match *inst {
+        Inst::FpSignInject {
+            op,
+            format,
+            rd,
+            rs1,
+            rs2,
+        } => binary(float(Float::SignInject(op), format), rd, rs1, rs2),
+        Inst::FpMinMax {
+            op,
+            format,
+            rd,
+            rs1,
+            rs2,
+        } => binary(float(Float::MinMax(op), format), rd, rs1, rs2),
+        Inst::FpCompare {
+            op,
+            format,
+            rd,
+            rs1,
+            rs2,
+        } => binary(float(Float::Compare(op), format), rd, rs1, rs2),
+        Inst::FpClass { format, rd, rs1 } => unary(float(Float::Class, format), rd, rs1),
+        Inst::FpMoveToInt { format, rd, rs1 } => unary(float(Float::MoveToInt, format), rd, rs1),
         Inst::FpMoveFromInt { format, rd, rs1 } => {
-            float(Float::MoveFromInt, format) | f(rd, RD) | x(rs1, RS1)
+            unary(float(Float::MoveFromInt, format), rd, rs1)
         }
-        _ => unreachable!("`encode` takes all that is not floating point"),
-    })
+        _ => unreachable!("the callers take all else"),
+    }
 }
 
-/// The 2-byte encoding of `inst`, where it has one.
-///
-/// Where it has two (`addi sp, sp, 16`, and some hints) this is the one that GNU `as` chooses.
-pub fn encode_compressed(inst: &Inst) -> Option<u16> {
-    compressed_row(inst).map(|(_, half)| half)
+/// A register of either file: their fields are alike.
+trait Register {
+    fn number(self) -> u32;
 }
 
-/// The first row that can say `inst`, and how it says it.
-pub(crate) fn compressed_row(inst: &Inst) -> Option<(&'static compressed::Row, u16)> {
-    compressed::ROWS.iter().find_map(|row| {
-        let half = row.bits | compress(row.form, inst)? as u16;
-        // The operands may make it another row, or reserved: `c.addi16sp` shares with `c.lui`.
-        (compressed::expand(half).as_ref() == Some(inst)).then_some((row, half))
-    })
+impl Register for XReg {
+    fn number(self) -> u32 {
+        self.field()
+    }
 }
 
-/// The operands of `inst` as `form` has them.
-fn compress(form: Form, inst: &Inst) -> Option<u32> {
-    match (form, *inst) {
-        (
-            Form::Addi4spn,
-            Inst::AluImm {
-                op: AluImmOp::Addi,
-                rd,
-                rs1: XReg::SP,
-                imm,
-            },
-        ) => Some(near(rd, 2)? | layout::C_ADDI4SPN.insert(imm)?),
-        (
-            Form::Load(op),
-            Inst::Load {
-                op: is,
-                rd,
-                rs1,
-                offset,
-            },
-        ) if op == is => {
-            Some(near(rd, 2)? | near(rs1, 7)? | compressed::near_load(op).insert(offset)?)
-        }
-        (
-            Form::Store(op),
-            Inst::Store {
-                op: is,
-                rs1,
-                rs2,
-                offset,
-            },
-        ) if op == is => {
-            Some(near(rs2, 2)? | near(rs1, 7)? | compressed::near_store(op).insert(offset)?)
-        }
-        (
-            Form::FpLoad,
-            Inst::FpLoad {
-                format: FpFormat::Double,
-                rd,
-                rs1,
-                offset,
-            },
-        ) => Some(near_float(rd, 2)? | near(rs1, 7)? | layout::C_DOUBLE.insert(offset)?),
-        (
-            Form::FpStore,
-            Inst::FpStore {
-                format: FpFormat::Double,
-                rs1,
-                rs2,
-                offset,
-            },
-        ) => Some(near_float(rs2, 2)? | near(rs1, 7)? | layout::C_DOUBLE.insert(offset)?),
-        (
-            Form::Imm(op),
-            Inst::AluImm {
-                op: is,
-                rd,
-                rs1,
-                imm,
-            },
-        ) if op == is && rd == rs1 => Some(x(rd, 7) | compressed::operand(op).insert(imm)?),
-        (
-            Form::Li,
-            Inst::AluImm {
-                op: AluImmOp::Addi,
-                rd,
-                rs1: XReg::ZERO,
-                imm,
-            },
-        ) => Some(x(rd, 7) | layout::C_IMM.insert(imm)?),
-        (
-            Form::Addi16sp,
-            Inst::AluImm {
-                op: AluImmOp::Addi,
-                rd: XReg::SP,
-                rs1: XReg::SP,
-                imm,
-            },
-        ) => layout::C_ADDI16SP.insert(imm),
-        (Form::Lui, Inst::Lui { rd, imm }) => Some(x(rd, 7) | layout::C_LUI.insert(imm)?),
-        (
-            Form::NearImm(op),
-            Inst::AluImm {
-                op: is,
-                rd,
-                rs1,
-                imm,
-            },
-        ) if op == is && rd == rs1 => Some(near(rd, 7)? | compressed::operand(op).insert(imm)?),
-        (
-            Form::NearAlu(op),
-            Inst::Alu {
-                op: is,
-                rd,
-                rs1,
-                rs2,
-            },
-        ) if op == is && rd == rs1 => Some(near(rd, 7)? | near(rs2, 2)?),
-        (
-            Form::Jump,
-            Inst::Jal {
-                rd: XReg::ZERO,
-                offset,
-            },
-        ) => layout::C_JUMP.insert(offset),
-        (
-            Form::BranchZero(op),
-            Inst::Branch {
-                op: is,
-                rs1,
-                rs2: XReg::ZERO,
-                offset,
-            },
-        ) if op == is => Some(near(rs1, 7)? | layout::C_BRANCH.insert(offset)?),
-        (
-            Form::LoadSp(op),
-            Inst::Load {
-                op: is,
-                rd,
-                rs1: XReg::SP,
-                offset,
-            },
-        ) if op == is => Some(x(rd, 7) | compressed::load_sp(op).insert(offset)?),
-        (
-            Form::StoreSp(op),
-            Inst::Store {
-                op: is,
-                rs1: XReg::SP,
-                rs2,
-                offset,
-            },
-        ) if op == is => Some(x(rs2, 2) | compressed::store_sp(op).insert(offset)?),
-        (
-            Form::FpLoadSp,
-            Inst::FpLoad {
-                format: FpFormat::Double,
-                rd,
-                rs1: XReg::SP,
-                offset,
-            },
-        ) => Some(f(rd, 7) | layout::C_LOAD_DOUBLE_SP.insert(offset)?),
-        (
-            Form::FpStoreSp,
-            Inst::FpStore {
-                format: FpFormat::Double,
-                rs1: XReg::SP,
-                rs2,
-                offset,
-            },
-        ) => Some(f(rs2, 2) | layout::C_STORE_DOUBLE_SP.insert(offset)?),
-        (Form::JumpReg(link), Inst::Jalr { rd, rs1, offset: 0 }) if rd == link => Some(x(rs1, 7)),
-        (
-            Form::Move,
-            Inst::Alu {
-                op: AluOp::Add,
-                rd,
-                rs1: XReg::ZERO,
-                rs2,
-            },
-        ) => Some(x(rd, 7) | x(rs2, 2)),
-        (
-            Form::Add,
-            Inst::Alu {
-                op: AluOp::Add,
-                rd,
-                rs1,
-                rs2,
-            },
-        ) if rd == rs1 => Some(x(rd, 7) | x(rs2, 2)),
-        (Form::Ebreak, Inst::Ebreak) => Some(0),
-        _ => None,
+impl Register for FReg {
+    fn number(self) -> u32 {
+        self.field()
     }
 }
 
@@ -441,26 +269,49 @@ const RS1: u32 = 15;
 const RS2: u32 = 20;
 const RS3: u32 = 27;
 
-const fn x(register: XReg, at: u32) -> u32 {
-    register.field() << at
+fn at(register: impl Register, place: u32) -> u32 {
+    register.number() << place
 }
 
-const fn f(register: FReg, at: u32) -> u32 {
-    register.field() << at
+/// A destination and an immediate.
+fn upper(bits: u32, rd: XReg, layout: Layout, imm: i32) -> Result<u32, EncodeError> {
+    Ok(bits | at(rd, RD) | fit(layout, imm)?)
 }
 
-/// A three-bit register field of a half-word, for `x8` to `x15`.
-fn near(register: XReg, at: u32) -> Option<u32> {
-    near_number(register.field(), at)
+/// A destination, a source and an immediate.
+fn immediate(
+    bits: u32,
+    rd: impl Register,
+    rs1: XReg,
+    layout: Layout,
+    imm: i32,
+) -> Result<u32, EncodeError> {
+    Ok(unary(bits, rd, rs1) | fit(layout, imm)?)
 }
 
-/// A three-bit register field of a half-word, for `f8` to `f15`.
-fn near_float(register: FReg, at: u32) -> Option<u32> {
-    near_number(register.field(), at)
+/// Two sources and an immediate.
+fn sources(
+    bits: u32,
+    rs1: XReg,
+    rs2: impl Register,
+    layout: Layout,
+    imm: i32,
+) -> Result<u32, EncodeError> {
+    Ok(bits | at(rs1, RS1) | at(rs2, RS2) | fit(layout, imm)?)
 }
 
-fn near_number(number: u32, at: u32) -> Option<u32> {
-    (8..16).contains(&number).then_some((number & 7) << at)
+/// A destination and a source.
+fn unary(bits: u32, rd: impl Register, rs1: impl Register) -> u32 {
+    bits | at(rd, RD) | at(rs1, RS1)
+}
+
+/// A destination and two sources.
+fn binary(bits: u32, rd: impl Register, rs1: impl Register, rs2: impl Register) -> u32 {
+    unary(bits, rd, rs1) | at(rs2, RS2)
+}
+
+fn bits<T: PartialEq>(rows: &'static [table::Row<T>], op: T) -> u32 {
+    row_of(rows, op).bits
 }
 
 fn fit(layout: Layout, immediate: i32) -> Result<u32, EncodeError> {
@@ -477,19 +328,35 @@ fn nibble(value: u8) -> Result<u32, EncodeError> {
     }
 }
 
+fn csr_field(csr: Csr) -> Result<u32, EncodeError> {
+    if csr.0 < 1 << 12 {
+        Ok(u32::from(csr.0) << 20)
+    } else {
+        Err(EncodeError::Csr(csr.0))
+    }
+}
+
+fn source_field(source: CsrSource) -> Result<u32, EncodeError> {
+    match source {
+        CsrSource::Reg(rs1) => Ok(at(rs1, RS1)),
+        CsrSource::Imm(imm) if imm < 1 << 5 => Ok(table::CSR_IMMEDIATE | u32::from(imm) << RS1),
+        CsrSource::Imm(imm) => Err(EncodeError::CsrImmediate(imm)),
+    }
+}
+
 fn atomic(atomic: Atomic, width: AmoWidth, ordering: AmoOrdering) -> u32 {
     let width = match width {
         AmoWidth::Word => 2,
         AmoWidth::Double => 3,
     };
-    row_of(table::ATOMICS, atomic).bits
+    bits(table::ATOMICS, atomic)
         | width << 12
         | u32::from(ordering.acquire) << 26
         | u32::from(ordering.release) << 25
 }
 
 fn float(float: Float, format: FpFormat) -> u32 {
-    row_of(table::FLOATS, float).bits | fmt_field(format)
+    bits(table::FLOATS, float) | fmt_field(format)
 }
 
 const fn format_number(format: FpFormat) -> u32 {

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod compress;
 mod compressed;
 mod decode;
 mod disassemble;
@@ -13,9 +14,10 @@ mod layout;
 mod reg;
 mod table;
 
+pub use compress::encode_compressed;
 pub use decode::decode;
 pub use disassemble::{Disassembly, disassemble};
-pub use encode::{EncodeError, encode, encode_compressed};
+pub use encode::{EncodeError, encode};
 pub use inst::{
     AluImmOp, AluOp, AluUnaryOp, AmoOp, AmoOrdering, AmoWidth, BranchOp, Csr, CsrOp, CsrSource,
     Decoded, FpBinaryOp, FpCompareOp, FpFormat, FpFusedOp, FpMinMaxOp, FpSignInjectOp, Inst,

@@ -122,21 +122,32 @@ fn atomic() -> impl Strategy<Value = Inst> {
 
 fn float() -> impl Strategy<Value = Inst> {
     let format = || select(FpFormat::ALL);
+    prop_oneof![
+        4 => rounded_float(),
+        1 => (format(), f(), x(), imm12())
+            .prop_map(|(format, rd, rs1, offset)| Inst::FpLoad { format, rd, rs1, offset }),
+        1 => (format(), x(), f(), imm12())
+            .prop_map(|(format, rs1, rs2, offset)| Inst::FpStore { format, rs1, rs2, offset }),
+        1 => (select(FpSignInjectOp::ALL), format(), f(), f(), f()).prop_map(
+            |(op, format, rd, rs1, rs2)| Inst::FpSignInject { op, format, rd, rs1, rs2 }
+        ),
+        1 => (select(FpMinMaxOp::ALL), format(), f(), f(), f())
+            .prop_map(|(op, format, rd, rs1, rs2)| Inst::FpMinMax { op, format, rd, rs1, rs2 }),
+        1 => (select(FpCompareOp::ALL), format(), x(), f(), f())
+            .prop_map(|(op, format, rd, rs1, rs2)| Inst::FpCompare { op, format, rd, rs1, rs2 }),
+        1 => (format(), x(), f()).prop_map(|(format, rd, rs1)| Inst::FpClass { format, rd, rs1 }),
+        1 => (format(), x(), f())
+            .prop_map(|(format, rd, rs1)| Inst::FpMoveToInt { format, rd, rs1 }),
+        1 => (format(), f(), x())
+            .prop_map(|(format, rd, rs1)| Inst::FpMoveFromInt { format, rd, rs1 }),
+    ]
+}
+
+fn rounded_float() -> impl Strategy<Value = Inst> {
+    let format = || select(FpFormat::ALL);
     let rm = || select(RoundingMode::ALL);
     let int = || select(IntFormat::ALL);
     prop_oneof![
-        (format(), f(), x(), imm12()).prop_map(|(format, rd, rs1, offset)| Inst::FpLoad {
-            format,
-            rd,
-            rs1,
-            offset
-        }),
-        (format(), x(), f(), imm12()).prop_map(|(format, rs1, rs2, offset)| Inst::FpStore {
-            format,
-            rs1,
-            rs2,
-            offset
-        }),
         (select(FpBinaryOp::ALL), format(), rm(), f(), f(), f()).prop_map(
             |(op, format, rm, rd, rs1, rs2)| Inst::FpBinary {
                 op,
@@ -166,34 +177,6 @@ fn float() -> impl Strategy<Value = Inst> {
                 }
             }
         ),
-        (select(FpSignInjectOp::ALL), format(), f(), f(), f()).prop_map(
-            |(op, format, rd, rs1, rs2)| Inst::FpSignInject {
-                op,
-                format,
-                rd,
-                rs1,
-                rs2
-            }
-        ),
-        (select(FpMinMaxOp::ALL), format(), f(), f(), f()).prop_map(
-            |(op, format, rd, rs1, rs2)| Inst::FpMinMax {
-                op,
-                format,
-                rd,
-                rs1,
-                rs2
-            }
-        ),
-        (select(FpCompareOp::ALL), format(), x(), f(), f()).prop_map(
-            |(op, format, rd, rs1, rs2)| Inst::FpCompare {
-                op,
-                format,
-                rd,
-                rs1,
-                rs2
-            }
-        ),
-        (format(), x(), f()).prop_map(|(format, rd, rs1)| Inst::FpClass { format, rd, rs1 }),
         (int(), format(), rm(), x(), f()).prop_map(|(int, format, rm, rd, rs1)| Inst::FpToInt {
             int,
             format,
@@ -214,7 +197,5 @@ fn float() -> impl Strategy<Value = Inst> {
             rd,
             rs1
         }),
-        (format(), x(), f()).prop_map(|(format, rd, rs1)| Inst::FpMoveToInt { format, rd, rs1 }),
-        (format(), f(), x()).prop_map(|(format, rd, rs1)| Inst::FpMoveFromInt { format, rd, rs1 }),
     ]
 }

@@ -180,7 +180,7 @@ fn fences_with_reserved_registers_are_fences() {
 }
 
 #[test]
-fn operands_out_of_range_do_not_encode() {
+fn immediates_out_of_range_do_not_encode() {
     let (rd, rs1) = (XReg::A0, XReg::SP);
     let alu_imm = |op, imm| Inst::AluImm { op, rd, rs1, imm };
     let immediates = [
@@ -234,6 +234,11 @@ fn operands_out_of_range_do_not_encode() {
         );
         assert_eq!(encode_compressed(&inst), None, "{inst:?}");
     }
+}
+
+#[test]
+fn fields_out_of_range_do_not_encode() {
+    let (rd, rs1) = (XReg::A0, XReg::SP);
     let csr = |csr, source| Inst::Csr {
         op: CsrOp::Set,
         rd,
