@@ -1,6 +1,16 @@
 //! RISC-V instructions as data: decode, encode and disassemble RV64GC, Zba, Zbb and Zbs.
 //!
 //! Pure functions and tables: no memory, no machine state, no input or output.
+//!
+//! ```
+//! use rv_isa::{decode, disassemble, encode, encode_compressed};
+//!
+//! let decoded = decode(0xffff_1141).expect("an instruction");
+//! assert_eq!(decoded.len, 2);
+//! assert_eq!(disassemble(decoded, 0x1_0000).to_string(), "c.addi\tsp,-16");
+//! assert_eq!(encode_compressed(&decoded.inst), Some(0x1141));
+//! assert_eq!(encode(&decoded.inst), Ok(0xff01_0113));
+//! ```
 
 #![forbid(unsafe_code)]
 
