@@ -11,9 +11,10 @@ macro_rules! every_program {
         $each! {
             exit0 = c("exit0.c").flags(&["-nostdlib"]).startup();
             hello = c("hello.c").startup();
-            hello_pie = c("hello.c").flags(&["-static-pie", "-fPIE"]).startup();
+            pie = c("pie.c").flags(&[
+                "-static-pie", "-fPIE", "-nostdlib", "-ffreestanding", "-Wl,--no-dynamic-linker",
+            ]);
             printf = c("printf.c");
-            printf_pie = c("printf.c").flags(&["-static-pie", "-fPIE"]);
             printf_small = c("printf.c").flags(&["-Os"]);
             libm = c("libm.c");
             fpcorners = c("fpcorners.c");
@@ -31,19 +32,18 @@ macro_rules! every_program {
             words = c("words.c").stdin(include_str!("list.rs"));
             words_empty = c("words.c");
             sort = c("sort.c").steady(&["1000000"]);
-            recursion = c("recursion.c").steady(&["38"]);
+            recursion = c("recursion.c").steady(&["40"]);
             interpreter = c("interpreter.c").steady(&["12000000"]);
-            numeric = c("numeric.c").steady(&["60"]);
+            numeric = c("numeric.c").steady(&["80"]);
             numeric_vast = c("numeric.c").flags(&["-O3", "-funroll-loops"]);
             digests = c("digests.c").steady(&["16000"]);
-            corelike = c("corelike.c").steady(&["9000"]);
+            corelike = c("corelike.c").steady(&["36000"]);
             corelike_bits = c("corelike.c").flags(&["-march=rv64gc_zba_zbb_zbs"]);
             exceptions = cpp("exceptions.cc").steady(&["12000"]);
             streams = cpp("streams.cc").stdin("three\nlines of\ninput");
             containers = cpp("containers.cc").steady(&["400000"]);
-            containers_pie = cpp("containers.cc").flags(&["-static-pie", "-fPIE"]);
             texts = cpp("texts.cc");
-            life = cpp("life.cc").steady(&["3000"]);
+            life = cpp("life.cc").steady(&["30000"]);
             functions = generated(Generator::Functions(4000)).args(&["40"]).compile_heavy();
             switches = generated(Generator::Switches(40)).args(&["30000"]).compile_heavy();
             raytrace = shipped("raytrace/raytrace").steady(&["--columns", "320"]);

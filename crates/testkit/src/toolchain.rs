@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::program::{Language, Program, Source};
 
@@ -122,10 +122,17 @@ pub fn build(program: &Program) -> Result<PathBuf, ToolchainError> {
     hasher.update(text.as_bytes());
     hasher.update(arguments.join("\0").as_bytes());
     hasher.update(version(language)?.as_bytes());
-    let digest = hasher.finalize().to_hex();
+    let hash = hasher.finalize();
+    let digest = hash.to_hex();
 
     let folder = root.join("target/guest-programs");
-    let built = folder.join(format!("{}-{}", program.name, &digest[..16]));
+    // Programs that differ in their arguments alone are one file.
+    let stem = match program.source {
+        Source::File(_, file) => file.split('.').next().unwrap_or(file),
+        Source::Generated(_) | Source::Shipped(_) => program.name,
+    };
+    let built = folder.join(format!("{stem}-{}", &digest[..16]));
+    let _building = turn(hash.as_bytes()[0]);
     if built.exists() {
         return Ok(built);
     }
@@ -135,6 +142,15 @@ pub fn build(program: &Program) -> Result<PathBuf, ToolchainError> {
     })?;
     compile(program, language, &text, &arguments, &folder, &built)?;
     Ok(built)
+}
+
+/// One builder at a time for each digest, so that threads that want one program don't all build it.
+fn turn(digest: u8) -> MutexGuard<'static, ()> {
+    static TURNS: [Mutex<()>; 16] = [const { Mutex::new(()) }; 16];
+    // A builder that panicked left nothing behind that another would trip over.
+    TURNS[usize::from(digest) % TURNS.len()]
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Compiles in a folder of its own and renames into place, so that two test processes that build
