@@ -46,7 +46,7 @@ macro_rules! every_program {
             life = cpp("life.cc").steady(&["30000"]);
             functions = generated(Generator::Functions(4000)).args(&["40"]).compile_heavy();
             switches = generated(Generator::Switches(40)).args(&["30000"]).compile_heavy();
-            raytrace = shipped("raytrace/raytrace").steady(&["--columns", "320"]);
+            raytrace = shipped("raytrace/raytrace").steady(&["--columns", "220"]);
             lisp_queens = shipped("lisp/lisp").args(&["--demo", "queens"]);
             lisp_life = shipped("lisp/lisp").args(&["--demo", "life"]);
             lisp_talk = shipped("lisp/lisp").stdin("(+ 1 2)\n(car 5)\n(define (f x) (* x x))\n(f 12)\n");
