@@ -10,6 +10,7 @@
 mod arguments;
 mod cache;
 mod ending;
+mod machine;
 mod report;
 mod run;
 
