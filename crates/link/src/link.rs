@@ -179,10 +179,7 @@ impl Plan<'_> {
         if self.veneers.is_empty() {
             return Ok(());
         }
-        let padding = self.arch.padding();
-        let start = self.veneers_start() as usize;
-        let gap = start - text.len();
-        text.extend(padding.iter().cycle().take(gap));
+        text.resize(self.veneers_start() as usize, self.arch.padding());
         for symbol in &self.veneers {
             let veneer = self.arch.veneer();
             let offset = text.len();
