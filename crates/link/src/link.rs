@@ -150,6 +150,14 @@ impl Plan<'_> {
                 }
             }
         };
+        let row = match row.relaxation {
+            Some(relaxation) if matches!(target, Target::Section(_)) => {
+                let relaxes = (relaxation.rewrite)(&mut linked.text, *offset as usize);
+                assert!(relaxes, "the plan checked the instruction");
+                self.arch.row(relaxation.kind).expect("of the same machine")
+            }
+            _ => row,
+        };
         // Only text has fields of other formulas: `Artifact::validate` saw to it, and to the range.
         let place = placement.text.plus(u64::from(*offset));
         let start = *offset as usize;

@@ -52,6 +52,10 @@ pub(crate) fn busy(arch: Arch) -> Artifact {
     let text =
         |offset, kind, target, addend| relocation(SectionKind::Text, offset, kind, target, addend);
     let own = Target::Section;
+    if arch == Arch::X86_64 {
+        // The load that the last relocation turns into `lea r9, [rip + …]`.
+        artifact.text.bytes[64..67].copy_from_slice(&[0x4c, 0x8b, 0x0d]);
+    }
     artifact.relocations = match arch {
         Arch::X86_64 => vec![
             text(1, Kind::X86Plt32, symbol("called"), -4),
@@ -61,6 +65,7 @@ pub(crate) fn busy(arch: Arch) -> Artifact {
             text(32, Kind::X86Pc32, own(SectionKind::Data), 4),
             text(40, Kind::X86Pc32, own(SectionKind::Bss), 44),
             text(48, Kind::X86GotPc32, symbol("called"), -4),
+            text(67, Kind::X86GotPc32, own(SectionKind::Bss), -4),
         ],
         Arch::Aarch64 => {
             // Instructions whose fields are patched: bl, adrp, ldr, add.
@@ -73,6 +78,8 @@ pub(crate) fn busy(arch: Arch) -> Artifact {
                 0x9100_0000,
                 0x9000_0000,
                 0x9100_0000,
+                0x9000_0003,
+                0xf940_0063,
             ];
             for (place, word) in artifact.text.bytes.chunks_exact_mut(4).zip(words) {
                 place.copy_from_slice(&word.to_le_bytes());
@@ -86,6 +93,8 @@ pub(crate) fn busy(arch: Arch) -> Artifact {
                 text(20, Kind::Arm64AddLo12, own(SectionKind::Rodata), 12),
                 text(24, Kind::Arm64AdrPage, own(SectionKind::Bss), 48),
                 text(28, Kind::Arm64AddLo12, own(SectionKind::Bss), 48),
+                text(32, Kind::Arm64AdrGotPage, own(SectionKind::Data), 9),
+                text(36, Kind::Arm64Ld64GotLo12, own(SectionKind::Data), 9),
             ]
         }
     };
