@@ -1,1 +1,5 @@
-//! Placeholder title page.
+//! Workloads that comparisons and benchmarks run; nothing here measures.
+
+#![forbid(unsafe_code)]
+
+pub mod population;
