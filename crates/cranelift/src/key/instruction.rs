@@ -1,14 +1,13 @@
-//! One instruction: its opcode and all of its operands.
+//! The operands of one instruction.
 
 use cranelift_codegen::ir::{BlockCall, Function, InstructionData, Value, ValueList};
 
 use super::Writer;
 
-/// Writes `data`, the fields of each format in the order in which Cranelift declares them.
+/// Writes all of `data` but its opcode, the fields of each format in the order in which Cranelift declares them.
 #[expect(clippy::too_many_lines, reason = "a table: one arm per instruction format")]
 pub(super) fn write_data(func: &Function, data: &InstructionData, out: &mut Writer) {
     use InstructionData as I;
-    out.u8(data.opcode() as u8);
     match *data {
         I::AtomicCas { opcode: _, args, flags } => {
             values(func, &args, out);
@@ -17,12 +16,12 @@ pub(super) fn write_data(func: &Function, data: &InstructionData, out: &mut Writ
         I::AtomicRmw { opcode: _, args, flags, op } => {
             values(func, &args, out);
             out.u32(flags.as_u32());
-            out.u8(op as u8);
+            out.u32(op as u32);
         }
         I::Binary { opcode: _, args } => values(func, &args, out),
         I::BinaryImm8 { opcode: _, arg, imm } => {
             value(func, arg, out);
-            out.u8(imm);
+            out.u32(u32::from(imm));
         }
         I::BranchTable { opcode: _, arg, table } => {
             value(func, arg, out);
@@ -44,33 +43,33 @@ pub(super) fn write_data(func: &Function, data: &InstructionData, out: &mut Writ
         }
         I::CondTrap { opcode: _, arg, code } => {
             value(func, arg, out);
-            out.u8(code.as_raw().get());
+            out.u32(u32::from(code.as_raw().get()));
         }
         I::DynamicStackAddr { opcode: _, dynamic_stack_slot } => {
             out.u32(dynamic_stack_slot.as_u32());
         }
         I::ExceptionHandlerAddress { opcode: _, block, imm } => {
             out.u32(block.as_u32());
-            out.u64(imm.bits() as u64);
+            out.u64(imm.bits().cast_unsigned());
         }
         I::FloatCompare { opcode: _, args, cond } => {
             values(func, &args, out);
-            out.u8(cond as u8);
+            out.u32(cond as u32);
         }
         I::FuncAddr { opcode: _, func_ref } => out.u32(func_ref.as_u32()),
         I::IntAddTrap { opcode: _, args, code } => {
             values(func, &args, out);
-            out.u8(code.as_raw().get());
+            out.u32(u32::from(code.as_raw().get()));
         }
         I::IntCompare { opcode: _, args, cond } => {
             values(func, &args, out);
-            out.u8(cond as u8);
+            out.u32(cond as u32);
         }
         I::Jump { opcode: _, destination } => block_call(func, &destination, out),
         I::Load { opcode: _, arg, flags, offset } => {
             value(func, arg, out);
             out.u32(flags.as_u32());
-            out.u64(i64::from(offset) as u64);
+            out.u64(i64::from(offset).cast_unsigned());
         }
         I::LoadNoOffset { opcode: _, arg, flags } => {
             value(func, arg, out);
@@ -84,12 +83,12 @@ pub(super) fn write_data(func: &Function, data: &InstructionData, out: &mut Writ
         }
         I::StackAddr { opcode: _, stack_slot, offset } => {
             out.u32(stack_slot.as_u32());
-            out.u64(i64::from(offset) as u64);
+            out.u64(i64::from(offset).cast_unsigned());
         }
         I::Store { opcode: _, args, flags, offset } => {
             values(func, &args, out);
             out.u32(flags.as_u32());
-            out.u64(i64::from(offset) as u64);
+            out.u64(i64::from(offset).cast_unsigned());
         }
         I::StoreNoOffset { opcode: _, args, flags } => {
             values(func, &args, out);
@@ -98,9 +97,9 @@ pub(super) fn write_data(func: &Function, data: &InstructionData, out: &mut Writ
         I::Ternary { opcode: _, args } => values(func, &args, out),
         I::TernaryImm8 { opcode: _, args, imm } => {
             values(func, &args, out);
-            out.u8(imm);
+            out.u32(u32::from(imm));
         }
-        I::Trap { opcode: _, code } => out.u8(code.as_raw().get()),
+        I::Trap { opcode: _, code } => out.u32(u32::from(code.as_raw().get())),
         I::TryCall { opcode: _, args, func_ref, exception } => {
             list(func, args, out);
             out.u32(func_ref.as_u32());
@@ -113,10 +112,10 @@ pub(super) fn write_data(func: &Function, data: &InstructionData, out: &mut Writ
         I::Unary { opcode: _, arg } => value(func, arg, out),
         I::UnaryConst { opcode: _, constant_handle } => out.u32(constant_handle.as_u32()),
         I::UnaryGlobalValue { opcode: _, global_value } => out.u32(global_value.as_u32()),
-        I::UnaryIeee16 { opcode: _, imm } => out.u16(imm.bits()),
+        I::UnaryIeee16 { opcode: _, imm } => out.u32(u32::from(imm.bits())),
         I::UnaryIeee32 { opcode: _, imm } => out.u32(imm.bits()),
         I::UnaryIeee64 { opcode: _, imm } => out.u64(imm.bits()),
-        I::UnaryImm { opcode: _, imm } => out.u64(imm.bits() as u64),
+        I::UnaryImm { opcode: _, imm } => out.u64(imm.bits().cast_unsigned()),
     }
 }
 
@@ -148,15 +147,15 @@ pub(super) fn block_call(func: &Function, call: &BlockCall, out: &mut Writer) {
     for arg in call.args(&func.dfg.value_lists) {
         match arg {
             BlockArg::Value(argument) => {
-                out.u8(0);
+                out.u32(0);
                 value(func, argument, out);
             }
             BlockArg::TryCallRet(index) => {
-                out.u8(1);
+                out.u32(1);
                 out.u32(index);
             }
             BlockArg::TryCallExn(index) => {
-                out.u8(2);
+                out.u32(2);
                 out.u32(index);
             }
         }

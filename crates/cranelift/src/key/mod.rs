@@ -1,4 +1,4 @@
-//! What a function's compiled code depends on, as bytes.
+//! What a function's compiled code depends on, as words to hash.
 //!
 //! [`write_function`] walks a [`Function`] and writes everything that can change its machine code
 //! or the tables beside it: signature, layout, every instruction with its operands and types, all
@@ -8,7 +8,7 @@
 //!
 //! Entities are written by their numbers. A front that builds the same function in the same order
 //! gives the same numbers; another order gives another key, and so a miss, never a wrong hit.
-//! The bytes are not a stored format: the Cranelift version stands in the environment's digest.
+//! The words are not a stored format: the Cranelift version stands in the environment's digest.
 
 mod instruction;
 mod tables;
@@ -40,7 +40,7 @@ pub(crate) fn write_function(func: &Function, names: &dyn Names, out: &mut Write
 
 fn write_block(func: &Function, block: Block, out: &mut Writer) {
     out.u32(block.as_u32());
-    out.u8(u8::from(func.layout.is_cold(block)));
+    out.u32(u32::from(func.layout.is_cold(block)));
     let params = func.dfg.block_params(block);
     out.count(params.len());
     for &param in params {
@@ -49,21 +49,33 @@ fn write_block(func: &Function, block: Block, out: &mut Writer) {
     for inst in func.layout.block_insts(block) {
         write_inst(func, inst, out);
     }
-    // No opcode is zero, so this ends the block.
-    out.u8(0);
+    // No instruction starts with zero, so this ends the block.
+    out.u32(0);
 }
 
 fn write_inst(func: &Function, inst: Inst, out: &mut Writer) {
-    instruction::write_data(func, &func.dfg.insts[inst], out);
+    let data = &func.dfg.insts[inst];
     let results = func.dfg.inst_results(inst);
+    let location = func.stencil.srclocs[inst].expand(func.params.base_srcloc());
     let stack_map = func.dfg.user_stack_map_entries(inst);
     let has_tags = func.stencil.debug_tags.has(inst);
-    out.u8(u8::from(stack_map.is_some()) | u8::from(has_tags) << 1);
-    out.count(results.len());
+    // No opcode is zero, so no header is.
+    let header = data.opcode() as u32
+        | u32::from(!location.is_default()) << 8
+        | u32::from(stack_map.is_some()) << 9
+        | u32::from(has_tags) << 10
+        | u32::from(results.len() == 1) << 11;
+    out.u32(header);
+    instruction::write_data(func, data, out);
+    if results.len() != 1 {
+        out.count(results.len());
+    }
     for &result in results {
         write_definition(func, result, out);
     }
-    out.u32(func.stencil.srclocs[inst].expand(func.params.base_srcloc()).bits());
+    if !location.is_default() {
+        out.u32(location.bits());
+    }
     if let Some(entries) = stack_map {
         tables::write_stack_map(entries, out);
     }

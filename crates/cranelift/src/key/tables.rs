@@ -31,7 +31,7 @@ pub(super) fn write_tables(func: &Function, names: &dyn Names, out: &mut Writer)
     }
     out.count(dynamic_stack_slots.len());
     for DynamicStackSlotData { kind, dyn_ty } in dynamic_stack_slots.values() {
-        out.u8(*kind as u8);
+        out.u32(*kind as u32);
         out.u32(dyn_ty.as_u32());
     }
     out.count(global_values.len());
@@ -52,7 +52,7 @@ fn write_graph_tables(func: &Function, names: &dyn Names, out: &mut Writer) {
     for ExtFuncData { name, signature, colocated, patchable } in dfg.ext_funcs.values() {
         write_external_name(name, &func.params, names, out);
         out.u32(signature.as_u32());
-        out.u8(u8::from(*colocated) | u8::from(*patchable) << 1);
+        out.u32(u32::from(*colocated) | u32::from(*patchable) << 1);
     }
     out.count(dfg.dynamic_types.len());
     for DynamicTypeData { base_vector_ty, dynamic_scale } in dfg.dynamic_types.values() {
@@ -69,11 +69,11 @@ fn write_graph_tables(func: &Function, names: &dyn Names, out: &mut Writer) {
         write_exception_table(func, table, out);
     }
     match &dfg.values_labels {
-        None => out.u8(0),
+        None => out.u32(0),
         Some(labels) => {
             // Debug information of values: as rare as it is large, so its text will do.
-            out.u8(1);
-            out.str_field(&format!("{labels:?}"));
+            out.u32(1);
+            out.str(&format!("{labels:?}"));
         }
     }
 }
@@ -83,21 +83,21 @@ fn write_pools(dfg: &DataFlowGraph, out: &mut Writer) {
     out.count(dfg.constants.len());
     for (constant, data) in dfg.constants.iter() {
         out.u32(constant.as_u32());
-        out.bytes_field(data.as_slice());
+        out.bytes(data.as_slice());
     }
     out.count(dfg.immediates.len());
     for data in dfg.immediates.values() {
-        out.bytes_field(data.as_slice());
+        out.bytes(data.as_slice());
     }
     let mut number = 0;
     while let Some(flags) = cranelift_codegen::ir::MemFlags::with_number(number)
         .filter(|&flags| dfg.mem_flags.is_valid(flags))
     {
-        out.u8(1);
+        out.u32(1);
         write_mem_flags(dfg.mem_flags[flags], out);
         number += 1;
     }
-    out.u8(0);
+    out.u32(0);
     out.count(dfg.alias_regions.len());
     for (_, region) in dfg.alias_regions.iter() {
         out.u32(region.user_id);
@@ -110,32 +110,33 @@ fn write_mem_flags(flags: MemFlagsData, out: &mut Writer) {
         Some(cranelift_codegen::ir::Endianness::Little) => 1,
         Some(cranelift_codegen::ir::Endianness::Big) => 2,
     };
-    let bits = u8::from(flags.notrap())
-        | u8::from(flags.can_move()) << 1
-        | u8::from(flags.aligned()) << 2
-        | u8::from(flags.readonly()) << 3
-        | endianness << 4;
-    out.u8(bits);
-    out.u8(flags.trap_code().map_or(0, |code| code.as_raw().get()));
+    let trap_code = flags.trap_code().map_or(0, |code| code.as_raw().get());
+    let bits = u32::from(flags.notrap())
+        | u32::from(flags.can_move()) << 1
+        | u32::from(flags.aligned()) << 2
+        | u32::from(flags.readonly()) << 3
+        | endianness << 4
+        | u32::from(trap_code) << 8;
+    out.u32(bits);
     out.u32(flags.alias_region().map_or(u32::MAX, |region| region.as_u32()));
 }
 
 pub(super) fn write_signature(signature: &Signature, out: &mut Writer) {
     let Signature { params, returns, call_conv } = signature;
-    out.u8(*call_conv as u8);
+    out.u32(*call_conv as u32);
     for list in [params, returns] {
         out.count(list.len());
         for AbiParam { value_type, purpose, extension } in list {
             out.ty(*value_type);
-            out.u8(*extension as u8);
+            out.u32(*extension as u32);
             match purpose {
-                ArgumentPurpose::Normal => out.u8(0),
+                ArgumentPurpose::Normal => out.u32(0),
                 ArgumentPurpose::StructArgument(size) => {
-                    out.u8(1);
+                    out.u32(1);
                     out.u32(*size);
                 }
-                ArgumentPurpose::StructReturn => out.u8(2),
-                ArgumentPurpose::VMContext => out.u8(3),
+                ArgumentPurpose::StructReturn => out.u32(2),
+                ArgumentPurpose::VMContext => out.u32(3),
             }
         }
     }
@@ -143,13 +144,13 @@ pub(super) fn write_signature(signature: &Signature, out: &mut Writer) {
 
 fn write_stack_slot(slot: &StackSlotData, out: &mut Writer) {
     let StackSlotData { kind, size, align_shift, key } = slot;
-    out.u8(*kind as u8);
+    out.u32(*kind as u32);
     out.u32(*size);
-    out.u8(*align_shift);
+    out.u32(u32::from(*align_shift));
     match key {
-        None => out.u8(0),
+        None => out.u32(0),
         Some(key) => {
-            out.u8(1);
+            out.u32(1);
             out.u64(key.bits());
         }
     }
@@ -162,28 +163,28 @@ fn write_global_value(
     out: &mut Writer,
 ) {
     match data {
-        GlobalValueData::VMContext => out.u8(0),
+        GlobalValueData::VMContext => out.u32(0),
         GlobalValueData::Load { base, offset, global_type, flags } => {
-            out.u8(1);
+            out.u32(1);
             out.u32(base.as_u32());
-            out.u64(i64::from(*offset) as u64);
+            out.u64(i64::from(*offset).cast_unsigned());
             out.ty(*global_type);
             out.u32(flags.as_u32());
         }
         GlobalValueData::IAddImm { base, offset, global_type } => {
-            out.u8(2);
+            out.u32(2);
             out.u32(base.as_u32());
-            out.u64(offset.bits() as u64);
+            out.u64(offset.bits().cast_unsigned());
             out.ty(*global_type);
         }
         GlobalValueData::Symbol { name, offset, colocated, tls } => {
-            out.u8(3);
+            out.u32(3);
             write_external_name(name, params, names, out);
-            out.u64(offset.bits() as u64);
-            out.u8(u8::from(*colocated) | u8::from(*tls) << 1);
+            out.u64(offset.bits().cast_unsigned());
+            out.u32(u32::from(*colocated) | u32::from(*tls) << 1);
         }
         GlobalValueData::DynScaleTargetConst { vector_type } => {
-            out.u8(4);
+            out.u32(4);
             out.ty(*vector_type);
         }
     }
@@ -197,20 +198,20 @@ fn write_external_name(
 ) {
     match name {
         ExternalName::User(reference) => {
-            out.u8(0);
+            out.u32(0);
             names.write_name(&params.user_named_funcs()[*reference], out);
         }
         ExternalName::TestCase(name) => {
-            out.u8(1);
-            out.display_field(name);
+            out.u32(1);
+            out.display(name);
         }
         ExternalName::LibCall(libcall) => {
-            out.u8(2);
-            out.display_field(libcall);
+            out.u32(2);
+            out.display(libcall);
         }
         ExternalName::KnownSymbol(symbol) => {
-            out.u8(3);
-            out.display_field(symbol);
+            out.u32(3);
+            out.display(symbol);
         }
     }
 }
@@ -228,21 +229,21 @@ fn write_exception_table(func: &Function, table: &ExceptionTableData, out: &mut 
     for item in table.items() {
         match item {
             ExceptionTableItem::Tag(tag, call) => {
-                out.u8(1);
+                out.u32(1);
                 out.u32(tag.as_u32());
                 block_call(func, &call, out);
             }
             ExceptionTableItem::Default(call) => {
-                out.u8(2);
+                out.u32(2);
                 block_call(func, &call, out);
             }
             ExceptionTableItem::Context(context) => {
-                out.u8(3);
+                out.u32(3);
                 value(func, context, out);
             }
         }
     }
-    out.u8(0);
+    out.u32(0);
 }
 
 pub(super) fn write_stack_map(entries: &[UserStackMapEntry], out: &mut Writer) {
@@ -259,11 +260,11 @@ pub(super) fn write_debug_tags(tags: &[DebugTag], out: &mut Writer) {
     for tag in tags {
         match tag {
             DebugTag::User(number) => {
-                out.u8(0);
+                out.u32(0);
                 out.u32(*number);
             }
             DebugTag::StackSlot(slot) => {
-                out.u8(1);
+                out.u32(1);
                 out.u32(slot.as_u32());
             }
         }
