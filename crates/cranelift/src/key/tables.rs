@@ -7,7 +7,7 @@ use cranelift_codegen::ir::{
     JumpTableData, MemFlagsData, Signature, StackSlotData, UserStackMapEntry,
 };
 
-use super::instruction::{block_call, value};
+use super::instruction::block_call;
 use super::{Names, Writer};
 
 /// Writes everything but blocks and instructions.
@@ -121,7 +121,7 @@ fn write_mem_flags(flags: MemFlagsData, out: &mut Writer) {
     out.u32(flags.alias_region().map_or(u32::MAX, |region| region.as_u32()));
 }
 
-pub(super) fn write_signature(signature: &Signature, out: &mut Writer) {
+pub(crate) fn write_signature(signature: &Signature, out: &mut Writer) {
     let Signature { params, returns, call_conv } = signature;
     out.u32(*call_conv as u32);
     for list in [params, returns] {
@@ -239,7 +239,7 @@ fn write_exception_table(func: &Function, table: &ExceptionTableData, out: &mut 
             }
             ExceptionTableItem::Context(context) => {
                 out.u32(3);
-                value(func, context, out);
+                out.u32(context.as_u32());
             }
         }
     }

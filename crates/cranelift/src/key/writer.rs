@@ -4,7 +4,9 @@
 //! which over kilobytes runs several times faster than over the trickle of two- and four-byte
 //! writes that a `derive(Hash)` feeds it.
 
-use cranelift_codegen::ir::{Type, types};
+use std::hash::{Hash, Hasher};
+
+use cranelift_codegen::ir::Type;
 use zerocopy::IntoBytes;
 
 /// Words that are gathered before they are hashed: 16 KiB.
@@ -46,6 +48,8 @@ impl Writer {
         self.len = 0;
     }
 
+    #[allow(dead_code, reason = "x")]
+    pub(crate) fn len(&self) -> usize { self.len }
     /// Four bytes.
     #[inline]
     pub(crate) fn u32(&mut self, word: u32) {
@@ -54,6 +58,16 @@ impl Writer {
         }
         self.block[self.len] = word;
         self.len += 1;
+    }
+
+    /// Some words, with one check for all of them.
+    #[inline]
+    pub(crate) fn put<const N: usize>(&mut self, words: [u32; N]) {
+        if self.len + N > BLOCK_WORDS {
+            self.flush();
+        }
+        self.block[self.len..self.len + N].copy_from_slice(&words);
+        self.len += N;
     }
 
     /// Eight bytes, the low half first.
@@ -104,24 +118,59 @@ impl Writer {
     }
 }
 
-/// A type as a number; no two types have the same.
+/// A type as a number below 2^16; no two types have the same.
 ///
-/// Cranelift has such a number and keeps it to itself. The common types come first: asking a type
-/// for its lanes is the slowest part of writing a value.
+/// Cranelift keeps the number that a type is to itself, and asking a type for its lanes instead
+/// would be the slowest part of the walk. Hashing a type feeds the hasher that number and nothing
+/// else.
 #[inline]
 pub(super) fn type_number(ty: Type) -> u32 {
-    match ty {
-        types::I64 => 1,
-        types::I32 => 2,
-        types::I8 => 3,
-        types::F64 => 4,
-        _ => {
-            let lane = ty.lane_type();
-            0x100
-                | lane.log2_lane_bits()
-                | u32::from(lane.is_float()) << 4
-                | u32::from(ty.is_dynamic_vector()) << 5
-                | ty.log2_min_lane_count() << 16
+    struct Capture(u32);
+    impl Hasher for Capture {
+        fn finish(&self) -> u64 {
+            u64::from(self.0)
         }
+        fn write(&mut self, bytes: &[u8]) {
+            for &byte in bytes {
+                self.0 = self.0 << 8 | u32::from(byte);
+            }
+        }
+        #[inline]
+        fn write_u16(&mut self, number: u16) {
+            self.0 = u32::from(number);
+        }
+    }
+    let mut capture = Capture(0);
+    ty.hash(&mut capture);
+    capture.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::type_number;
+    use cranelift_codegen::ir::{Type, types};
+    use std::collections::HashSet;
+
+    #[test]
+    fn types_have_numbers_of_their_own() {
+        let scalars = [
+            types::I8,
+            types::I16,
+            types::I32,
+            types::I64,
+            types::I128,
+            types::F16,
+            types::F32,
+            types::F64,
+            types::F128,
+        ];
+        let vectors = |ty: Type| [1, 2, 4, 8, 16].map(|lanes| ty.by(lanes)).into_iter().flatten();
+        let mut all: HashSet<Type> = scalars.into_iter().flat_map(vectors).collect();
+        let dynamic: Vec<Type> = all.iter().filter_map(|ty| ty.vector_to_dynamic()).collect();
+        all.extend(dynamic);
+        all.insert(types::INVALID);
+        let numbers: HashSet<u32> = all.iter().map(|&ty| type_number(ty)).collect();
+        assert_eq!(numbers.len(), all.len());
+        assert!(numbers.iter().all(|&number| number < 1 << 16));
     }
 }
