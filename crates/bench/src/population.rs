@@ -27,7 +27,11 @@ pub struct Population {
 
 impl Population {
     /// The population that comparisons use: 2,000 functions of 25 to 450 instructions.
-    pub const STANDARD: Self = Self { functions: 2_000, instructions: (25, 450), seed: 0x5eed };
+    pub const STANDARD: Self = Self {
+        functions: 2_000,
+        instructions: (25, 450),
+        seed: 0x5eed,
+    };
 }
 
 /// What a module holds of a population before any function is defined.
@@ -94,7 +98,11 @@ impl Population {
         let mut contents = DataDescription::new();
         contents.define((0..DATA_LEN_BYTES).map(|i| (i * 31) as u8).collect());
         module.define_data(data, &contents)?;
-        Ok(Declared { functions, imports, data })
+        Ok(Declared {
+            functions,
+            imports,
+            data,
+        })
     }
 
     /// Builds the CLIF of function `index` into `func`, which is empty but for its signature.
@@ -114,13 +122,27 @@ impl Population {
             callees.push(declared.functions[random.below(index)]);
         }
         callees.dedup();
-        let own = callees.iter().map(|&id| module.declare_func_in_func(id, func)).collect();
-        let host = declared.imports.iter().map(|&id| module.declare_func_in_func(id, func));
+        let own = callees
+            .iter()
+            .map(|&id| module.declare_func_in_func(id, func))
+            .collect();
+        let host = declared
+            .imports
+            .iter()
+            .map(|&id| module.declare_func_in_func(id, func));
         let host = host.collect();
         let table = module.declare_data_in_func(declared.data, func);
         let config = module.target_config();
         let builder = FunctionBuilder::new(func, context);
-        Body { builder, random, live: Vec::new(), own, host, table }.build(target, config);
+        Body {
+            builder,
+            random,
+            live: Vec::new(),
+            own,
+            host,
+            table,
+        }
+        .build(target, config);
     }
 }
 
@@ -172,6 +194,11 @@ impl Body<'_> {
             3,
         ));
         let slot = self.builder.ins().stack_addr(types::I64, slot, 0);
+        // What a function returns must not depend on what the stack held before.
+        for offset in (0..64).step_by(8) {
+            let flags = MemFlagsData::trusted();
+            self.builder.ins().store(flags, fuel, slot, offset);
+        }
         let table = self.builder.ins().symbol_value(types::I64, self.table);
         while self.builder.func.dfg.num_insts() < target {
             match self.random.below(16) {
@@ -209,7 +236,11 @@ impl Body<'_> {
         let (a, b) = (self.pick(), self.pick());
         let imm = (self.random.next() as i32) as i64;
         let choice = self.random.below(9);
-        let b = if choice == 8 { self.builder.ins().iconst(types::I64, imm) } else { b };
+        let b = if choice == 8 {
+            self.builder.ins().iconst(types::I64, imm)
+        } else {
+            b
+        };
         let ins = self.builder.ins();
         let value = match choice {
             0 | 8 => ins.iadd(a, b),
@@ -258,7 +289,9 @@ impl Body<'_> {
         let then = self.builder.create_block();
         let (join, joined) = self.block_with_param();
         let condition = self.builder.ins().icmp(IntCC::SignedLessThan, a, b);
-        self.builder.ins().brif(condition, then, &[], join, &[a.into()]);
+        self.builder
+            .ins()
+            .brif(condition, then, &[], join, &[a.into()]);
         self.builder.switch_to_block(then);
         let value = self.builder.ins().imul(a, b);
         let value = self.builder.ins().bxor(value, b);
@@ -280,8 +313,13 @@ impl Body<'_> {
         let next_sum = self.builder.ins().iadd(sum, step);
         let next_sum = self.builder.ins().rotl_imm_u(next_sum, 7);
         let next = self.builder.ins().iadd_imm_s(counter, 1);
-        let more = self.builder.ins().icmp_imm_s(IntCC::SignedLessThan, next, trips);
-        self.builder.ins().brif(more, head, &[next.into(), next_sum.into()], exit, &[]);
+        let more = self
+            .builder
+            .ins()
+            .icmp_imm_s(IntCC::SignedLessThan, next, trips);
+        self.builder
+            .ins()
+            .brif(more, head, &[next.into(), next_sum.into()], exit, &[]);
         self.builder.switch_to_block(exit);
         self.keep(next_sum);
     }
@@ -299,8 +337,13 @@ impl Body<'_> {
         let then = self.builder.create_block();
         let (join, joined) = self.block_with_param();
         let left = self.builder.ins().iadd_imm_s(fuel, -1);
-        let enough = self.builder.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, left, 0);
-        self.builder.ins().brif(enough, then, &[], join, &[a.into()]);
+        let enough = self
+            .builder
+            .ins()
+            .icmp_imm_s(IntCC::SignedGreaterThanOrEqual, left, 0);
+        self.builder
+            .ins()
+            .brif(enough, then, &[], join, &[a.into()]);
         self.builder.switch_to_block(then);
         let call = self.builder.ins().call(callee, &[a, b, left]);
         let value = self.builder.inst_results(call)[0];

@@ -37,6 +37,7 @@ mod flush;
 mod loaded;
 mod merge;
 mod miss;
+mod names;
 mod notice;
 mod place;
 mod publish;
@@ -49,6 +50,7 @@ pub use code::{Code, Located};
 pub use config::{CacheConfig, CacheMode};
 pub use flush::FlushReport;
 pub use miss::MissReason;
+pub use names::Symbols;
 pub use notice::Notice;
 pub use place::InsertError;
 pub use rekindle_artifact::{
@@ -57,5 +59,5 @@ pub use rekindle_artifact::{
 };
 pub use rekindle_exec::{Entry, EntrySignature, HostAddr, Plain, SignatureMismatch, signature_of};
 pub use rekindle_store::{Digest, Environment, EnvironmentBuilder, Key, KeyBuilder, ScopeId};
-pub use scope::{Lookup, Scope, Symbols, Ticket};
+pub use scope::{Lookup, Scope, Ticket};
 pub use statistics::Statistics;

@@ -49,13 +49,23 @@ fn write_graph_tables(func: &Function, names: &dyn Names, out: &mut Writer) {
         write_signature(signature, out);
     }
     out.count(dfg.ext_funcs.len());
-    for ExtFuncData { name, signature, colocated, patchable } in dfg.ext_funcs.values() {
+    for ExtFuncData {
+        name,
+        signature,
+        colocated,
+        patchable,
+    } in dfg.ext_funcs.values()
+    {
         write_external_name(name, &func.params, names, out);
         out.u32(signature.as_u32());
         out.u32(u32::from(*colocated) | u32::from(*patchable) << 1);
     }
     out.count(dfg.dynamic_types.len());
-    for DynamicTypeData { base_vector_ty, dynamic_scale } in dfg.dynamic_types.values() {
+    for DynamicTypeData {
+        base_vector_ty,
+        dynamic_scale,
+    } in dfg.dynamic_types.values()
+    {
         out.ty(*base_vector_ty);
         out.u32(dynamic_scale.as_u32());
     }
@@ -118,15 +128,28 @@ fn write_mem_flags(flags: MemFlagsData, out: &mut Writer) {
         | endianness << 4
         | u32::from(trap_code) << 8;
     out.u32(bits);
-    out.u32(flags.alias_region().map_or(u32::MAX, |region| region.as_u32()));
+    out.u32(
+        flags
+            .alias_region()
+            .map_or(u32::MAX, |region| region.as_u32()),
+    );
 }
 
-pub(crate) fn write_signature(signature: &Signature, out: &mut Writer) {
-    let Signature { params, returns, call_conv } = signature;
+fn write_signature(signature: &Signature, out: &mut Writer) {
+    let Signature {
+        params,
+        returns,
+        call_conv,
+    } = signature;
     out.u32(*call_conv as u32);
     for list in [params, returns] {
         out.count(list.len());
-        for AbiParam { value_type, purpose, extension } in list {
+        for AbiParam {
+            value_type,
+            purpose,
+            extension,
+        } in list
+        {
             out.ty(*value_type);
             out.u32(*extension as u32);
             match purpose {
@@ -143,7 +166,12 @@ pub(crate) fn write_signature(signature: &Signature, out: &mut Writer) {
 }
 
 fn write_stack_slot(slot: &StackSlotData, out: &mut Writer) {
-    let StackSlotData { kind, size, align_shift, key } = slot;
+    let StackSlotData {
+        kind,
+        size,
+        align_shift,
+        key,
+    } = slot;
     out.u32(*kind as u32);
     out.u32(*size);
     out.u32(u32::from(*align_shift));
@@ -164,20 +192,34 @@ fn write_global_value(
 ) {
     match data {
         GlobalValueData::VMContext => out.u32(0),
-        GlobalValueData::Load { base, offset, global_type, flags } => {
+        GlobalValueData::Load {
+            base,
+            offset,
+            global_type,
+            flags,
+        } => {
             out.u32(1);
             out.u32(base.as_u32());
             out.u64(i64::from(*offset).cast_unsigned());
             out.ty(*global_type);
             out.u32(flags.as_u32());
         }
-        GlobalValueData::IAddImm { base, offset, global_type } => {
+        GlobalValueData::IAddImm {
+            base,
+            offset,
+            global_type,
+        } => {
             out.u32(2);
             out.u32(base.as_u32());
             out.u64(offset.bits().cast_unsigned());
             out.ty(*global_type);
         }
-        GlobalValueData::Symbol { name, offset, colocated, tls } => {
+        GlobalValueData::Symbol {
+            name,
+            offset,
+            colocated,
+            tls,
+        } => {
             out.u32(3);
             write_external_name(name, params, names, out);
             out.u64(offset.bits().cast_unsigned());

@@ -25,7 +25,11 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new() -> Self {
-        Self { hasher: blake3::Hasher::new(), block: Box::new([0; BLOCK_WORDS]), len: 0 }
+        Self {
+            hasher: blake3::Hasher::new(),
+            block: Box::new([0; BLOCK_WORDS]),
+            len: 0,
+        }
     }
 
     /// The digest of everything written; the writer is as new afterwards.
@@ -49,7 +53,9 @@ impl Writer {
     }
 
     #[allow(dead_code, reason = "x")]
-    pub(crate) fn len(&self) -> usize { self.len }
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
     /// Four bytes.
     #[inline]
     pub(crate) fn u32(&mut self, word: u32) {
@@ -164,9 +170,18 @@ mod tests {
             types::F64,
             types::F128,
         ];
-        let vectors = |ty: Type| [1, 2, 4, 8, 16].map(|lanes| ty.by(lanes)).into_iter().flatten();
+        let vectors = |ty: Type| {
+            [1, 2, 4, 8, 16]
+                .map(|lanes| ty.by(lanes))
+                .into_iter()
+                .flatten()
+        };
         let mut all: HashSet<Type> = scalars.into_iter().flat_map(vectors).collect();
-        let dynamic: Vec<Type> = all.iter().filter_map(|ty| ty.vector_to_dynamic()).collect();
+        let dynamic: Vec<Type> = all
+            .iter()
+            .filter(|ty| ty.is_vector())
+            .filter_map(|ty| ty.vector_to_dynamic())
+            .collect();
         all.extend(dynamic);
         all.insert(types::INVALID);
         let numbers: HashSet<u32> = all.iter().map(|&ty| type_number(ty)).collect();
