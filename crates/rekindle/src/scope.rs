@@ -35,6 +35,8 @@ struct Inner {
     images: Vec<Arc<LoadedImage>>,
     /// Why a key that no image holds isn't there.
     absent: MissReason,
+    /// Whether there were images that can't be used.
+    some_refused: bool,
     arena: Arena,
     resident: RwLock<Resident>,
     queue: Mutex<Vec<(Key, Arc<Artifact>)>>,
@@ -86,6 +88,7 @@ impl Scope {
             names,
             images: opened.images,
             absent: opened.absent,
+            some_refused: opened.some_refused,
             arena: Arena::new(),
             resident: RwLock::default(),
             queue: Mutex::default(),
@@ -198,7 +201,13 @@ impl Inner {
 
     fn flush(&self) -> FlushReport {
         let queue = std::mem::take(&mut *lock(&self.queue));
-        flush::flush(&self.cache, &self.environment, &self.id, &queue)
+        let target = flush::Target {
+            cache: &self.cache,
+            environment: &self.environment,
+            scope: &self.id,
+            some_refused: self.some_refused,
+        };
+        target.flush(&queue)
     }
 }
 
