@@ -146,7 +146,10 @@ pub struct SourceLocation {
 
 impl Default for Section {
     fn default() -> Self {
-        Self { bytes: Vec::new(), align: 1 }
+        Self {
+            bytes: Vec::new(),
+            align: 1,
+        }
     }
 }
 

@@ -1,1 +1,10 @@
-//! Placeholder title page.
+//! Executable memory: reserve, write, publish, map an image; typed entry points.
+//!
+//! This crate is one of the doors through which the workspace reaches unsafe code. No page is
+//! writable and executable at once.
+
+mod address;
+mod entry;
+
+pub use address::HostAddr;
+pub use entry::{Entry, EntrySignature, Plain, SignatureMismatch, signature_of};

@@ -1,5 +1,53 @@
-//! Placeholder title page.
+//! A persistent machine-code cache for just-in-time compilers.
+//!
+//! Look a key up; on a hit there is code to call, mapped from an earlier process. On a miss,
+//! compile, and hand the result in with the ticket that came with the miss: it runs at once, and
+//! [`Scope::flush`] keeps it for the next process. Whatever is wrong with the files is an outcome
+//! ([`MissReason`]), never an error that the caller must handle.
+//!
+//! ```no_run
+//! use rekindle::{Artifact, Cache, Environment, KeyBuilder, Lookup, ScopeId, Section};
+//!
+//! let cache = Cache::in_memory();
+//! let environment = Environment::builder("example").field("version", 1).build();
+//! let scope = cache.scope(&environment, ScopeId::from_name("main"), Box::new(|_| None));
+//! let key = KeyBuilder::new("example/function").str("return 42").finish();
+//! let code = match scope.lookup(&key) {
+//!     Lookup::Hit(code) => code,
+//!     Lookup::Miss(ticket) => {
+//!         let artifact = Artifact {
+//!             name: "answer".to_owned(),
+//!             text: Section { bytes: vec![0xb8, 42, 0, 0, 0, 0xc3], align: 16 },
+//!             ..Artifact::default()
+//!         };
+//!         scope.insert(ticket, artifact).expect("there is executable memory")
+//!     }
+//! };
+//! assert!(!code.is_loaded());
+//! ```
 
-/// Where a cache lives and how it may be used.
-#[derive(Clone, Debug, Default)]
-pub struct CacheConfig {}
+#![forbid(unsafe_code)]
+
+mod cache;
+mod code;
+mod config;
+#[cfg(feature = "cranelift")]
+pub mod cranelift;
+mod miss;
+mod notice;
+mod scope;
+mod statistics;
+
+pub use cache::Cache;
+pub use code::{Code, Located};
+pub use config::{CacheConfig, CacheMode};
+pub use miss::MissReason;
+pub use notice::Notice;
+pub use rekindle_artifact::{
+    Artifact, Relocation, RelocationKind, Section, SectionKind, Signature, SourceLocation, Target,
+    Trap, UnwindInfo, ZeroSection,
+};
+pub use rekindle_exec::{Entry, EntrySignature, HostAddr, Plain, SignatureMismatch, signature_of};
+pub use rekindle_store::{Digest, Environment, EnvironmentBuilder, Key, KeyBuilder, ScopeId};
+pub use scope::{FlushReport, InsertError, Lookup, Scope, Symbols, Ticket};
+pub use statistics::Statistics;

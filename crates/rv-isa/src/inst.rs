@@ -18,7 +18,10 @@ pub struct Decoded {
 
 /// One instruction of RV64GC, Zba, Zbb or Zbs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "operands carry the names that the specification gives them")]
+#[expect(
+    missing_docs,
+    reason = "operands carry the names that the specification gives them"
+)]
 pub enum Inst {
     /// `rd = imm`, where `imm` has its low twelve bits clear.
     Lui { rd: XReg, imm: i32 },
@@ -29,15 +32,40 @@ pub enum Inst {
     /// `t = pc + len; pc = (rs1 + offset) & !1; rd = t`.
     Jalr { rd: XReg, rs1: XReg, offset: i32 },
     /// `if rs1 op rs2 { pc += offset }`.
-    Branch { op: BranchOp, rs1: XReg, rs2: XReg, offset: i32 },
+    Branch {
+        op: BranchOp,
+        rs1: XReg,
+        rs2: XReg,
+        offset: i32,
+    },
     /// `rd = memory[rs1 + offset]`.
-    Load { op: LoadOp, rd: XReg, rs1: XReg, offset: i32 },
+    Load {
+        op: LoadOp,
+        rd: XReg,
+        rs1: XReg,
+        offset: i32,
+    },
     /// `memory[rs1 + offset] = rs2`.
-    Store { op: StoreOp, rs1: XReg, rs2: XReg, offset: i32 },
+    Store {
+        op: StoreOp,
+        rs1: XReg,
+        rs2: XReg,
+        offset: i32,
+    },
     /// `rd = rs1 op imm`; for shifts and single-bit operations `imm` is the bit number.
-    AluImm { op: AluImmOp, rd: XReg, rs1: XReg, imm: i32 },
+    AluImm {
+        op: AluImmOp,
+        rd: XReg,
+        rs1: XReg,
+        imm: i32,
+    },
     /// `rd = rs1 op rs2`.
-    Alu { op: AluOp, rd: XReg, rs1: XReg, rs2: XReg },
+    Alu {
+        op: AluOp,
+        rd: XReg,
+        rs1: XReg,
+        rs2: XReg,
+    },
     /// `rd = op rs1`.
     AluUnary { op: AluUnaryOp, rd: XReg, rs1: XReg },
     /// Orders memory accesses; `pred` and `succ` are the four-bit sets `iorw`, `fm` the mode.
@@ -49,21 +77,66 @@ pub enum Inst {
     /// A breakpoint.
     Ebreak,
     /// `rd = csr; csr = csr op source`.
-    Csr { op: CsrOp, rd: XReg, csr: Csr, source: CsrSource },
+    Csr {
+        op: CsrOp,
+        rd: XReg,
+        csr: Csr,
+        source: CsrSource,
+    },
     /// Load reserved.
-    LoadReserved { width: AmoWidth, ordering: AmoOrdering, rd: XReg, rs1: XReg },
+    LoadReserved {
+        width: AmoWidth,
+        ordering: AmoOrdering,
+        rd: XReg,
+        rs1: XReg,
+    },
     /// Store conditional: `rd` is 0 where the store took place.
-    StoreConditional { width: AmoWidth, ordering: AmoOrdering, rd: XReg, rs1: XReg, rs2: XReg },
+    StoreConditional {
+        width: AmoWidth,
+        ordering: AmoOrdering,
+        rd: XReg,
+        rs1: XReg,
+        rs2: XReg,
+    },
     /// `rd = memory[rs1]; memory[rs1] = rd op rs2`, atomically.
-    Amo { op: AmoOp, width: AmoWidth, ordering: AmoOrdering, rd: XReg, rs1: XReg, rs2: XReg },
+    Amo {
+        op: AmoOp,
+        width: AmoWidth,
+        ordering: AmoOrdering,
+        rd: XReg,
+        rs1: XReg,
+        rs2: XReg,
+    },
     /// `rd = memory[rs1 + offset]`, NaN-boxed where narrower than the register.
-    FpLoad { format: FpFormat, rd: FReg, rs1: XReg, offset: i32 },
+    FpLoad {
+        format: FpFormat,
+        rd: FReg,
+        rs1: XReg,
+        offset: i32,
+    },
     /// `memory[rs1 + offset] = rs2`.
-    FpStore { format: FpFormat, rs1: XReg, rs2: FReg, offset: i32 },
+    FpStore {
+        format: FpFormat,
+        rs1: XReg,
+        rs2: FReg,
+        offset: i32,
+    },
     /// `rd = rs1 op rs2`, rounded.
-    FpBinary { op: FpBinaryOp, format: FpFormat, rm: RoundingMode, rd: FReg, rs1: FReg, rs2: FReg },
+    FpBinary {
+        op: FpBinaryOp,
+        format: FpFormat,
+        rm: RoundingMode,
+        rd: FReg,
+        rs1: FReg,
+        rs2: FReg,
+    },
     /// `rd = √rs1`.
-    FpSqrt { format: FpFormat, rm: RoundingMode, rd: FReg, rs1: FReg },
+    FpSqrt {
+        format: FpFormat,
+        rm: RoundingMode,
+        rd: FReg,
+        rs1: FReg,
+    },
     /// `rd = ±(rs1 × rs2) ± rs3`, rounded once.
     FpFused {
         op: FpFusedOp,
@@ -75,23 +148,70 @@ pub enum Inst {
         rs3: FReg,
     },
     /// `rd` = the magnitude of `rs1` with a sign made from both.
-    FpSignInject { op: FpSignInjectOp, format: FpFormat, rd: FReg, rs1: FReg, rs2: FReg },
+    FpSignInject {
+        op: FpSignInjectOp,
+        format: FpFormat,
+        rd: FReg,
+        rs1: FReg,
+        rs2: FReg,
+    },
     /// IEEE 754-2019 `minimumNumber` and `maximumNumber`.
-    FpMinMax { op: FpMinMaxOp, format: FpFormat, rd: FReg, rs1: FReg, rs2: FReg },
+    FpMinMax {
+        op: FpMinMaxOp,
+        format: FpFormat,
+        rd: FReg,
+        rs1: FReg,
+        rs2: FReg,
+    },
     /// `rd = rs1 op rs2`, 0 or 1.
-    FpCompare { op: FpCompareOp, format: FpFormat, rd: XReg, rs1: FReg, rs2: FReg },
+    FpCompare {
+        op: FpCompareOp,
+        format: FpFormat,
+        rd: XReg,
+        rs1: FReg,
+        rs2: FReg,
+    },
     /// `rd` = a ten-bit one-hot mask of the class of `rs1`.
-    FpClass { format: FpFormat, rd: XReg, rs1: FReg },
+    FpClass {
+        format: FpFormat,
+        rd: XReg,
+        rs1: FReg,
+    },
     /// `fcvt.{int}.{format}`: floating point to integer, saturating.
-    FpToInt { int: IntFormat, format: FpFormat, rm: RoundingMode, rd: XReg, rs1: FReg },
+    FpToInt {
+        int: IntFormat,
+        format: FpFormat,
+        rm: RoundingMode,
+        rd: XReg,
+        rs1: FReg,
+    },
     /// `fcvt.{format}.{int}`: integer to floating point.
-    IntToFp { format: FpFormat, int: IntFormat, rm: RoundingMode, rd: FReg, rs1: XReg },
+    IntToFp {
+        format: FpFormat,
+        int: IntFormat,
+        rm: RoundingMode,
+        rd: FReg,
+        rs1: XReg,
+    },
     /// `fcvt.{to}.{other}`: between single and double.
-    FpConvert { to: FpFormat, rm: RoundingMode, rd: FReg, rs1: FReg },
+    FpConvert {
+        to: FpFormat,
+        rm: RoundingMode,
+        rd: FReg,
+        rs1: FReg,
+    },
     /// `fmv.x.w`, `fmv.x.d`: the register's bits, a word sign-extended.
-    FpMoveToInt { format: FpFormat, rd: XReg, rs1: FReg },
+    FpMoveToInt {
+        format: FpFormat,
+        rd: XReg,
+        rs1: FReg,
+    },
     /// `fmv.w.x`, `fmv.d.x`: the register's bits, a word NaN-boxed.
-    FpMoveFromInt { format: FpFormat, rd: FReg, rs1: XReg },
+    FpMoveFromInt {
+        format: FpFormat,
+        rd: FReg,
+        rs1: XReg,
+    },
 }
 
 macro_rules! ops {

@@ -44,5 +44,8 @@ pub struct JumpCacheEntry {
 
 impl JumpCacheEntry {
     /// An entry that no guest PC matches.
-    pub const EMPTY: Self = Self { guest_pc: u64::MAX, code: 0 };
+    pub const EMPTY: Self = Self {
+        guest_pc: u64::MAX,
+        code: 0,
+    };
 }

@@ -1,0 +1,196 @@
+//! Typed entry points: compiled code as a function pointer whose type was compared, not cast.
+//!
+//! The front records a signature number beside the code it compiled; [`signature_of`] gives the
+//! number of a Rust function pointer type. Equal numbers, and only they, make an [`Entry`].
+
+use core::any::Any;
+use core::fmt;
+use core::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::address::HostAddr;
+
+/// A function pointer type that compiled code may have: `unsafe extern "C" fn` of up to six plain
+/// parameters. `unsafe`, because no type can say that the code does what its front meant.
+pub trait EntrySignature: Copy + sealed::FromAddress {
+    /// The type's number.
+    const SIGNATURE: u64;
+}
+
+/// The number of the function pointer type `F`, for the front to record beside its code.
+pub const fn signature_of<F: EntrySignature>() -> u64 {
+    F::SIGNATURE
+}
+
+/// The code has another type than the caller asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignatureMismatch {
+    /// The number recorded beside the code.
+    pub recorded: u64,
+    /// The number of the type asked for.
+    pub requested: u64,
+}
+
+impl fmt::Display for SignatureMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            recorded,
+            requested,
+        } = self;
+        write!(
+            f,
+            "the code's signature is {recorded:#x}, not {requested:#x}"
+        )
+    }
+}
+
+impl core::error::Error for SignatureMismatch {}
+
+/// The entry point of published code, which it keeps mapped.
+#[derive(Clone)]
+pub struct Entry<F> {
+    address: HostAddr,
+    _memory: Arc<dyn Any + Send + Sync>,
+    signature: PhantomData<F>,
+}
+
+impl<F: EntrySignature> Entry<F> {
+    /// The entry point at `address`, in memory that `memory` keeps mapped and executable.
+    ///
+    /// # Errors
+    /// If `recorded`, the signature recorded beside the code, isn't that of `F`.
+    pub fn new(
+        address: HostAddr,
+        memory: Arc<dyn Any + Send + Sync>,
+        recorded: u64,
+    ) -> Result<Self, SignatureMismatch> {
+        if recorded != F::SIGNATURE {
+            return Err(SignatureMismatch {
+                recorded,
+                requested: F::SIGNATURE,
+            });
+        }
+        Ok(Self {
+            address,
+            _memory: memory,
+            signature: PhantomData,
+        })
+    }
+
+    /// The function pointer. It dangles once the last handle on the code is gone, so whoever calls
+    /// it keeps this entry, its scope or its [`Arc`] alive; that is part of what the caller
+    /// promises in its own `unsafe` block.
+    pub fn function(&self) -> F {
+        F::from_address(self.address, sealed::Token(()))
+    }
+
+    /// The entry point's address.
+    pub fn address(&self) -> HostAddr {
+        self.address
+    }
+}
+
+impl<F> fmt::Debug for Entry<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entry({})", self.address)
+    }
+}
+
+mod sealed {
+    use crate::address::HostAddr;
+
+    /// Only this file can make one, so only [`super::Entry`] turns addresses into functions.
+    #[derive(Debug)]
+    pub struct Token(pub(super) ());
+
+    pub trait FromAddress {
+        fn from_address(address: HostAddr, token: Token) -> Self;
+    }
+}
+
+/// A parameter or result type that is passed as the C calling convention says.
+pub trait Plain {
+    /// Distinguishes the type within a signature.
+    const CODE: u64;
+}
+
+macro_rules! plain {
+    ($($type:ty => $code:literal),* $(,)?) => {
+        $(impl Plain for $type { const CODE: u64 = $code; })*
+    };
+}
+
+plain! {
+    () => 1, i8 => 2, i16 => 3, i32 => 4, i64 => 5, u8 => 6, u16 => 7, u32 => 8, u64 => 9,
+    isize => 10, usize => 11, f32 => 12, f64 => 13,
+}
+
+impl<T> Plain for *const T {
+    const CODE: u64 = 14;
+}
+
+impl<T> Plain for *mut T {
+    const CODE: u64 = 15;
+}
+
+/// One step of FNV-1a over 64-bit words; any mixing that tells short lists apart would do.
+const fn mix(hash: u64, code: u64) -> u64 {
+    (hash ^ code).wrapping_mul(0x0000_0100_0000_01b3)
+}
+
+macro_rules! signatures {
+    ($(($($parameter:ident),*))*) => {$(
+        impl<R: Plain, $($parameter: Plain),*> EntrySignature
+            for unsafe extern "C" fn($($parameter),*) -> R
+        {
+            const SIGNATURE: u64 = {
+                let hash = mix(0xcbf2_9ce4_8422_2325, R::CODE);
+                $(let hash = mix(hash, $parameter::CODE);)*
+                hash
+            };
+        }
+
+        impl<R, $($parameter),*> sealed::FromAddress
+            for unsafe extern "C" fn($($parameter),*) -> R
+        {
+            #[expect(unsafe_code, reason = "an address becomes a function pointer here and nowhere else")]
+            fn from_address(address: HostAddr, _: sealed::Token) -> Self {
+                let pointer = core::ptr::with_exposed_provenance::<()>(address.0 as usize);
+                // SAFETY: `Entry` holds the address of published code, which is not null, and
+                // compared the recorded signature with this type. Calling it is the caller's
+                // promise: the type is an `unsafe fn`.
+                unsafe { core::mem::transmute::<*const (), Self>(pointer) }
+            }
+        }
+    )*};
+}
+
+signatures! { () (A) (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E) (A, B, C, D, E, G) }
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, HostAddr, signature_of};
+    use std::sync::Arc;
+
+    type Unary = unsafe extern "C" fn(u64) -> u64;
+    type Binary = unsafe extern "C" fn(u64, u64) -> u64;
+    type Pointer = unsafe extern "C" fn(*mut u64) -> u64;
+
+    #[test]
+    fn signatures_differ() {
+        let all = [
+            signature_of::<Unary>(),
+            signature_of::<Binary>(),
+            signature_of::<Pointer>(),
+        ];
+        assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
+    }
+
+    #[test]
+    fn a_mismatch_is_refused() {
+        let recorded = signature_of::<Unary>();
+        assert!(Entry::<Unary>::new(HostAddr(8), Arc::new(()), recorded).is_ok());
+        let error = Entry::<Binary>::new(HostAddr(8), Arc::new(()), recorded).unwrap_err();
+        assert_eq!(error.recorded, recorded);
+    }
+}

@@ -1,0 +1,55 @@
+//! Why a look-up found nothing usable.
+
+use core::fmt;
+
+/// Why a look-up found nothing usable. Displayed as the name under which it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum MissReason {
+    /// No image holds the key.
+    NotCached,
+    /// There is no persistent layer: it was switched off, or its folder can't be used.
+    CacheOff,
+    /// An image holds the key, but its bytes aren't the ones that were written.
+    Damaged,
+    /// An image holds the key, but a name that its code refers to has no value in this process.
+    Unbound,
+}
+
+impl MissReason {
+    /// All reasons, in the order of their indices.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::NotCached,
+        Self::CacheOff,
+        Self::Damaged,
+        Self::Unbound,
+    ];
+
+    /// The name under which the reason is counted, in kebab case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotCached => "not-cached",
+            Self::CacheOff => "cache-off",
+            Self::Damaged => "damaged",
+            Self::Unbound => "unbound",
+        }
+    }
+}
+
+impl fmt::Display for MissReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MissReason;
+
+    #[test]
+    fn all_lists_every_reason_at_its_index() {
+        for (index, reason) in MissReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, index);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Keys: everything that can change a compilation's output, as 32 bytes.
+//!
+//! A key is the BLAKE3 hash of an encoding that is ours: a version, a domain, and fields that each
+//! carry their type and length, so that no two lists of fields encode alike (`"ab", "c"` against
+//! `"a", "bc"`; the number 1 against the text `"\x01"`). `std::hash::Hash` is not a format and
+//! never enters here.
+
+use core::fmt;
+
+use crate::digest::{Digest, hex};
+
+/// Version of the encoding below; it is the first thing hashed.
+const KEY_FORMAT_VERSION: u64 = 1;
+
+/// The identity of one compilation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key([u8; 32]);
+
+impl Key {
+    /// The key's bytes, as images keep them.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The key whose bytes these are; for readers of images.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Eight of the key's bytes as a number, for hash tables: a key is uniformly distributed.
+    pub fn prefix(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({self})")
+    }
+}
+
+/// The type of a field, hashed before it.
+#[derive(Clone, Copy)]
+enum FieldType {
+    Bytes = 1,
+    Text = 2,
+    U64 = 3,
+    Digest = 4,
+}
+
+/// Makes a [`Key`] from fields, in order.
+///
+/// ```
+/// # use rekindle_store::KeyBuilder;
+/// let key = |optimise: bool| {
+///     KeyBuilder::new("calculator/expression")
+///         .str("1 + 2")
+///         .u64(u64::from(optimise))
+///         .finish()
+/// };
+/// assert_eq!(key(true), key(true));
+/// assert_ne!(key(true), key(false));
+/// ```
+#[derive(Clone, Debug)]
+pub struct KeyBuilder {
+    hasher: blake3::Hasher,
+}
+
+impl KeyBuilder {
+    /// Starts a key. `domain` says what kind of thing is keyed, so that different kinds with equal
+    /// fields differ: `"vm/region"`.
+    #[must_use]
+    pub fn new(domain: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"rekindle key");
+        hasher.update(&KEY_FORMAT_VERSION.to_le_bytes());
+        Self { hasher }.str(domain)
+    }
+
+    /// Adds bytes.
+    #[must_use]
+    pub fn field_bytes(self, bytes: &[u8]) -> Self {
+        self.field(FieldType::Bytes, bytes)
+    }
+
+    /// Adds a text.
+    #[must_use]
+    pub fn str(self, text: &str) -> Self {
+        self.field(FieldType::Text, text.as_bytes())
+    }
+
+    /// Adds a number.
+    #[must_use]
+    pub fn u64(self, number: u64) -> Self {
+        self.field(FieldType::U64, &number.to_le_bytes())
+    }
+
+    /// Adds the digest of something larger.
+    #[must_use]
+    pub fn digest(self, digest: &Digest) -> Self {
+        self.field(FieldType::Digest, &digest.0)
+    }
+
+    /// The key of the fields so far.
+    pub fn finish(self) -> Key {
+        Key(*self.hasher.finalize().as_bytes())
+    }
+
+    fn field(mut self, field_type: FieldType, bytes: &[u8]) -> Self {
+        let mut head = [0; 9];
+        head[0] = field_type as u8;
+        head[1..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.hasher.update(&head);
+        self.hasher.update(bytes);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Digest, Key, KeyBuilder};
+
+    fn base() -> Key {
+        KeyBuilder::new("d")
+            .str("ab")
+            .str("c")
+            .u64(1)
+            .field_bytes(b"x")
+            .finish()
+    }
+
+    #[test]
+    fn each_input_changes_the_key() {
+        let others = [
+            KeyBuilder::new("e")
+                .str("ab")
+                .str("c")
+                .u64(1)
+                .field_bytes(b"x")
+                .finish(),
+            KeyBuilder::new("d")
+                .str("a")
+                .str("bc")
+                .u64(1)
+                .field_bytes(b"x")
+                .finish(),
+            KeyBuilder::new("d")
+                .str("ab")
+                .str("")
+                .u64(1)
+                .field_bytes(b"x")
+                .finish(),
+            KeyBuilder::new("d")
+                .str("ab")
+                .str("c")
+                .u64(2)
+                .field_bytes(b"x")
+                .finish(),
+            KeyBuilder::new("d")
+                .str("ab")
+                .str("c")
+                .u64(1)
+                .field_bytes(b"y")
+                .finish(),
+            KeyBuilder::new("d").str("ab").str("c").u64(1).finish(),
+            KeyBuilder::new("d")
+                .str("c")
+                .str("ab")
+                .u64(1)
+                .field_bytes(b"x")
+                .finish(),
+        ];
+        for other in others {
+            assert_ne!(base(), other);
+        }
+        assert_eq!(base(), base());
+    }
+
+    #[test]
+    fn the_type_of_a_field_counts() {
+        let number = KeyBuilder::new("d").u64(7).finish();
+        let bytes = KeyBuilder::new("d")
+            .field_bytes(&7u64.to_le_bytes())
+            .finish();
+        assert_ne!(number, bytes);
+        let digest = KeyBuilder::new("d").digest(&Digest([1; 32])).finish();
+        assert_ne!(digest, KeyBuilder::new("d").field_bytes(&[1; 32]).finish());
+        assert_ne!(
+            KeyBuilder::new("d").str("x").finish(),
+            KeyBuilder::new("d").field_bytes(b"x").finish()
+        );
+    }
+
+    #[test]
+    fn the_encoding_is_pinned() {
+        // A changed encoding must come with a new KEY_FORMAT_VERSION.
+        assert_eq!(
+            base().to_string(),
+            "44ac0dd8935375d24c997f608c577719958685950fba15aa7a3dd910ff17f1f6"
+        );
+    }
+}
