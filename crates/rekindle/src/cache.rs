@@ -11,9 +11,10 @@ use rekindle_store::{
 use crate::config::{CacheConfig, CacheMode};
 use crate::loaded::LoadedImage;
 use crate::miss::MissReason;
+use crate::names::{LateNames, Names, Symbols};
 use crate::notice::Notice;
 use crate::publish::identity;
-use crate::scope::{Scope, Symbols};
+use crate::scope::Scope;
 use crate::statistics::{Counters, Statistics};
 
 /// A handle on a cache; clones share it.
@@ -107,7 +108,18 @@ impl Cache {
             Arc::clone(&self.shared),
             environment.clone(),
             scope,
-            symbols,
+            Names::Given(symbols),
+        )
+    }
+
+    /// Opens a scope whose code may refer to names that have no values yet. No such code may be
+    /// called before [`Scope::bind_names`] gave all of them theirs.
+    pub fn scope_with_late_names(&self, environment: &Environment, scope: ScopeId) -> Scope {
+        Scope::open(
+            Arc::clone(&self.shared),
+            environment.clone(),
+            scope,
+            Names::Late(LateNames::default()),
         )
     }
 

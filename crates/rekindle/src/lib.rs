@@ -38,6 +38,7 @@ mod inspect;
 mod loaded;
 mod merge;
 mod miss;
+mod names;
 mod notice;
 mod place;
 mod publish;
@@ -51,6 +52,7 @@ pub use config::{CacheConfig, CacheMode};
 pub use flush::FlushReport;
 pub use inspect::{ClearError, DiskUsage};
 pub use miss::MissReason;
+pub use names::Symbols;
 pub use notice::Notice;
 pub use place::InsertError;
 pub use rekindle_artifact::{
@@ -62,5 +64,5 @@ pub use rekindle_store::{
     Digest, EntryInfo, Environment, EnvironmentBuilder, EnvironmentDescription, EnvironmentInfo,
     HeaderInfo, ImageInfo, Key, KeyBuilder, ScopeId,
 };
-pub use scope::{Lookup, Scope, Symbols, Ticket};
+pub use scope::{Lookup, Scope, Ticket};
 pub use statistics::Statistics;
