@@ -42,6 +42,8 @@ pub(crate) struct BlockFlow {
     pub x_dirty: RegSet,
     /// Floating-point registers that may differ from the state.
     pub f_dirty: RegSet,
+    /// Integer registers that some path from here needs.
+    pub x_live: RegSet,
     /// Floating-point registers that some path from here needs.
     pub f_live: RegSet,
     /// Floating-point registers held as singles.
@@ -116,6 +118,30 @@ fn summarise(block: &Block) -> Summary {
     summary
 }
 
+/// What is live after each instruction of a block, integer and floating-point. Whatever control
+/// may take out of the region counts as live.
+pub(crate) fn live_after(flow: &Flow, block: &Block) -> Vec<(RegSet, RegSet)> {
+    let mut live = (RegSet::EMPTY, RegSet::EMPTY);
+    for successor in block.end.successors() {
+        let successor = &flow.blocks[successor];
+        live = (live.0.union(successor.x_live), live.1.union(successor.f_live));
+    }
+    if block.end.leaves() {
+        live = (RegSet::ALL, RegSet::ALL);
+    }
+    let mut all = vec![live; block.instructions.len()];
+    for (index, instruction) in block.instructions.iter().enumerate().rev() {
+        all[index] = live;
+        let o = operands(&instruction.inst);
+        live.0 = live.0.minus(o.x_writes).union(o.x_reads);
+        live.1 = live.1.minus(o.f_writes()).union(o.f_reads());
+        if o.may_leave {
+            live = (RegSet::ALL, RegSet::ALL);
+        }
+    }
+    all
+}
+
 /// Forward, union over predecessors.
 fn flow_dirty(region: &Region, summaries: &[Summary], blocks: &mut [BlockFlow]) {
     let mut changed = true;
@@ -142,7 +168,6 @@ fn flow_dirty(region: &Region, summaries: &[Summary], blocks: &mut [BlockFlow]) 
 
 /// Backward, union over successors; returns what is live where the region is entered.
 fn flow_live(region: &Region, blocks: &mut [BlockFlow]) -> (RegSet, RegSet) {
-    let mut x_live = vec![RegSet::EMPTY; blocks.len()];
     let mut changed = true;
     while changed {
         changed = false;
@@ -150,7 +175,7 @@ fn flow_live(region: &Region, blocks: &mut [BlockFlow]) -> (RegSet, RegSet) {
             let mut x = RegSet::EMPTY;
             let mut f = RegSet::EMPTY;
             for successor in block.end.successors() {
-                x = x.union(x_live[successor]);
+                x = x.union(blocks[successor].x_live);
                 f = f.union(blocks[successor].f_live);
             }
             let all: Vec<Operands> =
@@ -168,12 +193,12 @@ fn flow_live(region: &Region, blocks: &mut [BlockFlow]) -> (RegSet, RegSet) {
                     f = f.union(blocks[index].f_dirty);
                 }
             }
-            changed |= x != x_live[index] || f != blocks[index].f_live;
-            x_live[index] = x;
+            changed |= x != blocks[index].x_live || f != blocks[index].f_live;
+            blocks[index].x_live = x;
             blocks[index].f_live = f;
         }
     }
-    (x_live[0], blocks[0].f_live)
+    (blocks[0].x_live, blocks[0].f_live)
 }
 
 /// The registers that some path from the entry first reads as a single, and none as raw bits.
