@@ -5,7 +5,10 @@
 //! address is mapped for the guest or faults. A fault is turned into an [`AccessFault`] by the
 //! handler of `signal.rs`, which must be installed before the first access.
 
-#![expect(unsafe_code, reason = "guest memory is read and written at addresses that the guest made up")]
+#![expect(
+    unsafe_code,
+    reason = "guest memory is read and written at addresses that the guest made up"
+)]
 
 use std::arch::asm;
 use std::ops::Range;
@@ -128,7 +131,7 @@ store!(/// Stores a double-word, at any alignment.
     store64, u64, reg, "mov qword ptr [{address}], {value}");
 
 macro_rules! compare_exchange {
-    ($(#[$doc:meta])* $name:ident, $int:ty, $accumulator:literal, $text:literal) => {
+    ($(#[$doc:meta])* $name:ident, $int:ty, $accumulator:tt, $text:literal) => {
         $(#[$doc])*
         #[inline]
         pub(crate) fn $name(address: u64, expected: $int, new: $int) -> Result<$int, AccessFault> {

@@ -115,20 +115,25 @@ impl Translator<'_, '_> {
             }
             return self.guarded_return(rs1, pc, inside);
         }
-        let known = match self.known(rs1) {
-            Some(Known::Address(address)) => Some(address),
-            Some(Known::Number(number)) if self.target.floating_base.is_none() => {
-                Some(number as u64)
-            }
-            _ => None,
-        };
-        if let Some(address) = known {
+        if let Some(target) = self.known_target(rs1, offset) {
             self.set_known(rd, Known::Address(next));
-            return self.leave_linked(address.wrapping_add(i64::from(offset) as u64) & !1);
+            return self.leave_linked(target);
         }
         let target = self.jump_target(rs1, offset);
         self.set_known(rd, Known::Address(next));
         self.leave_indirect(target);
+    }
+
+    /// Where an indirect jump leads, if that is known and near enough for the region's tables.
+    fn known_target(&self, rs1: XReg, offset: i32) -> Option<u64> {
+        let base = match self.known(rs1)? {
+            Known::Address(address) => address,
+            Known::Number(number) if self.target.floating_base.is_none() => number as u64,
+            Known::Number(_) => return None,
+        };
+        let target = base.wrapping_add(i64::from(offset) as u64) & !1;
+        let distance = target.wrapping_sub(self.region.head).cast_signed();
+        i32::try_from(distance).is_ok().then_some(target)
     }
 
     fn jump_target(&mut self, rs1: XReg, offset: i32) -> Value {
@@ -169,7 +174,7 @@ impl Translator<'_, '_> {
     fn leave_indirect(&mut self, target: Value) {
         self.write_back();
         // Entries are 16 bytes and instructions at least 2, so bits 1 and up select.
-        let scaled = self.builder.ins().ishl_imm(target, 3);
+        let scaled = self.builder.ins().ishl_imm_u(target, 3);
         let index = self.builder.ins().band_imm_s(scaled, 16 * (JUMP_CACHE_LEN as i64 - 1));
         let state = self.state();
         let entry = self.builder.ins().iadd(state, index);

@@ -135,7 +135,7 @@ impl Translator<'_, '_> {
     /// The single in a raw register, or the canonical NaN where it isn't boxed.
     fn unbox(&mut self, index: usize) -> Value {
         let bits = self.f_bits(index);
-        let high = self.builder.ins().sshr_imm(bits, 32);
+        let high = self.builder.ins().sshr_imm_u(bits, 32);
         let boxed = self.builder.ins().icmp_imm_s(IntCC::Equal, high, -1);
         let low = self.builder.ins().ireduce(types::I32, bits);
         let nan = self.builder.ins().iconst(types::I32, i64::from(NAN_SINGLE.to_bits()));

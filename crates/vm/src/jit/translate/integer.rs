@@ -41,9 +41,9 @@ impl Translator<'_, '_> {
                 }
                 value
             }
-            AluImmOp::Slli => ins.ishl_imm(a, imm),
-            AluImmOp::Srli => ins.ushr_imm(a, imm),
-            AluImmOp::Srai => ins.sshr_imm(a, imm),
+            AluImmOp::Slli => ins.ishl_imm_u(a, imm),
+            AluImmOp::Srli => ins.ushr_imm_u(a, imm),
+            AluImmOp::Srai => ins.sshr_imm_u(a, imm),
             AluImmOp::Rori => {
                 let amount = self.builder.ins().iconst(types::I64, imm);
                 self.builder.ins().rotr(a, amount)
@@ -51,7 +51,7 @@ impl Translator<'_, '_> {
             AluImmOp::SlliUw => {
                 let low = self.x_low(rs1);
                 let wide = self.builder.ins().uextend(types::I64, low);
-                self.builder.ins().ishl_imm(wide, imm)
+                self.builder.ins().ishl_imm_u(wide, imm)
             }
             AluImmOp::Bclri => {
                 let mask = self.constant(!(1 << imm));
@@ -66,7 +66,7 @@ impl Translator<'_, '_> {
                 self.builder.ins().bxor(a, mask)
             }
             AluImmOp::Bexti => {
-                let shifted = ins.ushr_imm(a, imm);
+                let shifted = ins.ushr_imm_u(a, imm);
                 self.builder.ins().band_imm_s(shifted, 1)
             }
             AluImmOp::Addiw
@@ -88,9 +88,9 @@ impl Translator<'_, '_> {
         let low = match op {
             AluImmOp::Addiw if imm == 0 => a,
             AluImmOp::Addiw => ins.iadd_imm_s(a, imm),
-            AluImmOp::Slliw => ins.ishl_imm(a, imm),
-            AluImmOp::Srliw => ins.ushr_imm(a, imm),
-            AluImmOp::Sraiw => ins.sshr_imm(a, imm),
+            AluImmOp::Slliw => ins.ishl_imm_u(a, imm),
+            AluImmOp::Srliw => ins.ushr_imm_u(a, imm),
+            AluImmOp::Sraiw => ins.sshr_imm_u(a, imm),
             _ => {
                 let amount = self.builder.ins().iconst(types::I32, imm);
                 self.builder.ins().rotr(a, amount)
@@ -213,7 +213,7 @@ impl Translator<'_, '_> {
     }
 
     fn shift_add(&mut self, a: Value, b: Value, shift: i64) -> Value {
-        let shifted = if shift == 0 { a } else { self.builder.ins().ishl_imm(a, shift) };
+        let shifted = if shift == 0 { a } else { self.builder.ins().ishl_imm_u(a, shift) };
         self.builder.ins().iadd(b, shifted)
     }
 
@@ -286,7 +286,7 @@ impl Translator<'_, '_> {
     /// The high half of signed times unsigned: as unsigned, `a` is 2⁶⁴ too large where negative.
     fn multiply_high_mixed(&mut self, a: Value, b: Value) -> Value {
         let high = self.builder.ins().umulhi(a, b);
-        let sign = self.builder.ins().sshr_imm(a, 63);
+        let sign = self.builder.ins().sshr_imm_u(a, 63);
         let excess = self.builder.ins().band(sign, b);
         self.builder.ins().isub(high, excess)
     }
@@ -375,7 +375,7 @@ impl Translator<'_, '_> {
         let low = self.builder.ins().band(a, sevens);
         let carried = self.builder.ins().iadd(low, sevens);
         let any = self.builder.ins().bor(carried, a);
-        let top = self.builder.ins().ushr_imm(any, 7);
+        let top = self.builder.ins().ushr_imm_u(any, 7);
         let ones = self.constant(0x0101_0101_0101_0101);
         let bits = self.builder.ins().band(top, ones);
         self.builder.ins().imul_imm_s(bits, 255)

@@ -31,7 +31,7 @@ use super::reg_set::RegSet;
 use super::region::{Instruction, Region};
 
 /// What the translator must know about the region's module and the host.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Target {
     /// Where the module is loaded if code must not depend on it; `None` where guest PCs are
     /// constants, because the module is loaded at the addresses in its file.
