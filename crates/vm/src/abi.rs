@@ -21,6 +21,7 @@ use crate::arch::x86_64::entry::{
     MXCSR_FLAGS, MXCSR_MASKED, enter_text, exit_text, flags_from_mxcsr, landing_text,
     rounding_to_mxcsr,
 };
+use crate::attention;
 use crate::float::{self, Flags, Rounding};
 use crate::jit::REGION_SIGNATURE;
 use crate::signal;
@@ -149,6 +150,9 @@ exits! {
 
 /// The value of a name that compiled code refers to; the module's base isn't known here.
 pub(crate) fn symbol(name: &str) -> Option<u64> {
+    if name == "rekindle_vm.attention" {
+        return Some(attention::flag_address());
+    }
     let address = match name {
         "rekindle_vm.exit_indirect" => exit_indirect as *const (),
         "rekindle_vm.exit_interpret" => exit_interpret as *const (),

@@ -48,6 +48,16 @@ impl ModuleScope {
         self.text.iter().any(|text| text.start < range.end && range.start < text.end)
     }
 
+    /// Where its code is.
+    pub(super) fn text(&self) -> &[Range<u64>] {
+        &self.text
+    }
+
+    /// Whether this is the scope of `module`.
+    pub(super) fn is_of(&self, module: &GuestModule) -> bool {
+        self.base == module.base() && self.text == module.text_ranges()
+    }
+
     /// Gives the module up: the guest may have changed its code.
     pub(super) fn give_up(&mut self) {
         self.is_stale = true;

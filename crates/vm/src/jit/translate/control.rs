@@ -153,6 +153,18 @@ impl Translator<'_, '_> {
         self.jump_inside(inside);
     }
 
+    /// Leaves at `pc` if the engine asks for attention. Every region and every loop begins with
+    /// this, so no guest code runs for long without.
+    pub(super) fn poll(&mut self, pc: u64) {
+        let flag = self.symbol(Symbol::Attention, 0);
+        let flags = MemFlagsData::trusted();
+        let raised = self.builder.ins().load(types::I8, flags, flag, 0);
+        self.unlikely(raised, |this| {
+            let pc = this.guest_address(pc);
+            this.leave_through(Symbol::ExitIndirect, pc);
+        });
+    }
+
     /// Leaves to a guest PC through a link slot, which holds the code of the target or, as long as
     /// there is none, of the exit that asks for it.
     fn leave_linked(&mut self, pc: u64) {

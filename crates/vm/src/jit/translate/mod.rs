@@ -163,6 +163,7 @@ impl Translator<'_, '_> {
             let value = self.builder.block_params(entry)[position];
             self.builder.def_var(self.x[register], value);
         }
+        self.poll(self.region.head);
         self.check_environment();
         for register in self.flow.x_needed.iter() {
             let value = self.load_state(types::I64, state::x_offset(register));
@@ -184,10 +185,13 @@ impl Translator<'_, '_> {
         };
         self.x_dirty = flow.x_dirty;
         self.f_dirty = flow.f_dirty;
-        if self.target.optimised && flow.is_loop_header {
-            // Another hart or a signal handler may change what a loop is waiting for: loads are
-            // not carried round it.
-            self.builder.ins().sequence_point();
+        if flow.is_loop_header {
+            if self.target.optimised {
+                // Another hart or a signal handler may change what a loop is waiting for: loads are
+                // not carried round it.
+                self.builder.ins().sequence_point();
+            }
+            self.poll(block.start);
         }
         let live_after = match self.flow.has_arithmetic {
             true => live_after(self.flow, block),

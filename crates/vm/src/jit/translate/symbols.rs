@@ -28,6 +28,8 @@ pub(crate) enum Symbol {
     ExitSyscall,
     /// Leaves to find the code of the guest PC in the extra argument.
     ExitIndirect,
+    /// The flag by which the engine asks that the guest stop at the next opportunity.
+    Attention,
     /// Does what one floating-point instruction does, in software.
     FloatHelper,
     /// Reads and writes the floating-point environment.
@@ -36,12 +38,13 @@ pub(crate) enum Symbol {
 
 impl Symbol {
     /// Every symbol, by number.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Slots,
         Self::ModuleBase,
         Self::ExitInterpret,
         Self::ExitSyscall,
         Self::ExitIndirect,
+        Self::Attention,
         Self::FloatHelper,
         Self::EnvironmentHelper,
     ];
@@ -54,6 +57,7 @@ impl Symbol {
             Self::ExitInterpret => "rekindle_vm.exit_interpret",
             Self::ExitSyscall => "rekindle_vm.exit_syscall",
             Self::ExitIndirect => "rekindle_vm.exit_indirect",
+            Self::Attention => "rekindle_vm.attention",
             Self::FloatHelper => "rekindle_vm.float_helper",
             Self::EnvironmentHelper => "rekindle_vm.environment_helper",
         })
