@@ -5,16 +5,21 @@
 //! at the landing that the entry trampoline supplied. Anything else is a fault of the engine itself
 //! and goes to whoever handled the signal before.
 
-#![expect(unsafe_code, reason = "signal handlers are installed and signal frames edited")]
+#![expect(
+    unsafe_code,
+    reason = "signal handlers are installed and signal frames edited"
+)]
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::arch::x86_64::{DIRECTION_FLAG, EFLAGS, RDI, RIP};
-use crate::guest_memory;
+use crate::guest_signal::{DEFAULT, IGNORE};
+use crate::{attention, guest_memory, guest_signal};
 
 /// A fault in compiled code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +52,22 @@ static PREVIOUS: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
 
 /// Installs the handlers, once for the process.
 pub(crate) fn install() {
-    PREVIOUS.get_or_init(|| [replace_handler(libc::SIGSEGV), replace_handler(libc::SIGBUS)]);
+    PREVIOUS.get_or_init(|| {
+        [
+            replace_handler(libc::SIGSEGV),
+            replace_handler(libc::SIGBUS),
+        ]
+    });
 }
 
 /// Tells the handler that this thread is about to run compiled code: a fault from here on continues
 /// at the host address `landing`, with `argument` in the first argument register.
 #[inline]
 pub(crate) fn arm(landing: u64, argument: u64) {
-    LANDING.set(Some(Landing { address: landing, argument }));
+    LANDING.set(Some(Landing {
+        address: landing,
+        argument,
+    }));
 }
 
 /// Tells the handler that this thread has left compiled code.
@@ -71,6 +84,51 @@ pub(crate) fn take_fault() -> Option<FaultRecord> {
 /// The signal of this thread's latest failed access through `guest_memory.rs`.
 pub(crate) fn access_signal() -> i32 {
     ACCESS_SIGNAL.replace(libc::SIGSEGV)
+}
+
+/// Signals from outside that wait for the guest: a bit for each, and who sent it is not kept.
+static ARRIVED: AtomicU64 = AtomicU64::new(0);
+
+/// Sets what the host does with `signal` now that the guest's handler of it is `handler`: signals
+/// that the guest catches are collected for it, others have their host disposition.
+pub(crate) fn forward(signal: c_int, handler: u64) {
+    // Faults are ours, and so is the broken pipe, which the engine must survive.
+    let own = [
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGILL,
+        libc::SIGFPE,
+        libc::SIGTRAP,
+        libc::SIGPIPE,
+    ];
+    if own.contains(&signal) {
+        return;
+    }
+    let mut action = empty_action();
+    action.sa_sigaction = match handler {
+        DEFAULT => libc::SIG_DFL,
+        IGNORE => libc::SIG_IGN,
+        _ => collect as *const () as usize,
+    };
+    action.sa_flags = libc::SA_ONSTACK;
+    // SAFETY: the action is whole, and `collect` is async-signal-safe: it touches atomics. The
+    // result doesn't matter: the C library keeps two signals for itself, which no guest needs.
+    unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+}
+
+/// The set of signals that have arrived from outside since the last call.
+pub(crate) fn take_arrived() -> u64 {
+    if ARRIVED.load(Ordering::Relaxed) == 0 {
+        0
+    } else {
+        ARRIVED.swap(0, Ordering::AcqRel)
+    }
+}
+
+/// The handler of signals that the guest catches.
+extern "C" fn collect(signal: c_int) {
+    ARRIVED.fetch_or(guest_signal::bit(signal), Ordering::AcqRel);
+    attention::raise();
 }
 
 /// Makes our handler the one for `signal`, and returns the one before.
@@ -109,7 +167,11 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
         let info = unsafe { &*info };
         // SAFETY: `si_addr` is defined for SIGSEGV and SIGBUS.
         let address = unsafe { info.si_addr() }.addr() as u64;
-        FAULT.set(Some(FaultRecord { host_pc: pc, address, signal }));
+        FAULT.set(Some(FaultRecord {
+            host_pc: pc,
+            address,
+            signal,
+        }));
         registers[RIP] = landing.address.cast_signed();
         registers[RDI] = landing.argument.cast_signed();
         registers[EFLAGS] &= !DIRECTION_FLAG;
@@ -132,7 +194,9 @@ fn pass_on(signal: c_int) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guest_memory::{AccessFault, compare_exchange64, copy_in, load8, load64, store32, zero};
+    use crate::guest_memory::{
+        AccessFault, compare_exchange64, copy_in, load8, load64, store32, zero,
+    };
 
     #[test]
     fn faulting_accesses_return() {

@@ -13,13 +13,16 @@ use cranelift_codegen::settings::{Configurable, Flags};
 use cranelift_codegen::{Context, isa, settings};
 use cranelift_frontend::FunctionBuilderContext;
 use rekindle::cranelift::{Description, artifact_from_compiled};
-use rekindle::{Artifact, Environment, Signature, ZeroSection};
+use rekindle::{
+    Artifact, Environment, RelocationKind, SectionKind, Signature, Target, ZeroSection,
+};
 
 use super::flow::{CARRIED, Flow, analyse};
 use super::metadata;
 use super::region::Region;
-use super::translate::{Symbol, Target, translate};
+use super::translate::{Host, Symbol, translate};
 use crate::abi;
+use crate::arch::x86_64::entry::load_becomes_address;
 
 /// Version of the translator: a new one whenever a region could come out different.
 const TRANSLATOR_VERSION: u32 = 1;
@@ -33,7 +36,7 @@ const SETTINGS: [(&str, &str); 6] = [
     ("enable_pinned_reg", "true"),
     ("unwind_info", "false"),
     ("enable_probestack", "false"),
-    ("preserve_frame_pointers", "false"),
+    ("preserve_frame_pointers", "true"),
     ("regalloc_algorithm", "backtracking"),
 ];
 
@@ -84,6 +87,12 @@ pub(crate) enum CompileError {
     /// Cranelift refuses.
     #[error("Cranelift: {0}")]
     Cranelift(String),
+    /// Cranelift refers to a link slot in a way that isn't known here.
+    #[error("the reference to a link slot at offset {offset:#x} isn't a load")]
+    Slot {
+        /// Where in the text.
+        offset: u32,
+    },
     /// The code can't be expressed as an artifact.
     #[error("artifact: {0}")]
     Convert(#[from] rekindle::cranelift::ConvertError),
@@ -134,7 +143,7 @@ impl Backend {
         let started = Instant::now();
         let flow = analyse(region);
         let isa = self.isa(&flow);
-        let target = Target {
+        let target = Host {
             floating_base: request.floating_base,
             has_fma: std::is_x86_feature_detected!("fma"),
             optimised: !flow.has_arithmetic,
@@ -172,10 +181,10 @@ impl Backend {
         let target = |name: &ExternalName| match name {
             ExternalName::User(name) => {
                 let symbol = Symbol::from_user_name(&names[*name])?;
-                Some(match symbol.name() {
-                    Some(name) => rekindle::Target::Symbol(name.to_owned()),
-                    None => rekindle::Target::Section(rekindle::SectionKind::Bss),
-                })
+                Some(rekindle::Target::Symbol(match symbol {
+                    Symbol::Slot(slot) => format!("{SLOT_PREFIX}{slot}"),
+                    _ => symbol.name()?.to_owned(),
+                }))
             }
             _ => None,
         };
@@ -184,8 +193,35 @@ impl Backend {
             signature: REGION_SIGNATURE,
             compile_time_ns: 0,
         };
-        Ok(artifact_from_compiled(description, compiled, isa, &target)?)
+        let mut artifact = artifact_from_compiled(description, compiled, isa, &target)?;
+        refer_to_slots(&mut artifact)?;
+        Ok(artifact)
     }
+}
+
+/// What stands before a slot's number in the name that it has between Cranelift and
+/// [`refer_to_slots`].
+const SLOT_PREFIX: &str = "slot:";
+
+/// Cranelift loads the address of every symbol from a cell. Link slots are in the artifact's own
+/// data, at a known distance, so their addresses are computed instead.
+fn refer_to_slots(artifact: &mut Artifact) -> Result<(), CompileError> {
+    for relocation in &mut artifact.relocations {
+        let Target::Symbol(name) = &relocation.target else { continue };
+        let Some(slot) = name.strip_prefix(SLOT_PREFIX).and_then(|slot| slot.parse::<i64>().ok())
+        else {
+            continue;
+        };
+        if relocation.kind != RelocationKind::X86GotPc32
+            || !load_becomes_address(&mut artifact.text.bytes, relocation.offset)
+        {
+            return Err(CompileError::Slot { offset: relocation.offset });
+        }
+        relocation.kind = RelocationKind::X86Pc32;
+        relocation.target = Target::Section(SectionKind::Bss);
+        relocation.addend += 8 * slot;
+    }
+    Ok(())
 }
 
 fn build_isa(opt_level: &str) -> Result<OwnedTargetIsa, CompileError> {

@@ -9,7 +9,6 @@ use rustc_hash::FxHashMap;
 use super::metadata;
 use super::translate::Tables;
 use crate::abi::{LinkSlots, RegionCode};
-use crate::state::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
 
 /// A region that can be entered.
 #[derive(Debug)]
@@ -93,24 +92,15 @@ impl Installed {
     }
 
     /// Forgets every region for which `gone` says so by its head; slots that lead there lead to the
-    /// engine again. Their memory stays, for code may be on its way through them.
-    pub(super) fn remove(&mut self, state: &mut GuestState, gone: impl Fn(u64) -> bool) -> Vec<u64> {
+    /// engine again. The jump cache is the caller's to clear. Their memory stays, for code may be on its way through them.
+    pub(super) fn remove(&mut self, gone: impl Fn(u64) -> bool) -> Vec<u64> {
         let heads: Vec<u64> = self.by_head.keys().copied().filter(|head| gone(*head)).collect();
         for head in &heads {
             self.by_head.remove(head);
             for (region, slot) in self.incoming.remove(head).unwrap_or_default() {
                 self.regions[region].slots.unlink(slot);
             }
-            let entry = jump_cache_entry(state, *head);
-            if entry.guest_pc == *head {
-                *entry = JumpCacheEntry::EMPTY;
-            }
         }
         heads
     }
-}
-
-/// Where the jump cache keeps `pc`.
-pub(super) fn jump_cache_entry(state: &mut GuestState, pc: u64) -> &mut JumpCacheEntry {
-    &mut state.jump_cache[(pc >> 1) as usize % JUMP_CACHE_LEN]
 }

@@ -25,7 +25,7 @@ use rustc_hash::FxHashSet;
 pub(crate) use self::backend::REGION_SIGNATURE;
 use self::backend::Request;
 use self::compiler::{Compiler, Job};
-use self::installed::{Installed, jump_cache_entry};
+use self::installed::Installed;
 use self::scopes::ModuleScope;
 use crate::abi::{self, Left};
 use crate::attention;
@@ -34,7 +34,8 @@ use crate::exit::{Exit, FaultKind, GuestFault};
 use crate::interpreter::Interpreter;
 use crate::module::Modules;
 use crate::signal;
-use crate::state::{GuestState, JumpCacheEntry};
+use crate::state::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
+use crate::stats::RunStatistics;
 
 /// The compiled tier of one guest.
 #[derive(Debug)]
@@ -46,24 +47,11 @@ pub(crate) struct Jit {
     compiler: Compiler,
     /// Heads that were asked for, so that none is asked for twice.
     requested: FxHashSet<u64>,
+    /// Whether the jump cache may lead to regions that were removed.
+    has_stale_jumps: bool,
     regions_loaded: u64,
     avoided_ns: u64,
     misses: BTreeMap<String, u64>,
-}
-
-/// What the JIT did, for the statistics.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct JitStatistics {
-    /// Regions compiled in this process.
-    pub(crate) regions_compiled: u64,
-    /// Regions that came from the cache's files.
-    pub(crate) regions_loaded: u64,
-    /// Hot regions that weren't there, by reason.
-    pub(crate) misses: BTreeMap<String, u64>,
-    /// Time that compiling took, in nanoseconds.
-    pub(crate) compile_ns_spent: u64,
-    /// What compiling the loaded regions had taken, in nanoseconds.
-    pub(crate) compile_ns_avoided: u64,
 }
 
 impl Jit {
@@ -76,6 +64,7 @@ impl Jit {
             installed: Installed::default(),
             compiler: Compiler::new(attention::raise),
             requested: FxHashSet::default(),
+            has_stale_jumps: false,
             regions_loaded: 0,
             avoided_ns: 0,
             misses: BTreeMap::new(),
@@ -90,16 +79,14 @@ impl Jit {
         }
     }
 
-    /// What was done so far.
-    pub(crate) fn statistics(&self) -> JitStatistics {
+    /// Enters what was done into the run's statistics.
+    pub(crate) fn add_to(&self, statistics: &mut RunStatistics) {
         let (regions_compiled, compile_ns_spent) = self.compiler.totals();
-        JitStatistics {
-            regions_compiled,
-            regions_loaded: self.regions_loaded,
-            misses: self.misses.clone(),
-            compile_ns_spent,
-            compile_ns_avoided: self.avoided_ns,
-        }
+        statistics.regions_compiled = regions_compiled;
+        statistics.compile_ns_spent = compile_ns_spent;
+        statistics.regions_loaded = self.regions_loaded;
+        statistics.compile_ns_avoided = self.avoided_ns;
+        statistics.misses.clone_from(&self.misses);
     }
 
     /// The scope of the module that holds `pc`, opened now if it wasn't.
@@ -183,6 +170,9 @@ impl Translator for Jit {
     }
 
     fn enter(&mut self, state: &mut GuestState) -> Entered {
+        if std::mem::take(&mut self.has_stale_jumps) {
+            state.jump_cache.fill(JumpCacheEntry::EMPTY);
+        }
         let Some(mut code) = self.installed.entry(state.pc) else { return Entered::NotCompiled };
         loop {
             match abi::enter(state, code) {
@@ -196,9 +186,8 @@ impl Translator for Jit {
                 }
                 Left::Indirect => {
                     if let Some(code) = self.installed.entry(state.pc) {
-                        let pc = state.pc;
-                        *jump_cache_entry(state, pc) =
-                            JumpCacheEntry { guest_pc: pc, code: code.address().0 };
+                        let entry = JumpCacheEntry { guest_pc: state.pc, code: code.address().0 };
+                        state.jump_cache[(state.pc >> 1) as usize % JUMP_CACHE_LEN] = entry;
                     }
                 }
                 Left::Interpret => return Entered::Interpret,
@@ -228,6 +217,7 @@ impl Translator for Jit {
             return;
         }
         let gone = |head: u64| texts.iter().any(|text| text.contains(&head));
+        self.has_stale_jumps = true;
         for head in self.installed.remove(gone) {
             interpreter.set_compiled(head, false);
         }

@@ -32,6 +32,21 @@ pub(crate) const fn flags_from_mxcsr(mxcsr: u32) -> u32 {
         | (mxcsr >> 5 & 1)
 }
 
+/// Turns the instruction `mov r64, [rip + field]`, whose field of 4 bytes is at `field`, into the
+/// `lea` of the same operands. Returns whether it was that instruction.
+pub(crate) fn load_becomes_address(text: &mut [u8], field: u32) -> bool {
+    const MOV: u8 = 0x8b;
+    const LEA: u8 = 0x8d;
+    let Some(start) = (field as usize).checked_sub(3) else { return false };
+    let Some([prefix, opcode, operands]) = text.get_mut(start..start + 3) else { return false };
+    // REX.W with any register, the opcode, and a memory operand relative to RIP.
+    let is_load = *prefix & 0xf8 == 0x48 && *opcode == MOV && *operands & 0xc7 == 0x05;
+    if is_load {
+        *opcode = LEA;
+    }
+    is_load
+}
+
 /// Takes the frame of [`enter_text`] down and returns `eax` to the engine.
 macro_rules! leave_text {
     () => {

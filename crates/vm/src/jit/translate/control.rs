@@ -156,7 +156,7 @@ impl Translator<'_, '_> {
     /// Leaves at `pc` if the engine asks for attention. Every region and every loop begins with
     /// this, so no guest code runs for long without.
     pub(super) fn poll(&mut self, pc: u64) {
-        let flag = self.symbol(Symbol::Attention, 0);
+        let flag = self.symbol(Symbol::Attention);
         let flags = MemFlagsData::trusted();
         let raised = self.builder.ins().load(types::I8, flags, flag, 0);
         self.unlikely(raised, |this| {
@@ -176,7 +176,7 @@ impl Translator<'_, '_> {
                 self.tables.slots.len() - 1
             }
         };
-        let address = self.symbol(Symbol::Slots, 8 * slot as i64);
+        let address = self.symbol(Symbol::Slot(slot as u32));
         let flags = MemFlagsData::trusted();
         let code = self.builder.ins().load(types::I64, flags, address, 0);
         self.jump_out(code, address);
@@ -197,7 +197,7 @@ impl Translator<'_, '_> {
         let code_offset = cache + offset_of!(JumpCacheEntry, code) as i32;
         let code = self.builder.ins().load(types::I64, flags, entry, code_offset);
         let hit = self.builder.ins().icmp(IntCC::Equal, tag, target);
-        let miss = self.symbol(Symbol::ExitIndirect, 0);
+        let miss = self.symbol(Symbol::ExitIndirect);
         let code = self.builder.ins().select(hit, code, miss);
         self.jump_out(code, target);
     }
@@ -205,7 +205,7 @@ impl Translator<'_, '_> {
     /// Leaves to one of the engine's exits, with the guest PC `pc`.
     pub(super) fn leave_through(&mut self, exit: Symbol, pc: Value) {
         self.write_back();
-        let code = self.symbol(exit, 0);
+        let code = self.symbol(exit);
         self.jump_out(code, pc);
     }
 

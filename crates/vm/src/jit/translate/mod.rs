@@ -32,7 +32,7 @@ use super::region::{Instruction, Region};
 
 /// What the translator must know about the region's module and the host.
 #[derive(Clone, Copy)]
-pub(crate) struct Target {
+pub(crate) struct Host {
     /// Where the module is loaded if code must not depend on it; `None` where guest PCs are
     /// constants, because the module is loaded at the addresses in its file.
     pub floating_base: Option<u64>,
@@ -86,7 +86,7 @@ struct Translator<'a, 'b> {
     builder: FunctionBuilder<'b>,
     region: &'a Region,
     flow: &'a Flow,
-    target: Target,
+    target: Host,
     x: [Variable; 32],
     f_raw: [Variable; 32],
     f_single: [Variable; 32],
@@ -108,7 +108,7 @@ struct Translator<'a, 'b> {
 pub(crate) fn translate(
     region: &Region,
     flow: &Flow,
-    target: Target,
+    target: Host,
     function: &mut ir::Function,
     context: &mut FunctionBuilderContext,
 ) -> Tables {

@@ -53,7 +53,7 @@ impl Translator<'_, '_> {
             None => self.constant(address as i64),
             Some(base) => {
                 let offset = address.wrapping_sub(base) as i64;
-                let base = self.symbol(Symbol::ModuleBase, 0);
+                let base = self.symbol(Symbol::ModuleBase);
                 self.builder.ins().iadd_imm_s(base, offset)
             }
         }

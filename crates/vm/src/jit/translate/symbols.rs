@@ -16,10 +16,9 @@ use crate::jit::flow::CARRIED;
 
 /// What a name in code means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
 pub(crate) enum Symbol {
-    /// The region's own link slots, in its zeroed writable data.
-    Slots,
+    /// One of the region's own link slots, in its zeroed writable data.
+    Slot(u32),
     /// Where the guest module is loaded.
     ModuleBase,
     /// Leaves to whoever interprets, at the guest PC in the extra argument.
@@ -36,43 +35,50 @@ pub(crate) enum Symbol {
     EnvironmentHelper,
 }
 
+/// Cranelift's namespace for names that the cache resolves.
+const IMPORTS: u32 = 0;
+/// Cranelift's namespace for link slots.
+const SLOTS: u32 = 1;
+
 impl Symbol {
-    /// Every symbol, by number.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Slots,
-        Self::ModuleBase,
-        Self::ExitInterpret,
-        Self::ExitSyscall,
-        Self::ExitIndirect,
-        Self::Attention,
-        Self::FloatHelper,
-        Self::EnvironmentHelper,
+    /// The symbols that are resolved by name, by their number in Cranelift's names.
+    const NAMED: [(Self, &'static str); 7] = [
+        (Self::ModuleBase, "rekindle_vm.module_base"),
+        (Self::ExitInterpret, "rekindle_vm.exit_interpret"),
+        (Self::ExitSyscall, "rekindle_vm.exit_syscall"),
+        (Self::ExitIndirect, "rekindle_vm.exit_indirect"),
+        (Self::Attention, "rekindle_vm.attention"),
+        (Self::FloatHelper, "rekindle_vm.float_helper"),
+        (Self::EnvironmentHelper, "rekindle_vm.environment_helper"),
     ];
 
-    /// The name under which the cache knows it; `None` for a section of the artifact.
+    /// The name under which the cache knows it; `None` for what the artifact itself holds.
     pub(crate) fn name(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Slots => return None,
-            Self::ModuleBase => "rekindle_vm.module_base",
-            Self::ExitInterpret => "rekindle_vm.exit_interpret",
-            Self::ExitSyscall => "rekindle_vm.exit_syscall",
-            Self::ExitIndirect => "rekindle_vm.exit_indirect",
-            Self::Attention => "rekindle_vm.attention",
-            Self::FloatHelper => "rekindle_vm.float_helper",
-            Self::EnvironmentHelper => "rekindle_vm.environment_helper",
-        })
+        Self::NAMED.iter().find(|(symbol, _)| *symbol == self).map(|(_, name)| *name)
+    }
+
+    fn user_name(self) -> UserExternalName {
+        if let Self::Slot(slot) = self {
+            return UserExternalName { namespace: SLOTS, index: slot };
+        }
+        let index = Self::NAMED.iter().position(|(symbol, _)| *symbol == self);
+        let index = index.and_then(|index| u32::try_from(index).ok()).unwrap_or(u32::MAX);
+        UserExternalName { namespace: IMPORTS, index }
     }
 
     /// The symbol that Cranelift's name stands for.
     pub(crate) fn from_user_name(name: &UserExternalName) -> Option<Self> {
-        Self::ALL.get(name.index as usize).copied()
+        match name.namespace {
+            IMPORTS => Self::NAMED.get(name.index as usize).map(|(symbol, _)| *symbol),
+            _ => Some(Self::Slot(name.index)),
+        }
     }
 }
 
 /// The references of one function that exist so far.
 #[derive(Default)]
 pub(super) struct Imports {
-    globals: Vec<(Symbol, i64, GlobalValue)>,
+    globals: Vec<(Symbol, GlobalValue)>,
     functions: Vec<(Symbol, FuncRef)>,
     region_signature: Option<SigRef>,
 }
@@ -85,20 +91,20 @@ pub(super) fn region_signature() -> Signature {
 }
 
 impl Translator<'_, '_> {
-    /// The value of a symbol, plus an offset for the artifact's own sections.
-    pub(super) fn symbol(&mut self, symbol: Symbol, offset: i64) -> Value {
-        let known = self.imports.globals.iter().find(|(s, o, _)| (*s, *o) == (symbol, offset));
+    /// The value of a symbol.
+    pub(super) fn symbol(&mut self, symbol: Symbol) -> Value {
+        let known = self.imports.globals.iter().find(|(other, _)| *other == symbol);
         let global = match known {
-            Some((_, _, global)) => *global,
+            Some((_, global)) => *global,
             None => {
                 let name = declare(&mut self.builder, symbol);
                 let global = self.builder.create_global_value(GlobalValueData::Symbol {
                     name,
-                    offset: offset.into(),
-                    colocated: symbol.name().is_none(),
+                    offset: 0.into(),
+                    colocated: false,
                     tls: false,
                 });
-                self.imports.globals.push((symbol, offset, global));
+                self.imports.globals.push((symbol, global));
                 global
             }
         };
@@ -146,6 +152,5 @@ impl Translator<'_, '_> {
 }
 
 fn declare(builder: &mut FunctionBuilder<'_>, symbol: Symbol) -> ExternalName {
-    let name = UserExternalName { namespace: 0, index: symbol as u32 };
-    ExternalName::user(builder.func.declare_imported_user_function(name))
+    ExternalName::user(builder.func.declare_imported_user_function(symbol.user_name()))
 }
