@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
 
-use crate::config::{Config, Outcome};
+use crate::config::{Config, GuestExit, Outcome};
 use crate::dispatch::{InterpretOnly, Machine, Translator};
 use crate::errno::Errno;
 use crate::interpreter::Interpreter;
@@ -37,6 +37,9 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
     let mut machine = prepare(&config, InterpretOnly)?;
     let startup_ns = nanoseconds(config.started.elapsed());
     let exit = machine.run();
+    if let GuestExit::Signal { signal, .. } = exit {
+        signal::restore_default(signal);
+    }
     let statistics = RunStatistics {
         instructions_interpreted: machine.interpreter.instructions(),
         startup_ns,
