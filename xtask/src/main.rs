@@ -1,2 +1,68 @@
-//! Workspace chores.
-fn main() {}
+//! The workspace's chores: `cargo xtask CHORE`.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "chores are run by people and by CI, and talk to them"
+)]
+
+mod ci;
+mod compare;
+mod demo;
+mod guests;
+mod packages;
+mod shell;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The workspace's chores.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Exactly what CI runs: packages, formatting, lints, tidy, guests, documentation, tests.
+    Ci,
+    /// Run a guest cold and warm, and show what the cache made of it.
+    Demo,
+    /// Hold the workspace against ARCHITECTURE.md and the house's sizes.
+    Tidy,
+    /// The guests that ship with the repository.
+    Guests {
+        #[command(subcommand)]
+        task: guests::Task,
+    },
+    /// Measure against peers, in pairs, in one run.
+    Compare {
+        #[command(subcommand)]
+        subject: compare::Subject,
+    },
+    /// Install the Debian packages that tests need, where they are missing.
+    Packages,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().chore {
+        Chore::Ci => ci::run(),
+        Chore::Demo => demo::run(),
+        Chore::Tidy => tidy::run(),
+        Chore::Guests { task } => guests::run(&task),
+        Chore::Compare { subject } => compare::run(&subject),
+        Chore::Packages => packages::install(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -54,7 +54,7 @@ pub struct ZeroSection {
 }
 
 /// Names one of an artifact's own sections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SectionKind {
     /// Machine code.
     Text,
@@ -142,6 +142,45 @@ pub struct SourceLocation {
     pub end: u32,
     /// The front's own location: for guest code, an offset in the guest module.
     pub location: u32,
+}
+
+impl SectionKind {
+    /// All sections.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Rodata, Self::Data, Self::Bss];
+}
+
+impl core::fmt::Display for SectionKind {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Rodata => "rodata",
+            Self::Data => "data",
+            Self::Bss => "bss",
+        })
+    }
+}
+
+impl RelocationKind {
+    /// All kinds.
+    pub const ALL: [Self; 9] = [
+        Self::Abs64,
+        Self::X86Pc32,
+        Self::X86Plt32,
+        Self::X86GotPc32,
+        Self::Arm64Call26,
+        Self::Arm64AdrGotPage,
+        Self::Arm64Ld64GotLo12,
+        Self::Arm64AdrPage,
+        Self::Arm64AddLo12,
+    ];
+
+    /// How many bytes the patched field has: an address, a displacement or an instruction.
+    pub const fn field_len_bytes(self) -> usize {
+        match self {
+            Self::Abs64 => 8,
+            _ => 4,
+        }
+    }
 }
 
 impl Default for Section {

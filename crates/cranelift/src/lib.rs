@@ -1,1 +1,3 @@
 //! Placeholder title page.
+
+#![forbid(unsafe_code)]

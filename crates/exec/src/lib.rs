@@ -4,7 +4,13 @@
 //! writable and executable at once.
 
 mod address;
+mod arch;
+mod arena;
 mod entry;
+mod image;
+mod imp;
 
 pub use address::HostAddr;
+pub use arena::{Arena, Block, Demand, Published};
 pub use entry::{Entry, EntrySignature, Plain, SignatureMismatch, signature_of};
+pub use image::{ImageMapping, ImageShape};

@@ -1,61 +1,117 @@
 //! The cache: a folder of images, or memory alone.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rekindle_store::{Digest, Environment, ScopeId};
+use rekindle_link::Arch;
+use rekindle_store::{
+    Digest, Environment, FolderError, ImageError, ScopeFolder, ScopeId, Store, default_directory,
+};
 
-use crate::config::CacheConfig;
+use crate::config::{CacheConfig, CacheMode};
+use crate::loaded::LoadedImage;
+use crate::miss::MissReason;
 use crate::notice::Notice;
+use crate::publish::identity;
 use crate::scope::{Scope, Symbols};
-use crate::statistics::Statistics;
+use crate::statistics::{Counters, Statistics};
 
 /// A handle on a cache; clones share it.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
 }
 
+/// What a cache's scopes share.
 #[derive(Debug)]
-struct Inner {
-    notices: Vec<Notice>,
+pub(crate) struct Shared {
+    store: Option<Store>,
+    budget_bytes: u64,
+    notices: Mutex<Vec<Notice>>,
+    pub(crate) counters: Counters,
+}
+
+/// A scope's images, as far as they can be used.
+pub(crate) struct OpenedImages {
+    /// Newest first.
+    pub(crate) images: Vec<Arc<LoadedImage>>,
+    /// Why a key that none of them holds isn't there.
+    pub(crate) absent: MissReason,
 }
 
 impl Cache {
     /// Opens the cache that `config` names. Never fails: trouble becomes a [`Notice`], and a cache
     /// in memory alone.
     pub fn open(config: &CacheConfig) -> Self {
-        let _ = config;
-        Self::in_memory()
+        let CacheConfig {
+            directory,
+            mode,
+            budget_bytes,
+        } = config;
+        let mut notices = Vec::new();
+        let writable = match mode {
+            CacheMode::Off => return Self::in_memory(),
+            CacheMode::ReadOnly => false,
+            CacheMode::ReadWrite => true,
+        };
+        let store = match directory.clone().or_else(default_directory) {
+            None => Err(rekindle_store::OpenError::NoDirectory),
+            Some(path) => Store::open(&path, writable),
+        };
+        let store = store
+            .map_err(|error| {
+                tracing::debug!(%error, "no persistent cache");
+                notices.push(Notice::new(format!(
+                    "nothing is kept between runs: {error}"
+                )));
+            })
+            .ok();
+        Self::new(store, *budget_bytes, notices)
     }
 
     /// A cache without a persistent layer.
     pub fn in_memory() -> Self {
+        Self::new(None, 0, Vec::new())
+    }
+
+    fn new(store: Option<Store>, budget_bytes: u64, notices: Vec<Notice>) -> Self {
+        let shared = Shared {
+            store,
+            budget_bytes,
+            notices: Mutex::new(notices),
+            counters: Counters::default(),
+        };
         Self {
-            inner: Arc::new(Inner {
-                notices: Vec::new(),
-            }),
+            shared: Arc::new(shared),
         }
     }
 
     /// What a person should hear about this cache.
     pub fn notices(&self) -> Vec<Notice> {
-        self.inner.notices.clone()
+        self.shared
+            .notices
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Opens a scope: the code of one environment that is loaded together.
     ///
     /// `symbols` gives the values of the names that code refers to: addresses, or plain numbers
-    /// such as the base of a guest module. A value is read once per image and symbol and must not
-    /// change while the scope lives.
+    /// such as the base of a guest module. A value is asked for when code that refers to it is
+    /// first used, and must not change while the scope lives.
     pub fn scope(&self, environment: &Environment, scope: ScopeId, symbols: Symbols) -> Scope {
-        let _ = environment;
-        Scope::new(scope, symbols)
+        Scope::open(
+            Arc::clone(&self.shared),
+            environment.clone(),
+            scope,
+            symbols,
+        )
     }
 
     /// Figures of this process's use of the cache.
     pub fn statistics(&self) -> Statistics {
-        Statistics::default()
+        self.shared.counters.snapshot()
     }
 
     /// The digest of a file's contents as `compute` finds it, remembered under the file's device,
@@ -63,5 +119,89 @@ impl Cache {
     pub fn file_digest(&self, file: &File, compute: impl FnOnce() -> Digest) -> Digest {
         let _ = file;
         compute()
+    }
+}
+
+impl Shared {
+    /// Adds a notice, unless there is the same already.
+    pub(crate) fn notice(&self, text: String) {
+        tracing::debug!(text, "notice");
+        let notice = Notice::new(text);
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notices.contains(&notice) {
+            notices.push(notice);
+        }
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable_store().is_some()
+    }
+
+    pub(crate) fn writable_store(&self) -> Option<&Store> {
+        self.store.as_ref().filter(|store| store.is_writable())
+    }
+
+    /// Opens and maps a scope's images.
+    pub(crate) fn open_images(&self, environment: &Environment, scope: &ScopeId) -> OpenedImages {
+        let mut opened = OpenedImages {
+            images: Vec::new(),
+            absent: MissReason::NotCached,
+        };
+        let (Some(store), Some(arch)) = (&self.store, Arch::host()) else {
+            opened.absent = MissReason::CacheOff;
+            return opened;
+        };
+        let folder = match store.scope_folder(environment, scope) {
+            Ok(Some(folder)) => folder,
+            Ok(None) => return opened,
+            Err(error) => {
+                self.notice(format!(
+                    "a folder in {} can't be used: {error}",
+                    store.path().display()
+                ));
+                opened.absent = MissReason::CacheOff;
+                return opened;
+            }
+        };
+        for number in folder.images().unwrap_or_default() {
+            match self.open_image(store, &folder, number, environment, scope, arch) {
+                Ok(image) => opened.images.push(image),
+                // Merged or evicted between listing and opening.
+                Err(ImageError::File(FolderError::Missing)) => {}
+                Err(error) => {
+                    tracing::debug!(number, %error, "an image isn't used");
+                    self.counters.images_refused.add(1);
+                    // It may have held any key.
+                    opened.absent = MissReason::Damaged;
+                }
+            }
+        }
+        opened
+    }
+
+    fn open_image(
+        &self,
+        store: &Store,
+        folder: &ScopeFolder,
+        number: u32,
+        environment: &Environment,
+        scope: &ScopeId,
+        arch: Arch,
+    ) -> Result<Arc<LoadedImage>, ImageError> {
+        let identity = identity(environment, scope, arch);
+        let file = folder.open_image(number, store.secret(), Some(&identity))?;
+        let image = LoadedImage::map(&file, store.secret())
+            .map_err(|error| ImageError::File(error.into()))?;
+        if store.is_writable() {
+            file.note_use();
+        }
+        self.counters.images_mapped.add(1);
+        self.counters.image_bytes_mapped.add(image.file_len());
+        Ok(image)
+    }
+
+    /// Removes what is worth least until all images fit the budget.
+    pub(crate) fn keep_budget(&self, store: &Store, environment: &Environment) {
+        let _ = (store, environment, self.budget_bytes);
     }
 }

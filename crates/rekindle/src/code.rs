@@ -1,33 +1,89 @@
 //! Code that can be called.
 
+use core::fmt;
 use std::sync::Arc;
 
-use rekindle_artifact::{SectionKind, Signature};
-use rekindle_exec::{Entry, EntrySignature, HostAddr, SignatureMismatch};
+use rekindle_artifact::{Artifact, SectionKind, Signature, SourceLocation, Trap};
+use rekindle_exec::{Entry, EntrySignature, HostAddr, Published, SignatureMismatch};
+use rekindle_store::image::{Tables, VerifiedRecord};
+
+use crate::loaded::LoadedImage;
 
 /// Published code: verified, bound and executable. A cheap handle that keeps the code mapped.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Code {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
-    text: HostAddr,
+    sections: SectionAddresses,
     text_len_bytes: u32,
-    rodata: HostAddr,
-    data: HostAddr,
-    bss: HostAddr,
     signature: Signature,
     compile_time_ns: u64,
-    loaded: bool,
-    metadata: Vec<u8>,
+    origin: Origin,
+}
+
+/// Where an artifact's sections live in this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SectionAddresses {
+    pub(crate) text: HostAddr,
+    pub(crate) rodata: HostAddr,
+    pub(crate) data: HostAddr,
+    pub(crate) bss: HostAddr,
+}
+
+/// Where code came from, which keeps it mapped.
+enum Origin {
+    Compiled {
+        artifact: Arc<Artifact>,
+        _memory: Published,
+    },
+    Loaded {
+        image: Arc<LoadedImage>,
+        record: VerifiedRecord,
+    },
 }
 
 impl Code {
+    /// Code that this process compiled.
+    pub(crate) fn compiled(
+        artifact: Arc<Artifact>,
+        memory: Published,
+        sections: SectionAddresses,
+        text_len_bytes: u32,
+    ) -> Self {
+        let inner = Inner {
+            sections,
+            text_len_bytes,
+            signature: artifact.signature,
+            compile_time_ns: artifact.compile_time_ns,
+            origin: Origin::Compiled {
+                artifact,
+                _memory: memory,
+            },
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Code of an image that was verified and bound.
+    pub(crate) fn loaded(image: Arc<LoadedImage>, record: VerifiedRecord) -> Self {
+        let inner = Inner {
+            sections: image.section_addresses(&record),
+            text_len_bytes: record.text_len_bytes(),
+            signature: record.signature(),
+            compile_time_ns: record.compile_time_ns(),
+            origin: Origin::Loaded { image, record },
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
     /// The entry point: the first byte of the text.
     pub fn address(&self) -> HostAddr {
-        self.inner.text
+        self.inner.sections.text
     }
 
     /// How many bytes of text there are from [`Self::address`], veneers included.
@@ -37,11 +93,12 @@ impl Code {
 
     /// Where a section lives in this process. Of an empty section, some address.
     pub fn section_address(&self, section: SectionKind) -> HostAddr {
+        let sections = &self.inner.sections;
         match section {
-            SectionKind::Text => self.inner.text,
-            SectionKind::Rodata => self.inner.rodata,
-            SectionKind::Data => self.inner.data,
-            SectionKind::Bss => self.inner.bss,
+            SectionKind::Text => sections.text,
+            SectionKind::Rodata => sections.rodata,
+            SectionKind::Data => sections.data,
+            SectionKind::Bss => sections.bss,
         }
     }
 
@@ -51,17 +108,12 @@ impl Code {
     /// If the artifact's signature isn't that of `F`.
     pub fn entry<F: EntrySignature>(&self) -> Result<Entry<F>, SignatureMismatch> {
         let memory: Arc<dyn core::any::Any + Send + Sync> = Arc::clone(&self.inner) as _;
-        Entry::new(self.inner.text, memory, self.inner.signature.0)
+        Entry::new(self.address(), memory, self.inner.signature.0)
     }
 
     /// The signature that the artifact recorded.
     pub fn signature(&self) -> Signature {
         self.inner.signature
-    }
-
-    /// What the front kept beside the code.
-    pub fn metadata(&self) -> &[u8] {
-        &self.inner.metadata
     }
 
     /// What compiling cost, in nanoseconds, when it was compiled.
@@ -71,7 +123,80 @@ impl Code {
 
     /// Whether the code came from an image, rather than from this process's compiler.
     pub fn is_loaded(&self) -> bool {
-        self.inner.loaded
+        matches!(self.inner.origin, Origin::Loaded { .. })
+    }
+
+    /// What the front kept beside the code.
+    pub fn metadata(&self) -> &[u8] {
+        match &self.inner.origin {
+            Origin::Compiled { artifact, .. } => &artifact.metadata,
+            Origin::Loaded { image, record } => image.metadata(record),
+        }
+    }
+
+    /// The artifact's name. Empty if the part of an image that holds it is damaged, which nothing
+    /// but this depends on.
+    pub fn name(&self) -> String {
+        match &self.inner.origin {
+            Origin::Compiled { artifact, .. } => artifact.name.clone(),
+            Origin::Loaded { image, record } => image.name(record),
+        }
+    }
+
+    /// The source location recorded for the instruction at `offset` bytes into the text.
+    pub fn source_location(&self, offset: u32) -> Option<u32> {
+        self.with_tables(|_, locations| {
+            let index = locations.partition_point(|location| location.end <= offset);
+            let location = locations.get(index)?;
+            (location.start <= offset).then_some(location.location)
+        })
+    }
+
+    /// The trap code recorded for the instruction that starts at `offset` bytes into the text.
+    pub fn trap(&self, offset: u32) -> Option<u16> {
+        self.with_tables(|traps, _| {
+            let index = traps
+                .binary_search_by_key(&offset, |trap| trap.offset)
+                .ok()?;
+            Some(traps[index].code)
+        })
+    }
+
+    /// Says what is at an address, if it lies in this code.
+    pub(crate) fn locate(&self, pc: HostAddr) -> Option<Located> {
+        let offset = u32::try_from(pc.0.checked_sub(self.address().0)?).ok()?;
+        if offset >= self.inner.text_len_bytes {
+            return None;
+        }
+        Some(Located {
+            name: self.name(),
+            offset,
+            source_location: self.source_location(offset),
+            trap: self.trap(offset),
+        })
+    }
+
+    fn with_tables<T>(&self, ask: impl FnOnce(&[Trap], &[SourceLocation]) -> T) -> T {
+        match &self.inner.origin {
+            Origin::Compiled { artifact, .. } => ask(&artifact.traps, &artifact.source_locations),
+            Origin::Loaded { image, record } => {
+                let Tables {
+                    traps,
+                    source_locations,
+                } = image.tables(record);
+                ask(&traps, &source_locations)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Code")
+            .field("name", &self.name())
+            .field("address", &self.address())
+            .field("is_loaded", &self.is_loaded())
+            .finish_non_exhaustive()
     }
 }
 
@@ -84,6 +209,6 @@ pub struct Located {
     pub offset: u32,
     /// The front's own location for the instruction, where it recorded one.
     pub source_location: Option<u32>,
-    /// The front's code for why the instruction at exactly this address may trap.
+    /// The front's code for why the instruction that starts at this address may trap.
     pub trap: Option<u16>,
 }

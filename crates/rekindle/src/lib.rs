@@ -5,7 +5,7 @@
 //! [`Scope::flush`] keeps it for the next process. Whatever is wrong with the files is an outcome
 //! ([`MissReason`]), never an error that the caller must handle.
 //!
-//! ```no_run
+//! ```
 //! use rekindle::{Artifact, Cache, Environment, KeyBuilder, Lookup, ScopeId, Section};
 //!
 //! let cache = Cache::in_memory();
@@ -33,21 +33,29 @@ mod code;
 mod config;
 #[cfg(feature = "cranelift")]
 pub mod cranelift;
+mod flush;
+mod loaded;
+mod merge;
 mod miss;
 mod notice;
+mod place;
+mod publish;
+mod resident;
 mod scope;
 mod statistics;
 
 pub use cache::Cache;
 pub use code::{Code, Located};
 pub use config::{CacheConfig, CacheMode};
+pub use flush::FlushReport;
 pub use miss::MissReason;
 pub use notice::Notice;
+pub use place::InsertError;
 pub use rekindle_artifact::{
     Artifact, Relocation, RelocationKind, Section, SectionKind, Signature, SourceLocation, Target,
     Trap, UnwindInfo, ZeroSection,
 };
 pub use rekindle_exec::{Entry, EntrySignature, HostAddr, Plain, SignatureMismatch, signature_of};
 pub use rekindle_store::{Digest, Environment, EnvironmentBuilder, Key, KeyBuilder, ScopeId};
-pub use scope::{FlushReport, InsertError, Lookup, Scope, Symbols, Ticket};
+pub use scope::{Lookup, Scope, Symbols, Ticket};
 pub use statistics::Statistics;

@@ -1,28 +1,45 @@
 //! A scope: the code that is loaded together.
 
 use core::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use rekindle_artifact::Artifact;
-use rekindle_exec::HostAddr;
-use rekindle_store::{Key, ScopeId};
+use rekindle_exec::{Arena, HostAddr};
+use rekindle_store::{Environment, Key, ScopeId};
 
+use crate::cache::Shared;
 use crate::code::{Code, Located};
+use crate::flush::{self, FlushReport};
+use crate::loaded::LoadedImage;
 use crate::miss::MissReason;
+use crate::place::{InsertError, place};
+use crate::resident::Resident;
 
 /// Gives the value of a name that code refers to, if it has one in this process.
 pub type Symbols = Box<dyn Fn(&str) -> Option<u64> + Send + Sync>;
 
-/// A handle on a scope; clones share it, from any thread. Code lives at least as long as the scope.
+/// A handle on a scope; clones share it, from any thread.
+///
+/// Code lives at least as long as the scope, or a [`Code`] of it. The last handle, when dropped,
+/// flushes.
 #[derive(Clone)]
 pub struct Scope {
     inner: Arc<Inner>,
 }
 
 struct Inner {
+    cache: Arc<Shared>,
+    environment: Environment,
     id: ScopeId,
-    #[expect(dead_code, reason = "the linker will ask it")]
     symbols: Symbols,
+    /// The images that existed when the scope was opened, newest first.
+    images: Vec<Arc<LoadedImage>>,
+    /// Why a key that no image holds isn't there.
+    absent: MissReason,
+    arena: Arena,
+    resident: RwLock<Resident>,
+    queue: Mutex<Vec<(Key, Arc<Artifact>)>>,
 }
 
 /// What a look-up found.
@@ -39,6 +56,7 @@ pub enum Lookup {
 pub struct Ticket {
     key: Key,
     reason: MissReason,
+    scope: ScopeId,
 }
 
 impl Ticket {
@@ -53,45 +71,49 @@ impl Ticket {
     }
 }
 
-/// An artifact can't be inserted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InsertError {
-    /// The system gives no executable memory.
-    NoExecutableMemory,
-}
-
-impl fmt::Display for InsertError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the system gives no executable memory")
-    }
-}
-
-impl core::error::Error for InsertError {}
-
-/// What a flush did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FlushReport {
-    /// Entries written.
-    pub entries_written: u64,
-    /// Bytes of the image file written.
-    pub bytes_written: u64,
-}
-
 impl Scope {
-    pub(crate) fn new(id: ScopeId, symbols: Symbols) -> Self {
+    pub(crate) fn open(
+        cache: Arc<Shared>,
+        environment: Environment,
+        id: ScopeId,
+        symbols: Symbols,
+    ) -> Self {
+        let start = Instant::now();
+        let opened = cache.open_images(&environment, &id);
+        cache.counters.load_ns.add_elapsed(start);
+        let inner = Inner {
+            cache,
+            environment,
+            id,
+            symbols,
+            images: opened.images,
+            absent: opened.absent,
+            arena: Arena::new(),
+            resident: RwLock::default(),
+            queue: Mutex::default(),
+        };
         Self {
-            inner: Arc::new(Inner { id, symbols }),
+            inner: Arc::new(inner),
         }
     }
 
     /// Looks a key up, first among the code of this process, then in the scope's images.
     pub fn lookup(&self, key: &Key) -> Lookup {
-        Lookup::Miss(Ticket {
-            key: *key,
-            reason: MissReason::CacheOff,
-        })
+        let inner = &*self.inner;
+        if let Some(code) = read(&inner.resident).get(key) {
+            return Lookup::Hit(code.clone());
+        }
+        match inner.load(key) {
+            Ok(code) => Lookup::Hit(code),
+            Err(reason) => {
+                inner.cache.counters.miss(reason);
+                Lookup::Miss(Ticket {
+                    key: *key,
+                    reason,
+                    scope: inner.id.clone(),
+                })
+            }
+        }
     }
 
     /// Places an artifact in this process's memory, callable at once, and queues it for
@@ -100,21 +122,81 @@ impl Scope {
     /// # Errors
     /// See [`InsertError`]; nothing is inserted, and the caller goes without this code.
     pub fn insert(&self, ticket: Ticket, artifact: Artifact) -> Result<Code, InsertError> {
-        let _ = (ticket, artifact);
-        Err(InsertError::NoExecutableMemory)
+        let inner = &*self.inner;
+        let Ticket {
+            key,
+            reason: _,
+            scope,
+        } = ticket;
+        if scope != inner.id {
+            return Err(InsertError::ForeignTicket);
+        }
+        let artifact = Arc::new(artifact);
+        let code = place(&artifact, &inner.arena, &inner.symbols)?;
+        let (code, is_new) = write(&inner.resident).add(key, code);
+        if is_new {
+            inner.cache.counters.entries_inserted.add(1);
+            inner
+                .cache
+                .counters
+                .compile_ns_spent
+                .add(artifact.compile_time_ns);
+            if inner.cache.is_writable() {
+                lock(&inner.queue).push((key, artifact));
+            }
+        }
+        Ok(code)
     }
 
-    /// What is at a host address, if it lies in code of this scope. Not for signal handlers: it
-    /// takes a lock.
+    /// What is at a host address, if it lies in code of this scope that was looked up or inserted.
+    /// Not for signal handlers: it takes a lock and allocates.
     pub fn locate(&self, pc: HostAddr) -> Option<Located> {
-        let _ = pc;
-        None
+        write(&self.inner.resident).locate(pc)
     }
 
     /// Writes the queued artifacts as one new image. Trouble with the disk is a
     /// [`Notice`](crate::Notice).
     pub fn flush(&self) -> FlushReport {
-        FlushReport::default()
+        self.inner.flush()
+    }
+}
+
+impl Inner {
+    /// Looks a key up in the images, newest first, until one has a usable entry.
+    fn load(&self, key: &Key) -> Result<Code, MissReason> {
+        let mut reason = self.absent;
+        for image in &self.images {
+            let start = Instant::now();
+            let Some(result) = image.load(key, &self.symbols) else {
+                continue;
+            };
+            let counters = &self.cache.counters;
+            counters.load_ns.add_elapsed(start);
+            match result {
+                Ok(record) => {
+                    let code = Code::loaded(Arc::clone(image), record);
+                    let (code, is_new) = write(&self.resident).add(*key, code);
+                    if is_new {
+                        counters.entries_loaded.add(1);
+                        counters.compile_ns_avoided.add(record.compile_time_ns());
+                    }
+                    return Ok(code);
+                }
+                Err(why) => reason = why,
+            }
+        }
+        Err(reason)
+    }
+
+    fn flush(&self) -> FlushReport {
+        let queue = std::mem::take(&mut *lock(&self.queue));
+        flush::flush(&self.cache, &self.environment, &self.id, &queue)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 
@@ -124,4 +206,19 @@ impl fmt::Debug for Scope {
             .field("id", &self.inner.id)
             .finish_non_exhaustive()
     }
+}
+
+// A panic while a lock was held leaves the maps as they were before or after one change, so a
+// poisoned lock is as good as any.
+
+fn read(resident: &RwLock<Resident>) -> std::sync::RwLockReadGuard<'_, Resident> {
+    resident.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(resident: &RwLock<Resident>) -> std::sync::RwLockWriteGuard<'_, Resident> {
+    resident.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,8 @@
 //! Figures of one process's use of a cache.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use crate::miss::MissReason;
 
@@ -30,4 +32,70 @@ pub struct Statistics {
     pub images_written: u64,
     /// Bytes of image files written.
     pub bytes_written: u64,
+    /// Image files removed to keep the budget.
+    pub images_evicted: u64,
+}
+
+/// The figures while they grow. Each stands for itself, so relaxed order serves.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) entries_loaded: Counter,
+    pub(crate) entries_inserted: Counter,
+    pub(crate) compile_ns_spent: Counter,
+    pub(crate) compile_ns_avoided: Counter,
+    pub(crate) load_ns: Counter,
+    pub(crate) images_mapped: Counter,
+    pub(crate) image_bytes_mapped: Counter,
+    pub(crate) images_refused: Counter,
+    pub(crate) images_written: Counter,
+    pub(crate) bytes_written: Counter,
+    pub(crate) images_evicted: Counter,
+    misses: [Counter; MissReason::ALL.len()],
+}
+
+impl Counters {
+    pub(crate) fn miss(&self, reason: MissReason) {
+        self.misses[reason as usize].add(1);
+    }
+
+    pub(crate) fn snapshot(&self) -> Statistics {
+        let misses = MissReason::ALL
+            .into_iter()
+            .map(|reason| (reason, self.misses[reason as usize].get()))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        Statistics {
+            entries_loaded: self.entries_loaded.get(),
+            entries_inserted: self.entries_inserted.get(),
+            misses,
+            compile_ns_spent: self.compile_ns_spent.get(),
+            compile_ns_avoided: self.compile_ns_avoided.get(),
+            load_ns: self.load_ns.get(),
+            images_mapped: self.images_mapped.get(),
+            image_bytes_mapped: self.image_bytes_mapped.get(),
+            images_refused: self.images_refused.get(),
+            images_written: self.images_written.get(),
+            bytes_written: self.bytes_written.get(),
+            images_evicted: self.images_evicted.get(),
+        }
+    }
+}
+
+/// A figure that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// Adds the time since `start`.
+    pub(crate) fn add_elapsed(&self, start: Instant) {
+        self.add(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }

@@ -29,8 +29,6 @@ pub(crate) enum Form {
     FpLoad,
     /// `fsd` between near registers.
     FpStore,
-    /// `addi x0, x0, 0`.
-    Nop,
     /// `op rd, rd, imm`.
     Imm(AluImmOp),
     /// `addi rd, x0, imm`.
@@ -97,7 +95,6 @@ pub(crate) const ROWS: &[Row] = rows! {
     "c.fsd",      Form::FpStore,                  0xe003, 0xa000, ANY;
     "c.sw",       Form::Store(StoreOp::Sw),       0xe003, 0xc000, ANY;
     "c.sd",       Form::Store(StoreOp::Sd),       0xe003, 0xe000, ANY;
-    "c.nop",      Form::Nop,                      0xffff, 0x0001, ANY;
     "c.addi",     Form::Imm(AluImmOp::Addi),      0xe003, 0x0001, ANY;
     "c.addiw",    Form::Imm(AluImmOp::Addiw),     0xe003, 0x2001, RD;
     "c.li",       Form::Li,                       0xe003, 0x4001, ANY;
@@ -129,68 +126,47 @@ pub(crate) const ROWS: &[Row] = rows! {
     "c.sdsp",     Form::StoreSp(StoreOp::Sd),     0xe003, 0xe002, ANY;
 };
 
-/// For each quadrant and `funct3`, which rows have them: the first, and the one after the last.
-static GROUPS: [(u8, u8); 32] = groups();
+/// Where to start in [`ROWS`] for each value of [`selector_of`]: the first row that a half-word
+/// with those bits can match, or past the last one.
+static STARTS: [u8; 1024] = starts();
 
-const fn groups() -> [(u8, u8); 32] {
-    let mut groups = [(0, 0); 32];
-    let mut i = 0;
-    while i < ROWS.len() {
-        let group = &mut groups[group_of(ROWS[i].bits)];
-        if group.1 == 0 {
-            group.0 = i as u8;
-        } else {
-            assert!(group.1 as usize == i, "the rows of a group stand together");
+const fn starts() -> [u8; 1024] {
+    let selecting = 0xfc63;
+    let mut starts = [ROWS.len() as u8; 1024];
+    let mut i = ROWS.len();
+    while i > 0 {
+        i -= 1;
+        let mut selector = 0;
+        while selector < 1024 {
+            let half = (selector & 0x3f) << 10 | (selector >> 6 & 3) << 5 | selector >> 8;
+            if (half ^ ROWS[i].bits) & ROWS[i].mask & selecting == 0 {
+                starts[selector as usize] = i as u8;
+            }
+            selector += 1;
         }
-        group.1 = i as u8 + 1;
-        i += 1;
     }
-    groups
+    starts
 }
 
-const fn group_of(half: u16) -> usize {
-    ((half & 3) << 3 | half >> 13) as usize
+/// The bits of a half-word that tell nearly all rows apart: the quadrant in bits 0 and 1, then
+/// bits 5 and 6, and 10 to 15.
+const fn selector_of(half: u16) -> usize {
+    (half >> 10 | (half >> 5 & 3) << 6 | (half & 3) << 8) as usize
 }
 
 /// The row of a half-word.
 #[inline]
 pub(crate) fn row_of(half: u16) -> Option<&'static Row> {
-    let (first, end) = GROUPS[group_of(half)];
-    let rows = ROWS.get(usize::from(first)..usize::from(end))?;
-    rows.iter().find(|row| row.matches(half))
+    let start = usize::from(STARTS[selector_of(half)]);
+    ROWS.get(start..)?.iter().find(|row| row.matches(half))
 }
 
 /// The instruction that a half-word abbreviates.
-#[inline]
+#[inline(never)]
 pub(crate) fn expand(half: u16) -> Option<Inst> {
     let f = Fields(half);
     Some(match row_of(half)?.form {
         Form::Addi4spn => addi(f.near_rd(), XReg::SP, f.imm(layout::C_ADDI4SPN)),
-        Form::Load(op) => Inst::Load {
-            op,
-            rd: f.near_rd(),
-            rs1: f.near_rs1(),
-            offset: f.imm(near_load(op)),
-        },
-        Form::Store(op) => Inst::Store {
-            op,
-            rs1: f.near_rs1(),
-            rs2: f.near_rd(),
-            offset: f.imm(near_store(op)),
-        },
-        Form::FpLoad => Inst::FpLoad {
-            format: FpFormat::Double,
-            rd: f.near_fd(),
-            rs1: f.near_rs1(),
-            offset: f.imm(layout::C_DOUBLE),
-        },
-        Form::FpStore => Inst::FpStore {
-            format: FpFormat::Double,
-            rs1: f.near_rs1(),
-            rs2: f.near_fd(),
-            offset: f.imm(layout::C_DOUBLE),
-        },
-        Form::Nop => addi(XReg::ZERO, XReg::ZERO, 0),
         Form::Imm(op) => Inst::AluImm {
             op,
             rd: f.rd(),
@@ -225,6 +201,55 @@ pub(crate) fn expand(half: u16) -> Option<Inst> {
             rs2: XReg::ZERO,
             offset: f.imm(layout::C_BRANCH),
         },
+        Form::JumpReg(link) => Inst::Jalr {
+            rd: link,
+            rs1: f.rd(),
+            offset: 0,
+        },
+        Form::Move => Inst::Alu {
+            op: AluOp::Add,
+            rd: f.rd(),
+            rs1: XReg::ZERO,
+            rs2: f.rs2(),
+        },
+        Form::Add => Inst::Alu {
+            op: AluOp::Add,
+            rd: f.rd(),
+            rs1: f.rd(),
+            rs2: f.rs2(),
+        },
+        Form::Ebreak => Inst::Ebreak,
+        form => return expand_memory(form, f),
+    })
+}
+
+#[inline(always)]
+fn expand_memory(form: Form, f: Fields) -> Option<Inst> {
+    Some(match form {
+        Form::Load(op) => Inst::Load {
+            op,
+            rd: f.near_rd(),
+            rs1: f.near_rs1(),
+            offset: f.imm(near_load(op)),
+        },
+        Form::Store(op) => Inst::Store {
+            op,
+            rs1: f.near_rs1(),
+            rs2: f.near_rd(),
+            offset: f.imm(near_store(op)),
+        },
+        Form::FpLoad => Inst::FpLoad {
+            format: FpFormat::Double,
+            rd: f.near_fd(),
+            rs1: f.near_rs1(),
+            offset: f.imm(layout::C_DOUBLE),
+        },
+        Form::FpStore => Inst::FpStore {
+            format: FpFormat::Double,
+            rs1: f.near_rs1(),
+            rs2: f.near_fd(),
+            offset: f.imm(layout::C_DOUBLE),
+        },
         Form::LoadSp(op) => Inst::Load {
             op,
             rd: f.rd(),
@@ -249,24 +274,7 @@ pub(crate) fn expand(half: u16) -> Option<Inst> {
             rs2: f.fs2(),
             offset: f.imm(layout::C_STORE_DOUBLE_SP),
         },
-        Form::JumpReg(link) => Inst::Jalr {
-            rd: link,
-            rs1: f.rd(),
-            offset: 0,
-        },
-        Form::Move => Inst::Alu {
-            op: AluOp::Add,
-            rd: f.rd(),
-            rs1: XReg::ZERO,
-            rs2: f.rs2(),
-        },
-        Form::Add => Inst::Alu {
-            op: AluOp::Add,
-            rd: f.rd(),
-            rs1: f.rd(),
-            rs2: f.rs2(),
-        },
-        Form::Ebreak => Inst::Ebreak,
+        _ => return None,
     })
 }
 
@@ -282,7 +290,7 @@ const fn addi(rd: XReg, rs1: XReg, imm: i32) -> Inst {
 
 /// The immediate of an operation on one register and an immediate.
 #[inline(always)]
-const fn operand(op: AluImmOp) -> Layout {
+pub(crate) const fn operand(op: AluImmOp) -> Layout {
     match op {
         AluImmOp::Slli | AluImmOp::Srli | AluImmOp::Srai => layout::C_SHAMT,
         _ => layout::C_IMM,
@@ -290,7 +298,7 @@ const fn operand(op: AluImmOp) -> Layout {
 }
 
 #[inline(always)]
-const fn near_load(op: LoadOp) -> Layout {
+pub(crate) const fn near_load(op: LoadOp) -> Layout {
     if matches!(op, LoadOp::Lw) {
         layout::C_WORD
     } else {
@@ -299,7 +307,7 @@ const fn near_load(op: LoadOp) -> Layout {
 }
 
 #[inline(always)]
-const fn near_store(op: StoreOp) -> Layout {
+pub(crate) const fn near_store(op: StoreOp) -> Layout {
     if matches!(op, StoreOp::Sw) {
         layout::C_WORD
     } else {
@@ -308,7 +316,7 @@ const fn near_store(op: StoreOp) -> Layout {
 }
 
 #[inline(always)]
-const fn load_sp(op: LoadOp) -> Layout {
+pub(crate) const fn load_sp(op: LoadOp) -> Layout {
     if matches!(op, LoadOp::Lw) {
         layout::C_LOAD_WORD_SP
     } else {
@@ -317,7 +325,7 @@ const fn load_sp(op: LoadOp) -> Layout {
 }
 
 #[inline(always)]
-const fn store_sp(op: StoreOp) -> Layout {
+pub(crate) const fn store_sp(op: StoreOp) -> Layout {
     if matches!(op, StoreOp::Sw) {
         layout::C_STORE_WORD_SP
     } else {

@@ -28,13 +28,15 @@ static ATOMICS: [Option<Atomic>; 32] = table::by_funct5(table::ATOMICS, opcode::
 /// reserved fields as a plain one, since a program that runs on any machine may hold them.
 #[inline]
 pub fn decode(word: u32) -> Option<Decoded> {
-    if word & 3 == 3 {
-        decode_word(word).map(|inst| Decoded { inst, len: 4 })
+    let (inst, len) = if word & 3 == 3 {
+        (decode_word(word)?, 4)
     } else {
-        compressed::expand(word as u16).map(|inst| Decoded { inst, len: 2 })
-    }
+        (compressed::expand(word as u16)?, 2)
+    };
+    Some(Decoded { inst, len })
 }
 
+#[inline(never)]
 fn decode_word(word: u32) -> Option<Inst> {
     let f = Fields(word);
     Some(match word & 0x7f {
@@ -212,20 +214,6 @@ fn float(f: Fields) -> Option<Inst> {
     let format = f.format()?;
     let (rd, rs1, rs2) = (f.fd(), f.fs1(), f.fs2());
     Some(match table::find(table::FLOATS, f.0)? {
-        Float::Binary(op) => Inst::FpBinary {
-            op,
-            format,
-            rm: f.rm()?,
-            rd,
-            rs1,
-            rs2,
-        },
-        Float::Sqrt => Inst::FpSqrt {
-            format,
-            rm: f.rm()?,
-            rd,
-            rs1,
-        },
         Float::SignInject(op) => Inst::FpSignInject {
             op,
             format,
@@ -240,37 +228,12 @@ fn float(f: Fields) -> Option<Inst> {
             rs1,
             rs2,
         },
-        Float::Convert => {
-            if format_of(rs2.field())? == format {
-                return None;
-            }
-            Inst::FpConvert {
-                to: format,
-                rm: f.rm()?,
-                rd,
-                rs1,
-            }
-        }
         Float::Compare(op) => Inst::FpCompare {
             op,
             format,
             rd: f.rd(),
             rs1,
             rs2,
-        },
-        Float::ToInt(int) => Inst::FpToInt {
-            int,
-            format,
-            rm: f.rm()?,
-            rd: f.rd(),
-            rs1,
-        },
-        Float::FromInt(int) => Inst::IntToFp {
-            format,
-            int,
-            rm: f.rm()?,
-            rd,
-            rs1: f.rs1(),
         },
         Float::MoveToInt => Inst::FpMoveToInt {
             format,
@@ -287,6 +250,50 @@ fn float(f: Fields) -> Option<Inst> {
             rd,
             rs1: f.rs1(),
         },
+        rounded => return rounded_float(rounded, f),
+    })
+}
+
+/// The operations that have a rounding mode, which may be reserved.
+fn rounded_float(op: Float, f: Fields) -> Option<Inst> {
+    let (format, rm) = (f.format()?, f.rm()?);
+    let (rd, rs1, rs2) = (f.fd(), f.fs1(), f.fs2());
+    Some(match op {
+        Float::Binary(op) => Inst::FpBinary {
+            op,
+            format,
+            rm,
+            rd,
+            rs1,
+            rs2,
+        },
+        Float::Sqrt => Inst::FpSqrt {
+            format,
+            rm,
+            rd,
+            rs1,
+        },
+        Float::ToInt(int) => Inst::FpToInt {
+            int,
+            format,
+            rm,
+            rd: f.rd(),
+            rs1,
+        },
+        Float::FromInt(int) => Inst::IntToFp {
+            format,
+            int,
+            rm,
+            rd,
+            rs1: f.rs1(),
+        },
+        Float::Convert if format_of(rs2.field())? != format => Inst::FpConvert {
+            to: format,
+            rm,
+            rd,
+            rs1,
+        },
+        _ => return None,
     })
 }
 

@@ -8,6 +8,7 @@ use crate::inst::{
     AluImmOp, AluOp, AluUnaryOp, AmoOp, BranchOp, CsrOp, FpBinaryOp, FpCompareOp, FpFusedOp,
     FpMinMaxOp, FpSignInjectOp, IntFormat, LoadOp, StoreOp,
 };
+use crate::layout::{self, Layout};
 
 /// One encoding: a word `w` is `op` where `w & mask == bits`.
 #[derive(Clone, Copy)]
@@ -296,14 +297,13 @@ impl<T> Row<T> {
         word & self.mask == self.bits
     }
 
-    /// Whether the immediate is a bit number of six bits, and the bits above it select.
-    pub(crate) const fn has_shamt(&self) -> bool {
-        self.mask == F6
-    }
-
-    /// Whether the immediate is a bit number of five bits, and the bits above it select.
-    pub(crate) const fn has_shamt_word(&self) -> bool {
-        self.mask == F7
+    /// Where the immediate of a row of [`ALU_IMM`] lies: all that its mask leaves.
+    pub(crate) const fn immediate(&self) -> Layout {
+        match self.mask {
+            F7 => layout::SHAMT_WORD,
+            F6 => layout::SHAMT,
+            _ => layout::I,
+        }
     }
 }
 
@@ -313,8 +313,14 @@ pub(crate) fn find<T: Copy>(rows: &[Row<T>], word: u32) -> Option<T> {
 }
 
 /// The row of `op`.
-pub(crate) fn row_of<T: PartialEq>(rows: &'static [Row<T>], op: T) -> Option<&'static Row<T>> {
-    rows.iter().find(|row| row.op == op)
+///
+/// # Panics
+///
+/// Where the rows lack an operation that exists, which the tests of this crate would show.
+pub(crate) fn row_of<T: PartialEq>(rows: &'static [Row<T>], op: T) -> &'static Row<T> {
+    rows.iter()
+        .find(|row| row.op == op)
+        .expect("each operation has a row")
 }
 
 /// The operations of one major opcode by `funct3`.

@@ -33,6 +33,7 @@ static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
 pub fn run(config: Config) -> Result<Outcome, StartError> {
     let _one_at_a_time = ADDRESS_SPACE.lock().unwrap_or_else(PoisonError::into_inner);
     signal::install();
+    signal::adopt_thread();
     let mut machine = prepare(&config, InterpretOnly)?;
     let startup_ns = nanoseconds(config.started.elapsed());
     let exit = machine.run();

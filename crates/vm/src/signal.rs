@@ -15,7 +15,7 @@ use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use crate::arch::x86_64::{DIRECTION_FLAG, EFLAGS, RDI, RIP};
 use crate::guest_signal::{DEFAULT, IGNORE};
@@ -125,8 +125,30 @@ pub(crate) fn take_arrived() -> u64 {
     }
 }
 
-/// The handler of signals that the guest catches.
+/// The host thread that runs the guest, or 0.
+static GUEST_THREAD: AtomicI32 = AtomicI32::new(0);
+
+/// Makes the calling thread the one whose system calls a signal for the guest interrupts.
+pub(crate) fn adopt_thread() {
+    GUEST_THREAD.store(thread_id(), Ordering::Release);
+}
+
+/// The calling thread's number. Async-signal-safe.
+fn thread_id() -> i32 {
+    // SAFETY: `gettid` takes nothing and can't fail.
+    unsafe { libc::gettid() }
+}
+
+/// The handler of signals that the guest catches. The kernel picks any thread of the process for
+/// them; one that isn't the guest's passes them on, so that a system call that waits is interrupted.
 extern "C" fn collect(signal: c_int) {
+    let guest = GUEST_THREAD.load(Ordering::Acquire);
+    if guest != 0 && guest != thread_id() {
+        let process = std::process::id();
+        // SAFETY: sending a signal touches no memory; a thread that has ended is an error, ignored.
+        unsafe { libc::syscall(libc::SYS_tgkill, process, guest, signal) };
+        return;
+    }
     ARRIVED.fetch_or(guest_signal::bit(signal), Ordering::AcqRel);
     attention::raise();
 }

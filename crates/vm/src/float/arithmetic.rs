@@ -1,29 +1,54 @@
-//! Addition, multiplication, division, square root, fused multiply-add.
+//! Addition, multiplication, division, square root and fused multiply-add.
+//!
+//! Each computes an exact significand of up to 127 bits, or one whose lowest bit stands for all
+//! below it, and rounds once.
 
 use rv_isa::{FpBinaryOp, FpFormat, FpFusedOp};
 
-use super::number::{Exact, Finite, Layout, Number, Rounding, round, shift_right_sticky};
-use super::{Flags, Rounded};
+use super::format::{Class, Layout, Unpacked};
+use super::round::{Flags, Rounding, round, shift_right_sticky};
 
 /// `a op b`.
 pub(crate) fn binary(
     op: FpBinaryOp,
     format: FpFormat,
-    rounding: Rounding,
     a: u64,
     b: u64,
-) -> Rounded {
+    rounding: Rounding,
+) -> (u64, Flags) {
     let layout = Layout::of(format);
-    let left = Number::unpack(format, a);
-    let right = Number::unpack(format, b);
-    if left.is_nan() || right.is_nan() {
-        return (layout.nan(), left.signals().union(right.signals()));
+    let (a, b) = (layout.unpack(a), layout.unpack(b));
+    if a.is_nan() || b.is_nan() {
+        return nan(layout, a.is_signalling() || b.is_signalling());
     }
     match op {
-        FpBinaryOp::Add => sum(format, rounding, left, right),
-        FpBinaryOp::Sub => sum(format, rounding, left, negate(right)),
-        FpBinaryOp::Mul => fused_numbers(format, rounding, left, right, None),
-        FpBinaryOp::Div => quotient(format, rounding, left, right),
+        FpBinaryOp::Add => add(layout, a, b, rounding),
+        FpBinaryOp::Sub => add(layout, a, b.negated_if(true), rounding),
+        FpBinaryOp::Mul => multiply(layout, a, b, rounding),
+        FpBinaryOp::Div => divide(layout, a, b, rounding),
+    }
+}
+
+/// `√a`.
+pub(crate) fn sqrt(format: FpFormat, a: u64, rounding: Rounding) -> (u64, Flags) {
+    let layout = Layout::of(format);
+    let unpacked = layout.unpack(a);
+    match unpacked.class {
+        Class::Nan { signalling } => nan(layout, signalling),
+        Class::Zero => (a, Flags::NONE),
+        _ if unpacked.sign => nan(layout, true),
+        Class::Infinity => (a, Flags::NONE),
+        Class::Finite {
+            exponent,
+            significand,
+        } => {
+            // An even exponent halves exactly; an odd one lends the significand a factor of two.
+            let radicand = u128::from(significand) << (63 + (exponent & 1));
+            let root = radicand.isqrt();
+            let exact = root * root == radicand;
+            let significand = root << 63 | u128::from(!exact);
+            round(layout, false, exponent >> 1, significand, rounding)
+        }
     }
 }
 
@@ -31,224 +56,237 @@ pub(crate) fn binary(
 pub(crate) fn fused(
     op: FpFusedOp,
     format: FpFormat,
+    (a, b, c): (u64, u64, u64),
     rounding: Rounding,
-    [a, b, c]: [u64; 3],
-) -> Rounded {
-    let mut left = Number::unpack(format, a);
-    let right = Number::unpack(format, b);
-    let mut addend = Number::unpack(format, c);
-    if matches!(op, FpFusedOp::Nmadd | FpFusedOp::Nmsub) {
-        left = negate(left);
-    }
-    if matches!(op, FpFusedOp::Msub | FpFusedOp::Nmadd) {
-        addend = negate(addend);
-    }
-    fused_numbers(format, rounding, left, right, Some(addend))
-}
-
-/// `√a`.
-pub(crate) fn square_root(format: FpFormat, rounding: Rounding, a: u64) -> Rounded {
+) -> (u64, Flags) {
     let layout = Layout::of(format);
-    let number = Number::unpack(format, a);
-    match number {
-        Number::Nan { .. } => (layout.nan(), number.signals()),
-        Number::Zero { .. } | Number::Infinity { negative: false } => (a, Flags::NONE),
-        Number::Infinity { negative: true } => (layout.nan(), Flags::INVALID),
-        Number::Finite(finite) if finite.negative => (layout.nan(), Flags::INVALID),
-        Number::Finite(finite) => {
-            // An even exponent, and a radicand of at least 114 bits: a root of at least 57.
-            let mut shift = finite.significand.leading_zeros() as i32 + 62;
-            if (finite.exponent - shift) % 2 != 0 {
-                shift -= 1;
+    let (negate_product, negate_addend) = match op {
+        FpFusedOp::Madd => (false, false),
+        FpFusedOp::Msub => (false, true),
+        FpFusedOp::Nmsub => (true, false),
+        FpFusedOp::Nmadd => (true, true),
+    };
+    let a = layout.unpack(a).negated_if(negate_product);
+    let b = layout.unpack(b);
+    let c = layout.unpack(c).negated_if(negate_addend);
+    let meaningless = matches!(
+        (a.class, b.class),
+        (Class::Infinity, Class::Zero) | (Class::Zero, Class::Infinity)
+    );
+    if meaningless || a.is_nan() || b.is_nan() || c.is_nan() {
+        let signalling = a.is_signalling() || b.is_signalling() || c.is_signalling();
+        return nan(layout, meaningless || signalling);
+    }
+    let sign = a.sign != b.sign;
+    let product = match (a.class, b.class) {
+        (
+            Class::Finite {
+                exponent: exponent_a,
+                significand: significand_a,
+            },
+            Class::Finite {
+                exponent: exponent_b,
+                significand: significand_b,
+            },
+        ) => {
+            let product = u128::from(significand_a) * u128::from(significand_b);
+            // The operands have at most 53 significant bits, so the bit shifted out is zero.
+            Term {
+                sign,
+                exponent: exponent_a + exponent_b,
+                significand: product >> 1,
             }
-            let radicand = u128::from(finite.significand) << shift;
-            let root = radicand.isqrt();
-            let exact = Exact {
-                negative: false,
-                exponent: (finite.exponent - shift) / 2,
-                significand: root,
-                sticky: root * root != radicand,
-            };
-            round(format, rounding, exact)
         }
-    }
-}
-
-const fn negate(number: Number) -> Number {
-    match number {
-        Number::Zero { negative } => Number::Zero {
-            negative: !negative,
-        },
-        Number::Infinity { negative } => Number::Infinity {
-            negative: !negative,
-        },
-        Number::Finite(finite) => Number::Finite(Finite {
-            negative: !finite.negative,
-            ..finite
-        }),
-        nan @ Number::Nan { .. } => nan,
-    }
-}
-
-/// The sum of two numbers that are not NaN.
-fn sum(format: FpFormat, rounding: Rounding, left: Number, right: Number) -> Rounded {
-    let layout = Layout::of(format);
-    match (left, right) {
-        (Number::Infinity { negative: a }, Number::Infinity { negative: b }) if a != b => {
-            (layout.nan(), Flags::INVALID)
+        (Class::Infinity, _) | (_, Class::Infinity) => {
+            return add(
+                layout,
+                Unpacked {
+                    sign,
+                    class: Class::Infinity,
+                },
+                c,
+                rounding,
+            );
         }
-        (Number::Infinity { negative }, _) | (_, Number::Infinity { negative }) => {
-            (layout.infinity(negative), Flags::NONE)
+        _ => {
+            return add(
+                layout,
+                Unpacked {
+                    sign,
+                    class: Class::Zero,
+                },
+                c,
+                rounding,
+            );
         }
-        (Number::Zero { negative: a }, Number::Zero { negative: b }) => {
-            (zero_sum(layout, rounding, a, b), Flags::NONE)
-        }
-        (Number::Finite(a), Number::Finite(b)) => add_exact(format, rounding, widen(a), widen(b)),
-        (Number::Finite(finite), _) | (_, Number::Finite(finite)) => {
-            round(format, rounding, widen(finite))
-        }
-        _ => (layout.nan(), Flags::NONE),
-    }
-}
-
-/// `left × right + addend`; a product alone where there is no addend.
-fn fused_numbers(
-    format: FpFormat,
-    rounding: Rounding,
-    left: Number,
-    right: Number,
-    addend: Option<Number>,
-) -> Rounded {
-    let layout = Layout::of(format);
-    let negative = left.is_negative() != right.is_negative();
-    let signals = left.signals().union(right.signals());
-    let signals = signals.union(addend.map_or(Flags::NONE, Number::signals));
-    let is_nan = left.is_nan() || right.is_nan() || addend.is_some_and(Number::is_nan);
-    let product = match (left, right) {
-        // Invalid even where the addend is a quiet NaN.
-        (Number::Infinity { .. }, Number::Zero { .. })
-        | (Number::Zero { .. }, Number::Infinity { .. }) => return (layout.nan(), Flags::INVALID),
-        _ if is_nan => return (layout.nan(), signals),
-        (Number::Infinity { .. }, _) | (_, Number::Infinity { .. }) => {
-            return match addend {
-                Some(Number::Infinity { negative: other }) if other != negative => {
-                    (layout.nan(), Flags::INVALID)
-                }
-                _ => (layout.infinity(negative), Flags::NONE),
-            };
-        }
-        (Number::Finite(a), Number::Finite(b)) => Some(Exact {
-            negative,
-            exponent: a.exponent + b.exponent,
-            significand: u128::from(a.significand) * u128::from(b.significand),
-            sticky: false,
-        }),
-        _ => None,
     };
-    match (product, addend) {
-        (_, Some(Number::Infinity { negative })) => (layout.infinity(negative), Flags::NONE),
-        (Some(product), Some(Number::Finite(addend))) => {
-            add_exact(format, rounding, product, widen(addend))
-        }
-        (Some(product), _) => round(format, rounding, product),
-        (None, Some(Number::Finite(addend))) => round(format, rounding, widen(addend)),
-        (None, Some(Number::Zero { negative: other })) => {
-            (zero_sum(layout, rounding, negative, other), Flags::NONE)
-        }
-        (None, _) => (layout.zero(negative), Flags::NONE),
-    }
-}
-
-/// The quotient of two numbers that are not NaN.
-fn quotient(format: FpFormat, rounding: Rounding, left: Number, right: Number) -> Rounded {
-    let layout = Layout::of(format);
-    let negative = left.is_negative() != right.is_negative();
-    match (left, right) {
-        (Number::Infinity { .. }, Number::Infinity { .. })
-        | (Number::Zero { .. }, Number::Zero { .. }) => (layout.nan(), Flags::INVALID),
-        (Number::Infinity { .. }, _) => (layout.infinity(negative), Flags::NONE),
-        (Number::Zero { .. }, _) | (_, Number::Infinity { .. }) => {
-            (layout.zero(negative), Flags::NONE)
-        }
-        (Number::Finite(a), Number::Finite(b)) => {
-            // 53 bits shifted by 70 over at most 53 bits: a quotient of at least 70 bits.
-            let dividend = u128::from(a.significand) << 70;
-            let divisor = u128::from(b.significand);
-            let exact = Exact {
-                negative,
-                exponent: a.exponent - b.exponent - 70,
-                significand: dividend / divisor,
-                sticky: dividend % divisor != 0,
+    match c.class {
+        Class::Finite {
+            exponent,
+            significand,
+        } => {
+            let addend = Term {
+                sign: c.sign,
+                exponent,
+                significand: u128::from(significand) << 62,
             };
-            round(format, rounding, exact)
+            sum(layout, product, addend, rounding)
         }
-        _ => (layout.infinity(negative), Flags::DIVIDE_BY_ZERO),
+        Class::Infinity => (layout.infinity(c.sign), Flags::NONE),
+        _ => round(
+            layout,
+            sign,
+            product.exponent,
+            product.significand << 1,
+            rounding,
+        ),
     }
 }
 
-const fn widen(finite: Finite) -> Exact {
-    let Finite {
-        negative,
-        exponent,
-        significand,
-    } = finite;
-    Exact {
-        negative,
-        exponent,
-        significand: significand as u128,
-        sticky: false,
+/// The canonical NaN.
+fn nan(layout: Layout, invalid: bool) -> (u64, Flags) {
+    (layout.canonical_nan(), Flags::INVALID.when(invalid))
+}
+
+/// `±significand / 2^125 × 2^exponent`, with at most 127 bits, so that two add without overflow.
+struct Term {
+    sign: bool,
+    exponent: i32,
+    significand: u128,
+}
+
+/// Adds two values that aren't NaN.
+fn add(layout: Layout, a: Unpacked, b: Unpacked, rounding: Rounding) -> (u64, Flags) {
+    match (a.class, b.class) {
+        (Class::Infinity, Class::Infinity) if a.sign != b.sign => nan(layout, true),
+        (Class::Infinity, _) => (layout.infinity(a.sign), Flags::NONE),
+        (_, Class::Infinity) => (layout.infinity(b.sign), Flags::NONE),
+        (Class::Zero, Class::Zero) => {
+            let sign = if a.sign == b.sign {
+                a.sign
+            } else {
+                rounding == Rounding::Rdn
+            };
+            (layout.zero(sign), Flags::NONE)
+        }
+        (
+            Class::Finite {
+                exponent,
+                significand,
+            },
+            Class::Zero,
+        ) => round(
+            layout,
+            a.sign,
+            exponent,
+            u128::from(significand) << 63,
+            rounding,
+        ),
+        (
+            Class::Zero,
+            Class::Finite {
+                exponent,
+                significand,
+            },
+        ) => round(
+            layout,
+            b.sign,
+            exponent,
+            u128::from(significand) << 63,
+            rounding,
+        ),
+        (
+            Class::Finite {
+                exponent: exponent_a,
+                significand: significand_a,
+            },
+            Class::Finite {
+                exponent: exponent_b,
+                significand: significand_b,
+            },
+        ) => {
+            let term = |sign, exponent, significand| Term {
+                sign,
+                exponent,
+                significand: u128::from(significand) << 62,
+            };
+            let a = term(a.sign, exponent_a, significand_a);
+            sum(layout, a, term(b.sign, exponent_b, significand_b), rounding)
+        }
+        (Class::Nan { .. }, _) | (_, Class::Nan { .. }) => nan(layout, false),
     }
 }
 
-/// The sign of a zero that two zeros, or two numbers that cancel, add up to.
-const fn zero_sum(layout: Layout, rounding: Rounding, a: bool, b: bool) -> u64 {
-    layout.zero(if a == b {
-        a
-    } else {
-        matches!(rounding, Rounding::Down)
-    })
-}
-
-/// The rounded sum of two numbers of at most 106 bits each.
+/// Adds two non-zero terms.
 ///
-/// Both are brought to 126 bits, which leaves 20 zero bits below a product and more below an
-/// operand; the lesser is then shifted to the greater's exponent. Where that shift is more than 20,
-/// bits may collapse into the lowest one, but then no cancellation reaches down to it: the greater
-/// loses at most one leading bit.
-fn add_exact(format: FpFormat, rounding: Rounding, a: Exact, b: Exact) -> Rounded {
-    let align = |exact: Exact| {
-        let shift = exact.significand.leading_zeros() as i32 - 2;
-        Exact {
-            exponent: exact.exponent - shift,
-            significand: exact.significand << shift,
-            ..exact
-        }
-    };
-    let (a, b) = (align(a), align(b));
-    let a_is_greater = (a.exponent, a.significand) >= (b.exponent, b.significand);
-    let (greater, lesser) = if a_is_greater { (a, b) } else { (b, a) };
-    let distance = (greater.exponent - lesser.exponent).unsigned_abs();
-    let shifted = shift_right_sticky(lesser.significand, distance);
-    let significand = if greater.negative == lesser.negative {
-        greater.significand + shifted
+/// The term with the smaller exponent is shifted right, with a sticky bit. Where that loses bits,
+/// the exponents lie so far apart (the significands have 20 zeros and more at their ends) that the
+/// difference keeps its leading bits, and the sticky bit stays far below what is rounded.
+fn sum(layout: Layout, a: Term, b: Term, rounding: Rounding) -> (u64, Flags) {
+    let (high, low) = if a.exponent >= b.exponent {
+        (a, b)
     } else {
-        greater.significand - shifted
+        (b, a)
+    };
+    let distance = high.exponent.abs_diff(low.exponent);
+    let shifted = shift_right_sticky(low.significand, distance);
+    let (sign, significand) = if high.sign == low.sign {
+        (high.sign, high.significand + shifted)
+    } else if high.significand >= shifted {
+        (high.sign, high.significand - shifted)
+    } else {
+        (low.sign, shifted - high.significand)
     };
     if significand == 0 {
-        let bits = zero_sum(
-            Layout::of(format),
-            rounding,
-            greater.negative,
-            lesser.negative,
-        );
-        return (bits, Flags::NONE);
+        return (layout.zero(rounding == Rounding::Rdn), Flags::NONE);
     }
-    round(
-        format,
-        rounding,
-        Exact {
-            significand,
-            ..greater
-        },
-    )
+    round(layout, sign, high.exponent + 1, significand, rounding)
+}
+
+fn multiply(layout: Layout, a: Unpacked, b: Unpacked, rounding: Rounding) -> (u64, Flags) {
+    let sign = a.sign != b.sign;
+    match (a.class, b.class) {
+        (Class::Infinity, Class::Zero) | (Class::Zero, Class::Infinity) => nan(layout, true),
+        (Class::Infinity, _) | (_, Class::Infinity) => (layout.infinity(sign), Flags::NONE),
+        (
+            Class::Finite {
+                exponent: exponent_a,
+                significand: significand_a,
+            },
+            Class::Finite {
+                exponent: exponent_b,
+                significand: significand_b,
+            },
+        ) => {
+            let product = u128::from(significand_a) * u128::from(significand_b);
+            round(layout, sign, exponent_a + exponent_b, product, rounding)
+        }
+        _ => (layout.zero(sign), Flags::NONE),
+    }
+}
+
+fn divide(layout: Layout, a: Unpacked, b: Unpacked, rounding: Rounding) -> (u64, Flags) {
+    let sign = a.sign != b.sign;
+    match (a.class, b.class) {
+        (Class::Infinity, Class::Infinity) | (Class::Zero, Class::Zero) => nan(layout, true),
+        (Class::Infinity, _) => (layout.infinity(sign), Flags::NONE),
+        (_, Class::Zero) => (layout.infinity(sign), Flags::DIVIDE_BY_ZERO),
+        (
+            Class::Finite {
+                exponent: exponent_a,
+                significand: significand_a,
+            },
+            Class::Finite {
+                exponent: exponent_b,
+                significand: significand_b,
+            },
+        ) => {
+            let dividend = u128::from(significand_a) << 64;
+            let divisor = u128::from(significand_b);
+            let inexact = dividend % divisor != 0;
+            let quotient = (dividend / divisor) << 62 | u128::from(inexact);
+            round(layout, sign, exponent_a - exponent_b, quotient, rounding)
+        }
+        _ => (layout.zero(sign), Flags::NONE),
+    }
 }

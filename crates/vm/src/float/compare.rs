@@ -1,87 +1,87 @@
-//! Comparisons, minimum and maximum, classes, signs: nothing here rounds.
+//! Comparisons, minimum and maximum, classes and signs: what needs no rounding.
 
 use rv_isa::{FpCompareOp, FpFormat, FpMinMaxOp, FpSignInjectOp};
 
-use super::number::{Layout, Number};
-use super::{Flags, Rounded};
+use super::format::{Class, Layout};
+use super::round::Flags;
 
-/// `a op b`, as 0 or 1.
-pub(crate) fn compare(op: FpCompareOp, format: FpFormat, a: u64, b: u64) -> Rounded {
-    let left = Number::unpack(format, a);
-    let right = Number::unpack(format, b);
+/// `a op b`; unordered operands compare false.
+pub(crate) fn compare(op: FpCompareOp, format: FpFormat, a: u64, b: u64) -> (bool, Flags) {
+    let layout = Layout::of(format);
+    let (left, right) = (layout.unpack(a), layout.unpack(b));
     if left.is_nan() || right.is_nan() {
-        let flags = match op {
-            FpCompareOp::Eq => left.signals().union(right.signals()),
-            FpCompareOp::Lt | FpCompareOp::Le => Flags::INVALID,
-        };
-        return (0, flags);
+        let signalling = left.is_signalling() || right.is_signalling();
+        return (
+            false,
+            Flags::INVALID.when(signalling || op != FpCompareOp::Eq),
+        );
     }
-    let (a, b) = (order(format, a), order(format, b));
+    let (a, b) = (order(layout, a), order(layout, b));
     let holds = match op {
         FpCompareOp::Eq => a == b,
         FpCompareOp::Lt => a < b,
         FpCompareOp::Le => a <= b,
     };
-    (u64::from(holds), Flags::NONE)
+    (holds, Flags::NONE)
 }
 
-/// The lesser or greater of two; a number wins over a NaN, and −0 is less than +0.
-pub(crate) fn min_max(op: FpMinMaxOp, format: FpFormat, a: u64, b: u64) -> Rounded {
-    let left = Number::unpack(format, a);
-    let right = Number::unpack(format, b);
-    let flags = left.signals().union(right.signals());
-    let bits = match (left.is_nan(), right.is_nan()) {
-        (true, true) => Layout::of(format).nan(),
+/// The lesser or the greater; a number wins over a NaN, and −0 is less than +0.
+pub(crate) fn min_max(op: FpMinMaxOp, format: FpFormat, a: u64, b: u64) -> (u64, Flags) {
+    let layout = Layout::of(format);
+    let (left, right) = (layout.unpack(a), layout.unpack(b));
+    let flags = Flags::INVALID.when(left.is_signalling() || right.is_signalling());
+    let result = match (left.is_nan(), right.is_nan()) {
+        (true, true) => layout.canonical_nan(),
         (true, false) => b,
         (false, true) => a,
         (false, false) => {
-            let key = |bits: u64, number: Number| (order(format, bits), !number.is_negative());
-            let a_is_less = key(a, left) <= key(b, right);
-            let wants_less = matches!(op, FpMinMaxOp::Min);
-            if a_is_less == wants_less { a } else { b }
+            let left_is_less = match order(layout, a).cmp(&order(layout, b)) {
+                std::cmp::Ordering::Equal => left.sign,
+                ordering => ordering.is_lt(),
+            };
+            if left_is_less == (op == FpMinMaxOp::Min) {
+                a
+            } else {
+                b
+            }
         }
     };
-    (bits, flags)
+    (result, flags)
 }
 
-/// The ten-bit mask of `fclass`.
-pub(crate) fn class(format: FpFormat, bits: u64) -> u64 {
-    let layout = Layout::of(format);
-    let stored = bits & !layout.zero(true);
-    let subnormal = stored >> (layout.precision - 1) == 0;
-    let bit = match Number::unpack(format, bits) {
-        Number::Infinity { negative: true } => 0,
-        Number::Finite(finite) if finite.negative && !subnormal => 1,
-        Number::Finite(finite) if finite.negative => 2,
-        Number::Zero { negative: true } => 3,
-        Number::Zero { negative: false } => 4,
-        Number::Finite(_) if subnormal => 5,
-        Number::Finite(_) => 6,
-        Number::Infinity { negative: false } => 7,
-        Number::Nan { signalling: true } => 8,
-        Number::Nan { signalling: false } => 9,
-    };
-    1 << bit
-}
-
-/// The magnitude of `a` with a sign made from both.
-pub(crate) const fn sign_inject(op: FpSignInjectOp, format: FpFormat, a: u64, b: u64) -> u64 {
-    let sign = Layout::of(format).zero(true);
-    let from = match op {
-        FpSignInjectOp::Copy => b,
-        FpSignInjectOp::Negate => !b,
-        FpSignInjectOp::Xor => a ^ b,
-    };
-    (a & !sign) | (from & sign)
-}
-
-/// Integers in the order of the numbers; both zeros give 0.
-const fn order(format: FpFormat, bits: u64) -> i64 {
-    let sign = Layout::of(format).zero(true);
-    let magnitude = (bits & !sign) as i64;
-    if bits & sign != 0 {
+/// A number that orders as the value does; both zeros give 0.
+fn order(layout: Layout, bits: u64) -> i64 {
+    let magnitude = (bits & !layout.sign_bit()).cast_signed();
+    if bits & layout.sign_bit() != 0 {
         -magnitude
     } else {
         magnitude
     }
+}
+
+/// The mask of `fclass`: one of ten bits, from negative infinity (bit 0) over the zeros (3, 4) and
+/// positive infinity (7) to signalling (8) and quiet NaN (9).
+pub(crate) fn classify(format: FpFormat, a: u64) -> u64 {
+    let layout = Layout::of(format);
+    let unpacked = layout.unpack(a);
+    let (negative, positive) = match unpacked.class {
+        Class::Infinity => (0, 7),
+        Class::Finite { .. } if layout.is_subnormal(a) => (2, 5),
+        Class::Finite { .. } => (1, 6),
+        Class::Zero => (3, 4),
+        Class::Nan { signalling: true } => (8, 8),
+        Class::Nan { signalling: false } => (9, 9),
+    };
+    1 << if unpacked.sign { negative } else { positive }
+}
+
+/// The magnitude of `a` with a sign made from both.
+pub(crate) fn sign_inject(op: FpSignInjectOp, format: FpFormat, a: u64, b: u64) -> u64 {
+    let sign = Layout::of(format).sign_bit();
+    let taken = match op {
+        FpSignInjectOp::Copy => b,
+        FpSignInjectOp::Negate => !b,
+        FpSignInjectOp::Xor => a ^ b,
+    };
+    a & !sign | taken & sign
 }

@@ -1,132 +1,101 @@
-//! Conversions between formats, and to and from integers.
+//! Conversions between the formats and to and from integers.
 
 use rv_isa::{FpFormat, IntFormat};
 
-use super::number::{Exact, Layout, Number, Rounding, round};
-use super::{Flags, Rounded};
+use super::format::{Class, Layout};
+use super::round::{Flags, Rest, Rounding, cut, round};
 
-/// A number of format `from` in format `to`.
-pub(crate) fn between_formats(
-    from: FpFormat,
-    to: FpFormat,
+/// The value as an integer, in a register's form: a word, signed or not, is sign-extended. What is
+/// out of range or not a number saturates and is invalid.
+pub(crate) fn to_int(int: IntFormat, format: FpFormat, a: u64, rounding: Rounding) -> (u64, Flags) {
+    let value = Layout::of(format).unpack(a);
+    let (least, greatest) = range(int);
+    let (integer, rest) = match value.class {
+        Class::Zero => (0, Rest::Zero),
+        Class::Nan { .. } => return (register(int, greatest), Flags::INVALID),
+        Class::Finite {
+            exponent,
+            significand,
+        } if exponent < 64 => {
+            // 2^(127 − exponent) is the weight of one; below −1, everything is less than a half.
+            let shift = (127 - exponent).cast_unsigned();
+            let (kept, rest) = cut(u128::from(significand) << 64, shift);
+            let magnitude = i128::from(kept) + i128::from(rounding.goes_up(value.sign, kept, rest));
+            (if value.sign { -magnitude } else { magnitude }, rest)
+        }
+        Class::Finite { .. } | Class::Infinity if value.sign => (i128::MIN, Rest::Zero),
+        Class::Finite { .. } | Class::Infinity => (i128::MAX, Rest::Zero),
+    };
+    if integer < least {
+        (register(int, least), Flags::INVALID)
+    } else if integer > greatest {
+        (register(int, greatest), Flags::INVALID)
+    } else {
+        (
+            register(int, integer),
+            Flags::INEXACT.when(rest != Rest::Zero),
+        )
+    }
+}
+
+/// The least and greatest value of an integer format.
+const fn range(int: IntFormat) -> (i128, i128) {
+    match int {
+        IntFormat::Word => (i32::MIN as i128, i32::MAX as i128),
+        IntFormat::WordUnsigned => (0, u32::MAX as i128),
+        IntFormat::Long => (i64::MIN as i128, i64::MAX as i128),
+        IntFormat::LongUnsigned => (0, u64::MAX as i128),
+    }
+}
+
+/// An integer in range as a register holds it.
+const fn register(int: IntFormat, integer: i128) -> u64 {
+    match int {
+        IntFormat::Word | IntFormat::WordUnsigned => integer as i32 as i64 as u64,
+        IntFormat::Long | IntFormat::LongUnsigned => integer as u64,
+    }
+}
+
+/// A register's integer as a floating-point value.
+pub(crate) fn from_int(
+    format: FpFormat,
+    int: IntFormat,
+    x: u64,
     rounding: Rounding,
-    bits: u64,
-) -> Rounded {
-    let layout = Layout::of(to);
-    let number = Number::unpack(from, bits);
-    match number {
-        Number::Nan { .. } => (layout.nan(), number.signals()),
-        Number::Infinity { negative } => (layout.infinity(negative), Flags::NONE),
-        Number::Zero { negative } => (layout.zero(negative), Flags::NONE),
-        Number::Finite(finite) => round(
+) -> (u64, Flags) {
+    let layout = Layout::of(format);
+    let integer = match int {
+        IntFormat::Word => i128::from(x as i32),
+        IntFormat::WordUnsigned => i128::from(x as u32),
+        IntFormat::Long => i128::from(x.cast_signed()),
+        IntFormat::LongUnsigned => i128::from(x),
+    };
+    match integer {
+        0 => (layout.zero(false), Flags::NONE),
+        _ => round(layout, integer < 0, 126, integer.unsigned_abs(), rounding),
+    }
+}
+
+/// A value of the other format as one of `to`.
+pub(crate) fn convert(to: FpFormat, a: u64, rounding: Rounding) -> (u64, Flags) {
+    let (from, to) = match to {
+        FpFormat::Single => (FpFormat::Double, Layout::of(FpFormat::Single)),
+        FpFormat::Double => (FpFormat::Single, Layout::of(FpFormat::Double)),
+    };
+    let value = Layout::of(from).unpack(a);
+    match value.class {
+        Class::Zero => (to.zero(value.sign), Flags::NONE),
+        Class::Infinity => (to.infinity(value.sign), Flags::NONE),
+        Class::Nan { signalling } => (to.canonical_nan(), Flags::INVALID.when(signalling)),
+        Class::Finite {
+            exponent,
+            significand,
+        } => round(
             to,
+            value.sign,
+            exponent,
+            u128::from(significand) << 63,
             rounding,
-            Exact {
-                negative: finite.negative,
-                exponent: finite.exponent,
-                significand: u128::from(finite.significand),
-                sticky: false,
-            },
         ),
     }
-}
-
-/// An integer register as a number.
-pub(crate) fn from_int(
-    int: IntFormat,
-    format: FpFormat,
-    rounding: Rounding,
-    value: u64,
-) -> Rounded {
-    let value = match int {
-        IntFormat::Word => i128::from(value as i32),
-        IntFormat::WordUnsigned => i128::from(value as u32),
-        IntFormat::Long => i128::from(value.cast_signed()),
-        IntFormat::LongUnsigned => i128::from(value),
-    };
-    if value == 0 {
-        return (0, Flags::NONE);
-    }
-    round(
-        format,
-        rounding,
-        Exact {
-            negative: value < 0,
-            exponent: 0,
-            significand: value.unsigned_abs(),
-            sticky: false,
-        },
-    )
-}
-
-/// A number as an integer register: rounded, or saturated where that is out of range.
-pub(crate) fn to_int(int: IntFormat, format: FpFormat, rounding: Rounding, bits: u64) -> Rounded {
-    let (least, greatest) = match int {
-        IntFormat::Word => (i128::from(i32::MIN), i128::from(i32::MAX)),
-        IntFormat::WordUnsigned => (0, i128::from(u32::MAX)),
-        IntFormat::Long => (i128::from(i64::MIN), i128::from(i64::MAX)),
-        IntFormat::LongUnsigned => (0, i128::from(u64::MAX)),
-    };
-    let register = |value: i128| match int {
-        // Words are sign-extended, unsigned ones too.
-        IntFormat::Word | IntFormat::WordUnsigned => value as i32 as i64 as u64,
-        IntFormat::Long | IntFormat::LongUnsigned => value as u64,
-    };
-    let saturated = |value: i128| (register(value), Flags::INVALID);
-    match Number::unpack(format, bits) {
-        Number::Nan { .. } | Number::Infinity { negative: false } => saturated(greatest),
-        Number::Infinity { negative: true } => saturated(least),
-        Number::Zero { .. } => (0, Flags::NONE),
-        Number::Finite(finite) => {
-            // Beyond 2^64 in magnitude whatever the rounding.
-            if finite.exponent > 63 {
-                return saturated(if finite.negative { least } else { greatest });
-            }
-            let (magnitude, inexact) = round_to_integer(
-                finite.significand,
-                finite.exponent,
-                rounding,
-                finite.negative,
-            );
-            let value = if finite.negative {
-                -magnitude
-            } else {
-                magnitude
-            };
-            if value < least {
-                saturated(least)
-            } else if value > greatest {
-                saturated(greatest)
-            } else {
-                (register(value), Flags::INEXACT.when(inexact))
-            }
-        }
-    }
-}
-
-/// `significand × 2^exponent`, with an exponent of at most 63, as an integer; and whether it was
-/// rounded.
-fn round_to_integer(
-    significand: u64,
-    exponent: i32,
-    rounding: Rounding,
-    negative: bool,
-) -> (i128, bool) {
-    let significand = i128::from(significand);
-    if exponent >= 0 {
-        return (significand << exponent, false);
-    }
-    // A significand has at most 53 bits: from a shift of 64 on, less than a half remains.
-    let shift = exponent.unsigned_abs().min(64);
-    let whole = significand >> shift;
-    let rest = significand - (whole << shift);
-    let half = 1_i128 << (shift - 1);
-    let up = match rounding {
-        Rounding::NearestEven => rest > half || (rest == half && whole & 1 != 0),
-        Rounding::NearestAway => rest >= half,
-        Rounding::TowardsZero => false,
-        Rounding::Down => negative && rest != 0,
-        Rounding::Up => !negative && rest != 0,
-    };
-    (whole + i128::from(up), rest != 0)
 }

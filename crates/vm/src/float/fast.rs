@@ -57,7 +57,7 @@ pub(crate) fn binary(op: FpBinaryOp, format: FpFormat, a: u64, b: u64) -> Option
 
 /// `±(a × b) ± c`.
 #[inline]
-pub(crate) fn fused(op: FpFusedOp, format: FpFormat, [a, b, c]: [u64; 3]) -> Option<u64> {
+pub(crate) fn fused(op: FpFusedOp, format: FpFormat, (a, b, c): (u64, u64, u64)) -> Option<u64> {
     let negate_product = matches!(op, FpFusedOp::Nmadd | FpFusedOp::Nmsub);
     let negate_addend = matches!(op, FpFusedOp::Msub | FpFusedOp::Nmadd);
     match format {
@@ -76,7 +76,7 @@ pub(crate) fn fused(op: FpFusedOp, format: FpFormat, [a, b, c]: [u64; 3]) -> Opt
 
 /// `√a`.
 #[inline]
-pub(crate) fn square_root(format: FpFormat, a: u64) -> Option<u64> {
+pub(crate) fn sqrt(format: FpFormat, a: u64) -> Option<u64> {
     match format {
         FpFormat::Single => single(as_single(a).sqrt()),
         FpFormat::Double => double(f64::from_bits(a).sqrt()),

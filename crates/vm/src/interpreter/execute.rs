@@ -230,7 +230,7 @@ fn fp_load(format: FpFormat, address: u64) -> Result<u64, AccessFault> {
         FpFormat::Single => u64::from(load32(address)?),
         FpFormat::Double => load64(address)?,
     };
-    Ok(crate::float::nan_box(format, bits))
+    Ok(crate::float::boxed(format, bits))
 }
 
 #[inline(always)]

@@ -2,7 +2,7 @@
 
 use rv_isa::{FReg, FpFormat, Inst, RoundingMode, XReg};
 
-use crate::float::{self, Flags, Rounded, Rounding, fast, nan_box, unbox};
+use crate::float::{self, Flags, Rounding, boxed, fast, unbox};
 use crate::state::GuestState;
 
 /// An instruction that its rounding mode forbids.
@@ -24,7 +24,7 @@ pub(super) fn execute(state: &mut GuestState, inst: Inst) -> Result<(), Reserved
             let (a, b) = (read(state, format, rs1), read(state, format, rs2));
             let quick = may_be_quick(state, rounding).then(|| fast::binary(op, format, a, b));
             let result = quick.flatten().map(exact);
-            let result = result.unwrap_or_else(|| float::binary(op, format, rounding, a, b));
+            let result = result.unwrap_or_else(|| float::binary(op, format, a, b, rounding));
             write(state, format, rd, result);
         }
         Inst::FpFused {
@@ -37,10 +37,14 @@ pub(super) fn execute(state: &mut GuestState, inst: Inst) -> Result<(), Reserved
             rs3,
         } => {
             let rounding = rounding(state, rm)?;
-            let operands = [rs1, rs2, rs3].map(|register| read(state, format, register));
+            let operands = (
+                read(state, format, rs1),
+                read(state, format, rs2),
+                read(state, format, rs3),
+            );
             let quick = may_be_quick(state, rounding).then(|| fast::fused(op, format, operands));
             let result = quick.flatten().map(exact);
-            let result = result.unwrap_or_else(|| float::fused(op, format, rounding, operands));
+            let result = result.unwrap_or_else(|| float::fused(op, format, operands, rounding));
             write(state, format, rd, result);
         }
         Inst::FpSqrt {
@@ -51,9 +55,9 @@ pub(super) fn execute(state: &mut GuestState, inst: Inst) -> Result<(), Reserved
         } => {
             let rounding = rounding(state, rm)?;
             let a = read(state, format, rs1);
-            let quick = may_be_quick(state, rounding).then(|| fast::square_root(format, a));
+            let quick = may_be_quick(state, rounding).then(|| fast::sqrt(format, a));
             let result = quick.flatten().map(exact);
-            let result = result.unwrap_or_else(|| float::square_root(format, rounding, a));
+            let result = result.unwrap_or_else(|| float::sqrt(format, a, rounding));
             write(state, format, rd, result);
         }
         Inst::FpSignInject {
@@ -89,10 +93,11 @@ pub(super) fn execute(state: &mut GuestState, inst: Inst) -> Result<(), Reserved
             rs2,
         } => {
             let (a, b) = (read(state, format, rs1), read(state, format, rs2));
-            write_int(state, rd, float::compare(op, format, a, b));
+            let (holds, flags) = float::compare(op, format, a, b);
+            write_int(state, rd, (u64::from(holds), flags));
         }
         Inst::FpClass { format, rd, rs1 } => {
-            let class = float::class(format, read(state, format, rs1));
+            let class = float::classify(format, read(state, format, rs1));
             write_int(state, rd, exact(class));
         }
         _ => return convert(state, inst),
@@ -111,7 +116,7 @@ fn convert(state: &mut GuestState, inst: Inst) -> Result<(), ReservedRounding> {
             rs1,
         } => {
             let rounding = rounding(state, rm)?;
-            let result = float::to_int(int, format, rounding, read(state, format, rs1));
+            let result = float::to_int(int, format, read(state, format, rs1), rounding);
             write_int(state, rd, result);
         }
         Inst::IntToFp {
@@ -122,7 +127,7 @@ fn convert(state: &mut GuestState, inst: Inst) -> Result<(), ReservedRounding> {
             rs1,
         } => {
             let rounding = rounding(state, rm)?;
-            let result = float::from_int(int, format, rounding, state.x[rs1.index()]);
+            let result = float::from_int(format, int, state.x[rs1.index()], rounding);
             write(state, format, rd, result);
         }
         Inst::FpConvert { to, rm, rd, rs1 } => {
@@ -131,7 +136,7 @@ fn convert(state: &mut GuestState, inst: Inst) -> Result<(), ReservedRounding> {
                 FpFormat::Single => FpFormat::Double,
                 FpFormat::Double => FpFormat::Single,
             };
-            let result = float::between_formats(from, to, rounding, read(state, from, rs1));
+            let result = float::convert(to, read(state, from, rs1), rounding);
             write(state, to, rd, result);
         }
         Inst::FpMoveToInt { format, rd, rs1 } => {
@@ -156,16 +161,24 @@ fn convert(state: &mut GuestState, inst: Inst) -> Result<(), ReservedRounding> {
 }
 
 fn rounding(state: &GuestState, mode: RoundingMode) -> Result<Rounding, ReservedRounding> {
-    Rounding::resolve(mode, state.frm).ok_or(ReservedRounding)
+    let mode = match mode {
+        RoundingMode::Rne => Some(Rounding::Rne),
+        RoundingMode::Rtz => Some(Rounding::Rtz),
+        RoundingMode::Rdn => Some(Rounding::Rdn),
+        RoundingMode::Rup => Some(Rounding::Rup),
+        RoundingMode::Rmm => Some(Rounding::Rmm),
+        RoundingMode::Dyn => Rounding::from_field(state.frm),
+    };
+    mode.ok_or(ReservedRounding)
 }
 
 /// Whether host arithmetic can stand in: see `float/fast.rs`.
 fn may_be_quick(state: &GuestState, rounding: Rounding) -> bool {
-    rounding == Rounding::NearestEven && state.fflags & Flags::INEXACT.0 != 0
+    rounding == Rounding::Rne && state.fflags & Flags::INEXACT.0 != 0
 }
 
 /// A result that raised nothing, or nothing new.
-const fn exact(bits: u64) -> Rounded {
+const fn exact(bits: u64) -> (u64, Flags) {
     (bits, Flags::NONE)
 }
 
@@ -173,12 +186,12 @@ fn read(state: &GuestState, format: FpFormat, register: FReg) -> u64 {
     unbox(format, state.f[register.index()])
 }
 
-fn write(state: &mut GuestState, format: FpFormat, register: FReg, (bits, flags): Rounded) {
-    state.f[register.index()] = nan_box(format, bits);
+fn write(state: &mut GuestState, format: FpFormat, register: FReg, (bits, flags): (u64, Flags)) {
+    state.f[register.index()] = boxed(format, bits);
     state.fflags |= flags.0;
 }
 
-fn write_int(state: &mut GuestState, register: XReg, (value, flags): Rounded) {
+fn write_int(state: &mut GuestState, register: XReg, (value, flags): (u64, Flags)) {
     state.x[register.index()] = value;
     state.x[0] = 0;
     state.fflags |= flags.0;

@@ -1,0 +1,200 @@
+//! Properties of artifacts and their encoding.
+
+use proptest::prelude::*;
+use rekindle_artifact::{
+    Artifact, InvalidArtifact, Relocation, RelocationKind, Section, SectionKind, Signature,
+    SourceLocation, Target, Trap, UnwindInfo, ZeroSection,
+};
+
+fn section() -> impl Strategy<Value = Section> {
+    (prop::collection::vec(any::<u8>(), 0..64), 0u32..13).prop_map(|(bytes, shift)| Section {
+        bytes,
+        align: 1 << shift,
+    })
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        prop::sample::select(SectionKind::ALL.to_vec()).prop_map(Target::Section),
+        "[a-z$.@]{0,12}".prop_map(Target::Symbol),
+    ]
+}
+
+fn relocation() -> impl Strategy<Value = Relocation> {
+    (
+        prop::sample::select(SectionKind::ALL.to_vec()),
+        any::<u32>(),
+        prop::sample::select(RelocationKind::ALL.to_vec()),
+        target(),
+        any::<i64>(),
+    )
+        .prop_map(|(section, offset, kind, target, addend)| Relocation {
+            section,
+            offset,
+            kind,
+            target,
+            addend,
+        })
+}
+
+prop_compose! {
+    fn artifact()(
+        name in ".{0,16}",
+        signature: u64,
+        sections in (section(), section(), section()),
+        bss in (any::<u32>(), any::<u32>()),
+        relocations in prop::collection::vec(relocation(), 0..8),
+        unwind in prop::option::of((prop::collection::vec(any::<u8>(), 0..48), any::<u32>())),
+        traps in prop::collection::vec((any::<u32>(), any::<u16>()), 0..8),
+        locations in prop::collection::vec(any::<(u32, u32, u32)>(), 0..8),
+        metadata: Vec<u8>,
+        compile_time_ns: u64,
+    ) -> Artifact {
+        let (text, rodata, data) = sections;
+        Artifact {
+            name,
+            signature: Signature(signature),
+            text,
+            rodata,
+            data,
+            bss: ZeroSection { size: bss.0, align: bss.1 },
+            relocations,
+            unwind: unwind.map(|(eh_frame, location_field)| UnwindInfo { eh_frame, location_field }),
+            traps: traps.into_iter().map(|(offset, code)| Trap { offset, code }).collect(),
+            source_locations: locations
+                .into_iter()
+                .map(|(start, end, location)| SourceLocation { start, end, location })
+                .collect(),
+            metadata,
+            compile_time_ns,
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn encoding_round_trips(artifact in artifact()) {
+        prop_assert_eq!(Artifact::decode(&artifact.encode()), Ok(artifact));
+    }
+
+    #[test]
+    fn mutated_bytes_never_panic(
+        artifact in artifact(),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = artifact.encode();
+        for (place, value) in flips {
+            let place = place.index(bytes.len());
+            bytes[place] ^= value;
+        }
+        for bytes in [&bytes[..], &bytes[..cut.index(bytes.len())]] {
+            if let Ok(decoded) = Artifact::decode(bytes) {
+                let _ = decoded.validate();
+            }
+        }
+    }
+}
+
+fn sound() -> Artifact {
+    Artifact {
+        text: Section {
+            bytes: vec![0x90; 16],
+            align: 16,
+        },
+        ..Artifact::default()
+    }
+}
+
+fn relocation_at(section: SectionKind, offset: u32, kind: RelocationKind) -> Relocation {
+    Relocation {
+        section,
+        offset,
+        kind,
+        target: Target::Symbol("s".to_owned()),
+        addend: 0,
+    }
+}
+
+#[test]
+fn validation_names_the_broken_rule() {
+    use RelocationKind::{Abs64, X86Pc32};
+    assert_eq!(sound().validate(), Ok(()));
+    assert_eq!(Artifact::default().validate(), Err(InvalidArtifact::NoText));
+
+    let mut artifact = sound();
+    artifact.text.align = 3;
+    assert!(matches!(
+        artifact.validate(),
+        Err(InvalidArtifact::Alignment { align: 3, .. })
+    ));
+
+    let broken = |relocations: Vec<Relocation>| {
+        Artifact {
+            relocations,
+            ..sound()
+        }
+        .validate()
+        .expect_err("this must be refused")
+    };
+    let text = SectionKind::Text;
+    assert_eq!(
+        broken(vec![relocation_at(text, 13, X86Pc32)]),
+        InvalidArtifact::RelocationOutside {
+            section: text,
+            offset: 13
+        }
+    );
+    assert_eq!(
+        broken(vec![relocation_at(text, u32::MAX, Abs64)]),
+        InvalidArtifact::RelocationOutside {
+            section: text,
+            offset: u32::MAX
+        }
+    );
+    assert_eq!(
+        broken(vec![
+            relocation_at(text, 4, X86Pc32),
+            relocation_at(text, 2, X86Pc32)
+        ]),
+        InvalidArtifact::RelocationsOverlap {
+            section: text,
+            offset: 4
+        }
+    );
+    let mut artifact = sound();
+    artifact.rodata.bytes = vec![0; 8];
+    artifact.relocations = vec![relocation_at(SectionKind::Rodata, 0, X86Pc32)];
+    assert!(matches!(
+        artifact.validate(),
+        Err(InvalidArtifact::RelocationKind { .. })
+    ));
+}
+
+#[test]
+fn validation_checks_the_tables() {
+    let trap = |offset| Trap { offset, code: 1 };
+    let artifact = Artifact {
+        traps: vec![trap(4), trap(4)],
+        ..sound()
+    };
+    assert_eq!(artifact.validate(), Err(InvalidArtifact::Traps));
+    let location = |start, end| SourceLocation {
+        start,
+        end,
+        location: 7,
+    };
+    let artifact = Artifact {
+        source_locations: vec![location(0, 5), location(4, 6)],
+        ..sound()
+    };
+    assert_eq!(artifact.validate(), Err(InvalidArtifact::SourceLocations));
+    let unwind = Some(UnwindInfo {
+        eh_frame: vec![0; 8],
+        location_field: 5,
+    });
+    assert_eq!(
+        Artifact { unwind, ..sound() }.validate(),
+        Err(InvalidArtifact::Unwind)
+    );
+}

@@ -1,0 +1,160 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs RISC-V Linux programs, and keeps the machine code that it makes of them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rekindle",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a RISC-V program.
+    Run(RunArguments),
+    /// Look at, or clear, the cache of machine code.
+    Cache(CacheArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Keep machine code in memory alone: read no cache, write none.
+    #[arg(long)]
+    pub(crate) no_persistent_cache: bool,
+
+    /// Interpret every instruction; compile nothing.
+    #[arg(long)]
+    pub(crate) no_jit: bool,
+
+    /// Where the cache is [default: $REKINDLE_CACHE_DIR, $XDG_CACHE_HOME/rekindle,
+    /// ~/.cache/rekindle].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+
+    /// Say on standard error, once the program has ended, what running it took.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "text"
+    )]
+    pub(crate) stats: Option<Format>,
+
+    /// When the program ends, finish the compilations that are still queued, so that the next run
+    /// compiles nothing. Takes longer to exit.
+    #[arg(long)]
+    pub(crate) finish_compiles: bool,
+
+    /// The program's ELF file, and what it is given. Everything after PROGRAM is the program's own,
+    /// options too.
+    #[arg(
+        required = true,
+        value_names = ["PROGRAM", "ARGS"],
+        num_args = 1..,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) program: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table for people.
+    Text,
+    /// One line of JSON.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheArguments {
+    #[command(subcommand)]
+    pub(crate) command: CacheCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// How much the cache holds.
+    Stats(CacheOptions),
+    /// Every piece of code that the cache holds.
+    Ls(CacheOptions),
+    /// Delete everything that the cache holds.
+    Clear(CacheOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheOptions {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Where the cache is [default: $REKINDLE_CACHE_DIR, $XDG_CACHE_HOME/rekindle,
+    /// ~/.cache/rekindle].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::{Arguments, Command, Format, RunArguments};
+
+    fn run(line: &[&str]) -> RunArguments {
+        let words = ["rekindle", "run"].iter().chain(line);
+        match Arguments::try_parse_from(words).map(|arguments| arguments.command) {
+            Ok(Command::Run(arguments)) => arguments,
+            other => panic!("{line:?} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_follows_the_program_is_the_programs() {
+        for line in [
+            &["--stats", "prog", "--stats=json", "-x", "--", "a"][..],
+            &["--stats", "--", "prog", "--stats=json", "-x", "--", "a"],
+        ] {
+            let arguments = run(line);
+            assert_eq!(arguments.stats, Some(Format::Text));
+            assert_eq!(arguments.program, ["prog", "--stats=json", "-x", "--", "a"]);
+        }
+        assert_eq!(
+            run(&["prog", "--", "--help"]).program,
+            ["prog", "--", "--help"]
+        );
+        assert_eq!(
+            run(&["prog", "--no-jit", "-V"]).program,
+            ["prog", "--no-jit", "-V"]
+        );
+        assert!(!run(&["prog", "--no-jit"]).no_jit);
+    }
+
+    #[test]
+    fn options_come_before_the_program() {
+        let arguments = run(&[
+            "--no-jit",
+            "--cache-dir",
+            "d",
+            "--stats=json",
+            "--finish-compiles",
+            "prog",
+        ]);
+        assert!(arguments.no_jit && arguments.finish_compiles && !arguments.no_persistent_cache);
+        assert_eq!(arguments.stats, Some(Format::Json));
+        assert_eq!(
+            arguments.cache_dir.as_deref(),
+            Some(std::path::Path::new("d"))
+        );
+        assert!(Arguments::try_parse_from(["rekindle", "run"]).is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! `rekindle run`: one guest, from its file to its end.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use rekindle::CacheConfig;
+use rekindle_vm::{Config, GuestExit, Outcome};
+
+use crate::arguments::RunArguments;
+use crate::ending;
+use crate::report;
+
+/// What a shell answers for a command that it cannot find, and for one that it cannot execute.
+const NOT_FOUND: u8 = 127;
+const NOT_EXECUTABLE: u8 = 126;
+
+/// Runs the guest and ends as it ended: this returns only where the guest could not be started.
+pub(crate) fn run(arguments: RunArguments, started: Instant) -> ExitCode {
+    let program = PathBuf::from(&arguments.program[0]);
+    if arguments.program[0].as_bytes().starts_with(b"-") && !program.exists() {
+        eprintln!(
+            "rekindle: unknown option {}; see rekindle run --help",
+            program.display()
+        );
+        return ExitCode::from(2);
+    }
+    let stats = arguments.stats;
+    match crate::machine::run(config(arguments, program.clone(), started)) {
+        Ok(outcome) => {
+            if let Some(format) = stats {
+                report::print(format, &outcome.statistics);
+            }
+            end_as(&program, &outcome)
+        }
+        Err(error) => {
+            eprintln!("rekindle: {error}");
+            ExitCode::from(if program.exists() {
+                NOT_EXECUTABLE
+            } else {
+                NOT_FOUND
+            })
+        }
+    }
+}
+
+fn config(arguments: RunArguments, program: PathBuf, started: Instant) -> Config {
+    let cache = (!arguments.no_persistent_cache).then(|| {
+        let mut config = CacheConfig::from_env();
+        if let Some(directory) = arguments.cache_dir {
+            config.directory = Some(directory);
+        }
+        config
+    });
+    Config {
+        program,
+        args: arguments.program,
+        env: environment(),
+        jit: !arguments.no_jit,
+        cache,
+        finish_compiles: arguments.finish_compiles,
+        started,
+    }
+}
+
+/// The environment as `NAME=value` strings, in the order in which the kernel gave it.
+fn environment() -> Vec<OsString> {
+    std::env::vars_os()
+        .map(|(mut name, value)| {
+            name.push("=");
+            name.push(value);
+            name
+        })
+        .collect()
+}
+
+/// Ends this process without running destructors: what had to be kept is kept, and unmapping a
+/// guest's memory piece by piece helps nobody.
+fn end_as(program: &Path, outcome: &Outcome) -> ! {
+    match &outcome.exit {
+        GuestExit::Code(code) => std::process::exit(code & 0xff),
+        GuestExit::Signal { signal, message } => {
+            if !message.is_empty() {
+                eprintln!("rekindle: {}: {message}", program.display());
+            }
+            ending::die_by(*signal)
+        }
+    }
+}

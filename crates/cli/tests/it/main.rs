@@ -1,0 +1,13 @@
+//! The `rekindle` program as its users meet it: real guests, held against QEMU.
+//!
+//! These tests need Debian's cross compilers and QEMU, and say which package line installs them
+//! where they are missing.
+
+#![forbid(unsafe_code)]
+
+mod damage;
+mod endings;
+mod hostile;
+mod session;
+mod warm;
+mod ways;

@@ -1,0 +1,227 @@
+//! Mapping image files.
+//!
+//! The mapping has the shape that the linker laid out: writable memory first, then the file as it
+//! is. The file's pages are shared with every process that maps it; they are never writable here.
+//! The writable part starts as zeroes, and entries copy their data into it when they are first
+//! used, so that what is in the file stays as it was written and can be checked at any time.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
+
+use crate::address::HostAddr;
+use crate::arch::make_coherent;
+use crate::imp::{Access, Memory, page_len};
+
+/// The shape of a mapping. All but `file_len` are multiples of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageShape {
+    /// Bytes of writable memory before the file.
+    pub writable_len: u64,
+    /// The file's length in bytes.
+    pub file_len: u64,
+    /// The part of the file that holds code.
+    pub text: Range<u64>,
+    /// Whether code is copied even where the file could be mapped executable; for tests.
+    pub copy_text: bool,
+}
+
+/// An image file in memory.
+///
+/// Invariant: the memory is `writable_len` bytes of read-write memory and `file_len` bytes that
+/// nothing writes.
+#[derive(Debug)]
+pub struct ImageMapping {
+    memory: Memory,
+    writable_len: usize,
+    file_len: usize,
+    text_is_copied: bool,
+    /// Held while writing, so that two threads don't write at once.
+    writing: Mutex<()>,
+}
+
+impl ImageMapping {
+    /// Maps a file. Where its file system forbids execution, the code is copied into anonymous
+    /// memory instead.
+    ///
+    /// The caller has checked that the file is as long as the shape says: touching pages past the
+    /// end of a file is fatal. Nobody truncates image files.
+    ///
+    /// # Errors
+    /// If the shape is impossible, or the system refuses.
+    pub fn new(file: &File, shape: &ImageShape) -> io::Result<Self> {
+        let size = |len: u64| usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput);
+        let (writable_len, file_len) = (size(shape.writable_len)?, size(shape.file_len)?);
+        let (start, end) = (size(shape.text.start)?, size(shape.text.end)?);
+        let page = page_len();
+        let aligned = [writable_len, start]
+            .iter()
+            .all(|len| len.is_multiple_of(page));
+        if !aligned || start > end || end > file_len || file_len > isize::MAX as usize / 4 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let len = writable_len
+            .checked_add(file_len)
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        // Protections change at pages, so what shares the text's last page goes with it.
+        let text = start..end.next_multiple_of(page).min(file_len);
+        let mut memory = Memory::reserve(len)?;
+        if file_len > 0 {
+            memory.map_file(writable_len, file_len, Access::Read, file, 0)?;
+        }
+        let text_is_copied =
+            start < end && map_text(&mut memory, file, writable_len, text, shape.copy_text)?;
+        Ok(Self {
+            memory,
+            writable_len,
+            file_len,
+            text_is_copied,
+            writing: Mutex::new(()),
+        })
+    }
+
+    /// The address of the mapping's first byte, from which all of an image's addresses count.
+    pub fn base(&self) -> HostAddr {
+        HostAddr(self.memory.base().expose_provenance() as u64)
+    }
+
+    /// Whether the code had to be copied.
+    pub fn text_is_copied(&self) -> bool {
+        self.text_is_copied
+    }
+
+    /// The file's bytes.
+    #[expect(unsafe_code, reason = "memory becomes a slice")]
+    pub fn bytes(&self) -> &[u8] {
+        let start = self.memory.at(self.writable_len);
+        // SAFETY: by the invariant these bytes are readable and nobody writes them in this
+        // process. Another process of the same user could write the file itself, which no one can
+        // prevent and nobody does: images are immutable once they have their name.
+        unsafe { std::slice::from_raw_parts(start, self.file_len) }
+    }
+
+    /// Writes into the writable part, `address` bytes from the base.
+    ///
+    /// Compiled code may read what is written; that it does so only afterwards is the caller's
+    /// affair, as calling it is.
+    ///
+    /// # Errors
+    /// If the bytes don't fit in the writable part.
+    pub fn write(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
+        let offset = usize::try_from(address).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let end = offset
+            .checked_add(bytes.len())
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        if end > self.writable_len {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let to = self.memory.at(offset);
+        let _guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        #[expect(unsafe_code, reason = "writes through a pointer")]
+        // SAFETY: the range lies in the writable part, to which no references exist, and the lock
+        // keeps other threads from writing at the same time.
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+        }
+        Ok(())
+    }
+}
+
+/// Makes the text executable. Returns whether it had to be copied.
+fn map_text(
+    memory: &mut Memory,
+    file: &File,
+    file_base: usize,
+    text: Range<usize>,
+    copy: bool,
+) -> io::Result<bool> {
+    let (start, len) = (file_base + text.start, text.end - text.start);
+    let offset = text.start as u64;
+    if !copy {
+        match memory.map_file(start, len, Access::ReadExecute, file, offset) {
+            Ok(()) => return Ok(false),
+            // A `noexec` mount says EPERM; security modules say EACCES.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
+    }
+    memory.replace_by_copy(start, len, |bytes| file.read_exact_at(bytes, offset))?;
+    memory.protect(start, len, Access::ReadExecute)?;
+    make_coherent(memory.at(start), len);
+    Ok(true)
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::{ImageMapping, ImageShape};
+    use std::io::Write;
+
+    const PAGE: u64 = 1 << 16;
+
+    fn file(len: usize) -> std::fs::File {
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        let bytes: Vec<u8> = (0..len).map(|index| (index / 251) as u8).collect();
+        file.write_all(&bytes).expect("space");
+        file
+    }
+
+    fn shape(copy_text: bool) -> ImageShape {
+        ImageShape {
+            writable_len: PAGE,
+            file_len: 3 * PAGE + 5,
+            text: PAGE..2 * PAGE + 100,
+            copy_text,
+        }
+    }
+
+    #[test]
+    fn the_file_stands_behind_the_writable_part() {
+        let file = file(3 * PAGE as usize + 5);
+        for copy_text in [false, true] {
+            let mapping = ImageMapping::new(&file, &shape(copy_text)).expect("it maps");
+            assert_eq!(mapping.text_is_copied(), copy_text);
+            assert_eq!(mapping.bytes().len(), 3 * PAGE as usize + 5);
+            for (index, byte) in mapping.bytes().iter().enumerate() {
+                assert_eq!(*byte, (index / 251) as u8);
+            }
+        }
+    }
+
+    #[test]
+    fn writes_stay_in_the_writable_part() {
+        let mapping = ImageMapping::new(&file(3 * PAGE as usize + 5), &shape(false)).expect("maps");
+        assert!(mapping.write(8, &[1, 2, 3]).is_ok());
+        assert!(mapping.write(PAGE - 1, &[1]).is_ok());
+        for address in [PAGE - 2, PAGE, u64::MAX - 1] {
+            assert!(mapping.write(address, &[1, 2, 3]).is_err());
+        }
+    }
+
+    #[test]
+    fn impossible_shapes_are_refused() {
+        let file = file(10);
+        let shapes = [
+            ImageShape {
+                writable_len: 1,
+                ..shape(false)
+            },
+            ImageShape {
+                text: PAGE..9 * PAGE,
+                ..shape(false)
+            },
+            ImageShape {
+                text: 5..6,
+                ..shape(false)
+            },
+            ImageShape {
+                file_len: u64::MAX,
+                ..shape(false)
+            },
+        ];
+        for shape in shapes {
+            assert!(ImageMapping::new(&file, &shape).is_err());
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Memory from the Linux kernel.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::ptr::null_mut;
+
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+
+use super::Access;
+
+fn protection(access: Access) -> ProtFlags {
+    match access {
+        Access::Read => ProtFlags::READ,
+        Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
+        Access::ReadExecute => ProtFlags::READ | ProtFlags::EXEC,
+    }
+}
+
+/// New zeroed memory at an address of the kernel's choice.
+#[expect(unsafe_code, reason = "mapping memory is this crate's job")]
+pub(super) fn map_anonymous(len: usize) -> io::Result<*mut u8> {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    let access = protection(Access::ReadWrite);
+    // SAFETY: without `MAP_FIXED` the kernel picks addresses that nothing uses.
+    let base = unsafe { rustix::mm::mmap_anonymous(null_mut(), len, access, flags) }?;
+    Ok(base.cast())
+}
+
+/// Replaces mapped memory by a part of a file.
+///
+/// # Safety
+/// `start..start + len` must be page-aligned memory that [`map_anonymous`] gave and nothing refers
+/// to yet.
+#[expect(unsafe_code, reason = "mapping memory is this crate's job")]
+pub(super) unsafe fn map_file_over(
+    start: *mut u8,
+    len: usize,
+    access: Access,
+    file: &File,
+    offset: u64,
+) -> io::Result<()> {
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+    let access = protection(access);
+    let fd = file.as_fd();
+    // SAFETY: the caller owns the range, so that replacing it disturbs no one.
+    unsafe { rustix::mm::mmap(start.cast(), len, access, flags, fd, offset) }?;
+    Ok(())
+}
+
+/// Replaces mapped memory by new zeroed memory.
+///
+/// # Safety
+/// As for [`map_file_over`].
+#[expect(unsafe_code, reason = "mapping memory is this crate's job")]
+pub(super) unsafe fn map_anonymous_over(start: *mut u8, len: usize) -> io::Result<()> {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+    let access = protection(Access::ReadWrite);
+    // SAFETY: the caller owns the range, so that replacing it disturbs no one.
+    unsafe { rustix::mm::mmap_anonymous(start.cast(), len, access, flags) }?;
+    Ok(())
+}
+
+/// Changes what mapped memory allows.
+///
+/// # Safety
+/// `start..start + len` must be page-aligned memory that [`map_anonymous`] gave, and no reference
+/// to it may need more than `access` allows.
+#[expect(unsafe_code, reason = "changing protections is this crate's job")]
+pub(super) unsafe fn protect(start: *mut u8, len: usize, access: Access) -> io::Result<()> {
+    let access = match access {
+        Access::Read => MprotectFlags::READ,
+        Access::ReadWrite => MprotectFlags::READ | MprotectFlags::WRITE,
+        Access::ReadExecute => MprotectFlags::READ | MprotectFlags::EXEC,
+    };
+    // SAFETY: the caller owns the range, and vouches for the references to it.
+    unsafe { rustix::mm::mprotect(start.cast(), len, access) }?;
+    Ok(())
+}
+
+/// Gives memory back.
+///
+/// # Safety
+/// `start..start + len` must be a whole mapping of [`map_anonymous`] to which nothing refers.
+#[expect(unsafe_code, reason = "unmapping memory is this crate's job")]
+pub(super) unsafe fn unmap(start: *mut u8, len: usize) {
+    // SAFETY: the caller owns the range, and nothing refers to it any more.
+    let result = unsafe { rustix::mm::munmap(start.cast(), len) };
+    // It fails only for ranges that were never mapped.
+    debug_assert!(result.is_ok(), "munmap: {result:?}");
+}
+
+/// The size of a page in bytes.
+pub(super) fn page_len() -> usize {
+    rustix::param::page_size()
+}

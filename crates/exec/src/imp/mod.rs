@@ -1,0 +1,166 @@
+//! What this crate asks of the operating system: one file per system, and a twin for Miri.
+
+#[cfg(not(miri))]
+mod linux;
+#[cfg(miri)]
+mod miri;
+
+use std::fs::File;
+use std::io;
+
+#[cfg(not(miri))]
+use linux as system;
+#[cfg(miri)]
+use miri as system;
+
+/// What memory allows. There is deliberately no way to say writable and executable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Reading.
+    Read,
+    /// Reading and writing.
+    ReadWrite,
+    /// Reading and executing.
+    ReadExecute,
+}
+
+/// The size of a page in bytes.
+pub(crate) fn page_len() -> usize {
+    system::page_len()
+}
+
+/// Memory that this process owns: one mapping, whose parts may differ in what they allow.
+///
+/// Invariant: `base..base + len` came from the system in one piece and is given back by `drop`
+/// alone, so any pointer into it is valid as long as the `Memory` lives.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    base: *mut u8,
+    len: usize,
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the raw pointer alone keeps `Memory` from being `Send`"
+)]
+// SAFETY: a mapping belongs to the process and not to a thread.
+unsafe impl Send for Memory {}
+
+#[expect(
+    unsafe_code,
+    reason = "the raw pointer alone keeps `Memory` from being `Sync`"
+)]
+// SAFETY: `&Memory` gives out addresses only; who writes through them argues for itself.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// `len` bytes of zeroes, readable and writable, backed as they are touched.
+    pub(crate) fn reserve(len: usize) -> io::Result<Self> {
+        let len = len.max(1).next_multiple_of(page_len());
+        Ok(Self {
+            base: system::map_anonymous(len)?,
+            len,
+        })
+    }
+
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.base
+    }
+
+    /// The address of the byte at `offset`, which may be one past the end.
+    pub(crate) fn at(&self, offset: usize) -> *mut u8 {
+        assert!(
+            offset <= self.len,
+            "{offset:#x} is past the end of the memory"
+        );
+        self.base.wrapping_add(offset)
+    }
+
+    /// Puts a part of a file in place of some of the memory. `offset` and the file's are multiples
+    /// of a page; what lies past the file's end in its last page reads as zeroes.
+    pub(crate) fn map_file(
+        &mut self,
+        offset: usize,
+        len: usize,
+        access: Access,
+        file: &File,
+        file_offset: u64,
+    ) -> io::Result<()> {
+        let start = self.range(offset, len)?;
+        #[expect(unsafe_code, reason = "the one call")]
+        // SAFETY: the range lies in this mapping, which is borrowed mutably, so that no reference
+        // to it is alive.
+        unsafe {
+            system::map_file_over(start, len, access, file, file_offset)
+        }
+    }
+
+    /// Puts new memory in place of some of it, and lets `fill` write it.
+    pub(crate) fn replace_by_copy(
+        &mut self,
+        offset: usize,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let start = self.range(offset, len)?;
+        #[expect(unsafe_code, reason = "the one call")]
+        // SAFETY: the range lies in this mapping, which is borrowed mutably, so that no reference
+        // to it is alive.
+        unsafe {
+            system::map_anonymous_over(start, len)?;
+        }
+        #[expect(unsafe_code, reason = "memory becomes a slice")]
+        // SAFETY: the range was just mapped readable and writable, and is borrowed mutably.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(start, len) };
+        fill(bytes)
+    }
+
+    /// Changes what a part of the memory allows.
+    pub(crate) fn protect(&mut self, offset: usize, len: usize, access: Access) -> io::Result<()> {
+        let start = self.range(offset, len)?;
+        #[expect(unsafe_code, reason = "the one call")]
+        // SAFETY: the range lies in this mapping, which is borrowed mutably, so that no reference
+        // to it is alive.
+        unsafe {
+            system::protect(start, len, access)
+        }
+    }
+
+    /// Changes what a part of shared memory allows.
+    ///
+    /// # Safety
+    /// No reference to the part may need more than `access` allows.
+    #[expect(unsafe_code, reason = "the caller knows who uses the part")]
+    pub(crate) unsafe fn protect_shared(
+        &self,
+        offset: usize,
+        len: usize,
+        access: Access,
+    ) -> io::Result<()> {
+        let start = self.range(offset, len)?;
+        // SAFETY: the range lies in this mapping; the caller vouches for the references to it.
+        unsafe { system::protect(start, len, access) }
+    }
+
+    /// Checks that a range of whole pages lies in the memory.
+    fn range(&self, offset: usize, len: usize) -> io::Result<*mut u8> {
+        let end = offset
+            .checked_add(len)
+            .map(|end| end.next_multiple_of(page_len()));
+        if end.is_none_or(|end| end > self.len) || !offset.is_multiple_of(page_len()) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(self.at(offset))
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        #[expect(unsafe_code, reason = "the one call")]
+        // SAFETY: by the invariant the range is a whole mapping, and whoever holds pointers into
+        // it was to keep the `Memory` alive.
+        unsafe {
+            system::unmap(self.base, self.len);
+        }
+    }
+}

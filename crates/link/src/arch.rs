@@ -1,0 +1,71 @@
+//! Machines: what the linker must know of each, gathered from its folder.
+
+use rekindle_artifact::RelocationKind;
+
+use crate::address::Address;
+use crate::relocation::{PatchError, Row};
+use crate::{aarch64, x86_64};
+
+/// A machine that code can be linked for. Any host can link for any of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arch {
+    /// x86-64.
+    X86_64,
+    /// AArch64, little-endian.
+    Aarch64,
+}
+
+/// Code that jumps to where a cell says: what a direct call reaches when its target lies anywhere.
+pub(crate) struct Veneer {
+    /// The instructions, with the fields that lead to the cell still empty.
+    pub(crate) template: &'static [u8],
+    /// Stores the way from the veneer at an address to a cell.
+    pub(crate) patch: fn(&mut [u8], Address, Address) -> Result<(), PatchError>,
+    /// Where a veneer may start.
+    pub(crate) align: u64,
+}
+
+impl Arch {
+    /// The machine that this program runs on, if code can be linked for it.
+    pub const fn host() -> Option<Self> {
+        if cfg!(all(target_arch = "x86_64", target_endian = "little")) {
+            Some(Self::X86_64)
+        } else if cfg!(all(target_arch = "aarch64", target_endian = "little")) {
+            Some(Self::Aarch64)
+        } else {
+            None
+        }
+    }
+
+    /// The largest page that a system for this machine may use, in bytes: protections change at
+    /// multiples of it.
+    pub const fn page_len_bytes(self) -> u64 {
+        match self {
+            Self::X86_64 => 4 << 10,
+            Self::Aarch64 => 64 << 10,
+        }
+    }
+
+    /// Fills the gaps between functions with instructions that trap.
+    pub const fn padding(self) -> [u8; 4] {
+        match self {
+            Self::X86_64 => [0xcc; 4],
+            Self::Aarch64 => [0, 0, 0, 0],
+        }
+    }
+
+    pub(crate) fn row(self, kind: RelocationKind) -> Option<&'static Row> {
+        let rows = match self {
+            Self::X86_64 => x86_64::ROWS,
+            Self::Aarch64 => aarch64::ROWS,
+        };
+        rows.iter().find(|row| row.kind == kind)
+    }
+
+    pub(crate) fn veneer(self) -> &'static Veneer {
+        match self {
+            Self::X86_64 => &x86_64::VENEER,
+            Self::Aarch64 => &aarch64::VENEER,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What one artifact needs around it: cells, veneers, room.
+
+use std::collections::HashMap;
+
+use rekindle_artifact::{Artifact, Relocation, SectionKind, Target};
+
+use crate::arch::Arch;
+use crate::error::LinkError;
+use crate::relocation::{Formula, Reference};
+
+/// An artifact that was checked for a machine, and what it needs around it.
+///
+/// A name that the artifact refers to may live anywhere, so it is reached through a cell in
+/// writable data, or called through a veneer that jumps where the cell says. Veneers stand behind
+/// the artifact's own text and belong to it. Constants that hold addresses can't be shared between
+/// processes: an artifact with such has its `rodata` placed in writable memory.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    pub(crate) artifact: &'a Artifact,
+    pub(crate) arch: Arch,
+    symbols: Vec<&'a str>,
+    /// Indices into `symbols`.
+    pub(crate) veneers: Vec<usize>,
+    rodata_is_writable: bool,
+}
+
+impl<'a> Plan<'a> {
+    /// Checks an artifact and finds what it needs.
+    ///
+    /// # Errors
+    /// If the artifact is invalid or refers to something in a way that can't be linked.
+    pub fn new(artifact: &'a Artifact, arch: Arch) -> Result<Self, LinkError> {
+        artifact.validate()?;
+        let mut plan = Self {
+            artifact,
+            arch,
+            symbols: Vec::new(),
+            veneers: Vec::new(),
+            rodata_is_writable: false,
+        };
+        let mut indices = HashMap::new();
+        let mut has_veneer = Vec::new();
+        for relocation in &artifact.relocations {
+            let Some((symbol, reference)) = plan.check(relocation)? else {
+                continue;
+            };
+            let index = *indices.entry(symbol).or_insert_with(|| {
+                plan.symbols.push(symbol);
+                has_veneer.push(false);
+                plan.symbols.len() - 1
+            });
+            if reference == Reference::Call && !has_veneer[index] {
+                has_veneer[index] = true;
+                plan.veneers.push(index);
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Checks one relocation. Returns the symbol whose cell it needs, if it needs one.
+    fn check(
+        &mut self,
+        relocation: &'a Relocation,
+    ) -> Result<Option<(&'a str, Reference)>, LinkError> {
+        let Relocation {
+            section,
+            offset,
+            kind,
+            target,
+            addend: _,
+        } = relocation;
+        let row = self
+            .arch
+            .row(*kind)
+            .ok_or(LinkError::WrongMachine { kind: *kind })?;
+        if row.formula == Formula::Absolute {
+            match section {
+                SectionKind::Text => {
+                    let target = match target {
+                        Target::Section(section) => section.to_string(),
+                        Target::Symbol(name) => name.clone(),
+                    };
+                    return Err(LinkError::AbsoluteInText {
+                        offset: *offset,
+                        target,
+                    });
+                }
+                SectionKind::Rodata => self.rodata_is_writable = true,
+                SectionKind::Data | SectionKind::Bss => {}
+            }
+            return Ok(None);
+        }
+        match (target, row.reference) {
+            (Target::Symbol(symbol), Reference::Direct) => Err(LinkError::NotColocated {
+                symbol: symbol.clone(),
+                offset: *offset,
+            }),
+            (Target::Section(section), Reference::Cell) => Err(LinkError::CellOfSection {
+                section: *section,
+                offset: *offset,
+            }),
+            (Target::Symbol(symbol), reference) => Ok(Some((symbol, reference))),
+            (Target::Section(_), _) => Ok(None),
+        }
+    }
+
+    /// The artifact.
+    pub fn artifact(&self) -> &'a Artifact {
+        self.artifact
+    }
+
+    /// The names that need a cell, in the order in which [`Self::link`] expects their addresses.
+    pub fn symbols(&self) -> &[&'a str] {
+        &self.symbols
+    }
+
+    /// Whether `rodata` holds addresses, and so must lie in writable memory.
+    pub fn rodata_is_writable(&self) -> bool {
+        self.rodata_is_writable
+    }
+
+    /// How many bytes of text there will be, veneers included.
+    pub fn text_len_bytes(&self) -> u64 {
+        if self.veneers.is_empty() {
+            return self.artifact.text.bytes.len() as u64;
+        }
+        self.veneers_start() + self.veneers.len() as u64 * self.arch.veneer().template.len() as u64
+    }
+
+    /// The alignment of the text, which suits the veneers too.
+    pub fn text_align(&self) -> u64 {
+        u64::from(self.artifact.text.align).max(self.arch.veneer().align)
+    }
+
+    /// Where the first veneer stands, in bytes from the start of the text.
+    pub(crate) fn veneers_start(&self) -> u64 {
+        (self.artifact.text.bytes.len() as u64).next_multiple_of(self.arch.veneer().align)
+    }
+
+    /// The index of a symbol that needs a cell.
+    pub(crate) fn symbol_index(&self, name: &str) -> Option<usize> {
+        // Few symbols each, and compared by length first.
+        self.symbols.iter().position(|symbol| *symbol == name)
+    }
+}

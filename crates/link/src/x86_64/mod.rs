@@ -1,0 +1,31 @@
+//! x86-64: System V psABI, relocation types `R_X86_64_*`.
+
+use rekindle_artifact::RelocationKind as Kind;
+
+use crate::arch::Veneer;
+use crate::relocation::Formula::{Absolute, Relative};
+use crate::relocation::Reference::{Call, Cell, Direct};
+use crate::relocation::{Row, SIGNED32, WORD64};
+
+#[rustfmt::skip]
+pub(crate) const ROWS: &[Row] = &[
+    Row { kind: Kind::Abs64,      reference: Direct, formula: Absolute, field: &WORD64 },
+    Row { kind: Kind::X86Pc32,    reference: Direct, formula: Relative, field: &SIGNED32 },
+    Row { kind: Kind::X86Plt32,   reference: Call,   formula: Relative, field: &SIGNED32 },
+    Row { kind: Kind::X86GotPc32, reference: Cell,   formula: Relative, field: &SIGNED32 },
+];
+
+/// `jmp *cell(%rip)`; clobbers no register.
+pub(crate) static VENEER: Veneer = Veneer {
+    template: &[0xff, 0x25, 0, 0, 0, 0, 0xcc, 0xcc],
+    patch: |bytes, place, cell| {
+        // The displacement counts from the next instruction, which starts behind its field.
+        let field = place.plus(2);
+        let row = &ROWS[3];
+        row.patch(&mut bytes[2..6], field, cell.plus(4_u64.wrapping_neg()))
+    },
+    align: 8,
+};
+
+#[cfg(test)]
+mod tests;

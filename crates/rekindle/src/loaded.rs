@@ -1,0 +1,209 @@
+//! Images in this process: opened as a whole, believed entry by entry.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rekindle_exec::{HostAddr, ImageMapping, ImageShape};
+use rekindle_store::image::{
+    Damaged, ImageHeader, ImageView, StoredBinding, StoredBindings, StoredValue, Tables,
+    VerifiedRecord,
+};
+use rekindle_store::{ImageFile, Key, Secret};
+
+use crate::code::SectionAddresses;
+use crate::miss::MissReason;
+
+/// A mapped image.
+#[derive(Debug)]
+pub(crate) struct LoadedImage {
+    mapping: ImageMapping,
+    header: ImageHeader,
+    secret: Secret,
+    binding: Mutex<Binding>,
+}
+
+/// What was done so far to an image's writable memory.
+#[derive(Debug, Default)]
+struct Binding {
+    /// Which cells hold their values. Empty until the first is bound.
+    cells_bound: Vec<bool>,
+    /// Text offsets of the entries whose data is in place, so that nothing overwrites data that
+    /// code may have changed since.
+    entries_bound: rustc_hash::FxHashSet<u32>,
+}
+
+impl LoadedImage {
+    /// Maps an image whose header was authenticated. Costs the same for any size of image.
+    pub(crate) fn map(image: &ImageFile, secret: &Secret) -> std::io::Result<Arc<Self>> {
+        let ImageFile { file, header, .. } = image;
+        let shape = ImageShape {
+            writable_len: header.writable_len(),
+            file_len: header.file_len(),
+            text: header.text(),
+            copy_text: false,
+        };
+        let mapping = ImageMapping::new(file, &shape)?;
+        Ok(Arc::new(Self {
+            mapping,
+            header: header.clone(),
+            secret: secret.clone(),
+            binding: Mutex::new(Binding::default()),
+        }))
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn file_len(&self) -> u64 {
+        self.header.file_len()
+    }
+
+    pub(crate) fn view(&self) -> ImageView<'_> {
+        ImageView::new(&self.header, self.mapping.bytes(), &self.secret)
+            .expect("the mapping is as long as the header says")
+    }
+
+    /// Looks a key up; verifies and binds what is found. `None` if the image doesn't hold it.
+    pub(crate) fn load(
+        &self,
+        key: &Key,
+        symbols: &dyn Fn(&str) -> Option<u64>,
+    ) -> Option<Result<VerifiedRecord, MissReason>> {
+        let view = self.view();
+        let entry = view.find(key)?;
+        let Ok(record) = entry.verify() else {
+            return Some(Err(MissReason::Damaged));
+        };
+        Some(self.bind(&view, &record, symbols).map(|()| record))
+    }
+
+    /// Puts an entry's data in place and its values into cells and fields, once.
+    fn bind(
+        &self,
+        view: &ImageView<'_>,
+        record: &VerifiedRecord,
+        symbols: &dyn Fn(&str) -> Option<u64>,
+    ) -> Result<(), MissReason> {
+        let bindings = view
+            .bindings(record)
+            .map_err(|Damaged| MissReason::Damaged)?;
+        let writable_len = self.header.writable_len();
+        let mut state = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.entries_bound.contains(&record.text_offset()) {
+            return Ok(());
+        }
+        let values = self.resolve(&bindings, &state, symbols)?;
+        let write = |address: u32, bytes: &[u8]| {
+            self.mapping
+                .write(u64::from(address), bytes)
+                .map_err(|_| MissReason::Damaged)
+        };
+        for (source, address) in record.copies(writable_len) {
+            let bytes = self
+                .mapping
+                .bytes()
+                .get(source)
+                .ok_or(MissReason::Damaged)?;
+            write(address, bytes)?;
+        }
+        for Value {
+            address,
+            value,
+            cell,
+        } in values
+        {
+            write(address, &value.to_le_bytes())?;
+            if let Some(cell) = cell {
+                state.note_cell(cell, self.header.cell_count());
+            }
+        }
+        state.entries_bound.insert(record.text_offset());
+        Ok(())
+    }
+
+    /// The values to write, all of them before any is written: an entry that lacks one stays
+    /// untouched.
+    fn resolve(
+        &self,
+        bindings: &StoredBindings,
+        state: &Binding,
+        symbols: &dyn Fn(&str) -> Option<u64>,
+    ) -> Result<Vec<Value>, MissReason> {
+        let mut values = Vec::with_capacity(bindings.cells.len() + bindings.fields.len());
+        for cell in &bindings.cells {
+            if state.is_cell_bound(cell.index) {
+                continue;
+            }
+            let value = symbols(&cell.name).ok_or(MissReason::Unbound)?;
+            let address = cell.index.checked_mul(8).ok_or(MissReason::Damaged)?;
+            values.push(Value {
+                address,
+                value,
+                cell: Some(cell.index),
+            });
+        }
+        for StoredBinding { address, value } in &bindings.fields {
+            let value = match value {
+                StoredValue::Local(offset) => self.mapping.base().0.wrapping_add_signed(*offset),
+                StoredValue::Symbol { name, addend } => symbols(name)
+                    .ok_or(MissReason::Unbound)?
+                    .wrapping_add_signed(*addend),
+            };
+            values.push(Value {
+                address: *address,
+                value,
+                cell: None,
+            });
+        }
+        Ok(values)
+    }
+
+    pub(crate) fn section_addresses(&self, record: &VerifiedRecord) -> SectionAddresses {
+        let at = |address: u64| self.mapping.base().offset(address);
+        SectionAddresses {
+            text: self.text_address(record),
+            rodata: at(record.rodata_address().into()),
+            data: at(record.data_address().into()),
+            bss: at(record.bss_address().into()),
+        }
+    }
+
+    fn text_address(&self, record: &VerifiedRecord) -> HostAddr {
+        let file_base = self.mapping.base().offset(self.header.writable_len());
+        file_base.offset(u64::from(record.text_offset()))
+    }
+
+    pub(crate) fn metadata(&self, record: &VerifiedRecord) -> &[u8] {
+        self.view().metadata(record)
+    }
+
+    pub(crate) fn name(&self, record: &VerifiedRecord) -> String {
+        self.view().name(record).unwrap_or_default()
+    }
+
+    pub(crate) fn tables(&self, record: &VerifiedRecord) -> Tables {
+        self.view().tables(record).unwrap_or_default()
+    }
+}
+
+/// A value and where it goes, from the image's base.
+struct Value {
+    address: u32,
+    value: u64,
+    cell: Option<u32>,
+}
+
+impl Binding {
+    fn is_cell_bound(&self, index: u32) -> bool {
+        self.cells_bound
+            .get(index as usize)
+            .copied()
+            .unwrap_or(false)
+    }
+
+    fn note_cell(&mut self, index: u32, count: u32) {
+        if self.cells_bound.is_empty() {
+            self.cells_bound = vec![false; count as usize];
+        }
+        if let Some(bound) = self.cells_bound.get_mut(index as usize) {
+            *bound = true;
+        }
+    }
+}

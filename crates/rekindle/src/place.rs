@@ -1,0 +1,175 @@
+//! Placing an artifact in this process's memory.
+
+use std::sync::Arc;
+
+use rekindle_artifact::{Artifact, SectionKind};
+use rekindle_exec::{Arena, Block, Demand, HostAddr};
+use rekindle_link::{Address, Arch, BindingValue, LinkError, Linked, Placement, Plan};
+
+use crate::code::{Code, SectionAddresses};
+
+/// An artifact can't be inserted; the caller goes without this code.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InsertError {
+    /// The artifact can't be linked: its maker has a bug or a wrong setting.
+    #[error("the artifact can't be linked: {0}")]
+    Link(#[from] LinkError),
+    /// The artifact refers to a name that has no value in this process.
+    #[error("{name} has no value in this process")]
+    Unresolved {
+        /// The name.
+        name: String,
+    },
+    /// The system gives no executable memory.
+    #[error("no executable memory: {0}")]
+    Memory(#[from] std::io::Error),
+    /// Code can't be linked for this machine.
+    #[error("this machine isn't supported")]
+    UnsupportedMachine,
+    /// The ticket came from another scope.
+    #[error("the ticket belongs to another scope")]
+    ForeignTicket,
+}
+
+/// Offsets in a block of the parts of its writable memory, and of the constants in its code.
+struct BlockLayout {
+    demand: Demand,
+    rodata: usize,
+    data: usize,
+    bss: usize,
+}
+
+/// Links an artifact into memory of `arena` and makes it executable.
+pub(crate) fn place(
+    artifact: &Arc<Artifact>,
+    arena: &Arena,
+    symbols: &dyn Fn(&str) -> Option<u64>,
+) -> Result<Code, InsertError> {
+    let arch = Arch::host().ok_or(InsertError::UnsupportedMachine)?;
+    let plan = Plan::new(artifact, arch)?;
+    let layout = BlockLayout::of(&plan);
+    let resolve = |name: &str| {
+        symbols(name).ok_or_else(|| InsertError::Unresolved {
+            name: name.to_owned(),
+        })
+    };
+    // Ask for all values before memory is spent.
+    let cell_values = plan
+        .symbols()
+        .iter()
+        .map(|name| resolve(name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut block = arena.reserve(layout.demand)?;
+    let (code, data) = (block.code_address(), block.data_address());
+    let rodata = if plan.rodata_is_writable() {
+        data
+    } else {
+        code
+    };
+    let sections = SectionAddresses {
+        text: code,
+        rodata: rodata.offset(layout.rodata as u64),
+        data: data.offset(layout.data as u64),
+        bss: data.offset(layout.bss as u64),
+    };
+    let linked = plan.link(
+        &placement(&sections),
+        &cell_addresses(data, cell_values.len()),
+    )?;
+    write(&mut block, &plan, &layout, &linked);
+    for (cell, value) in block.data_mut().chunks_exact_mut(8).zip(cell_values) {
+        cell.copy_from_slice(&value.to_le_bytes());
+    }
+    for binding in &linked.bindings {
+        let value = match &binding.value {
+            BindingValue::Local(address) => address.0,
+            BindingValue::Symbol { name, addend } => resolve(name)?.wrapping_add_signed(*addend),
+        };
+        let section = if binding.section == SectionKind::Rodata {
+            layout.rodata
+        } else {
+            layout.data
+        };
+        let field = section + binding.offset as usize;
+        block.data_mut()[field..field + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    let text_len = u32::try_from(linked.text.len()).map_err(|_| LinkError::TooLarge {
+        len_bytes: linked.text.len() as u64,
+    })?;
+    Ok(Code::compiled(
+        Arc::clone(artifact),
+        block.publish()?,
+        sections,
+        text_len,
+    ))
+}
+
+impl BlockLayout {
+    fn of(plan: &Plan<'_>) -> Self {
+        let artifact = plan.artifact();
+        let align = |section| artifact.section_align(section) as usize;
+        let len = |section| artifact.section_len(section);
+        let mut code_len = plan.text_len_bytes() as usize;
+        let mut data_len = plan.symbols().len() * 8;
+        let take = |len: &mut usize, section| {
+            let start = len.next_multiple_of(align(section));
+            *len = start + artifact.section_len(section);
+            start
+        };
+        let rodata = if plan.rodata_is_writable() {
+            take(&mut data_len, SectionKind::Rodata)
+        } else {
+            take(&mut code_len, SectionKind::Rodata)
+        };
+        let data = take(&mut data_len, SectionKind::Data);
+        let bss = take(&mut data_len, SectionKind::Bss);
+        let data_align = [SectionKind::Rodata, SectionKind::Data, SectionKind::Bss]
+            .into_iter()
+            .filter(|section| len(*section) > 0)
+            .map(align)
+            .fold(8, usize::max);
+        Self {
+            demand: Demand {
+                code_len,
+                data_len,
+                data_align,
+            },
+            rodata,
+            data,
+            bss,
+        }
+    }
+}
+
+fn placement(sections: &SectionAddresses) -> Placement {
+    let address = |address: HostAddr| Address(address.0);
+    Placement {
+        text: address(sections.text),
+        rodata: address(sections.rodata),
+        data: address(sections.data),
+        bss: address(sections.bss),
+        // Nothing reads the call frame information of code in memory, so it gets no room.
+        eh_frame: address(sections.text),
+    }
+}
+
+/// Cells stand at the start of the block's data.
+fn cell_addresses(data: HostAddr, count: usize) -> Vec<Address> {
+    (0..count as u64)
+        .map(|cell| Address(data.offset(cell * 8).0))
+        .collect()
+}
+
+fn write(block: &mut Block, plan: &Plan<'_>, layout: &BlockLayout, linked: &Linked) {
+    let put = |to: &mut [u8], start: usize, bytes: &[u8]| {
+        to[start..start + bytes.len()].copy_from_slice(bytes);
+    };
+    put(block.code_mut(), 0, &linked.text);
+    if plan.rodata_is_writable() {
+        put(block.data_mut(), layout.rodata, &linked.rodata);
+    } else {
+        put(block.code_mut(), layout.rodata, &linked.rodata);
+    }
+    put(block.data_mut(), layout.data, &linked.data);
+}

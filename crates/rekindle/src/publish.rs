@@ -1,0 +1,197 @@
+//! From artifacts to an image's bytes: the one place where linker and store meet.
+
+use rekindle_artifact::{Artifact, SectionKind};
+use rekindle_link::{Address, Arch, Binding, BindingValue, Layout, LinkError, Plan, Span};
+use rekindle_store::image::{
+    Area, BuildError, DraftEntry, Identity, ImageDraft, Placed, StoredBinding, StoredBindings,
+    StoredCell, StoredValue,
+};
+use rekindle_store::{Environment, Key, ScopeId, Secret};
+
+/// Bytes of sections after which a queue is split into several images.
+const SPLIT_LEN: usize = 256 << 20;
+
+/// An image can't be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PublishError {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// What an image of this scope says of itself.
+pub(crate) fn identity(environment: &Environment, scope: &ScopeId, arch: Arch) -> Identity {
+    Identity {
+        environment: environment.digest(),
+        scope: scope.digest(),
+        machine: elf_machine(arch),
+    }
+}
+
+/// ELF's number of a machine.
+fn elf_machine(arch: Arch) -> u16 {
+    match arch {
+        Arch::X86_64 => 62,
+        Arch::Aarch64 => 183,
+    }
+}
+
+/// Cuts a queue into parts that fit an image each.
+pub(crate) fn split<'a>(
+    entries: &'a [(Key, &'a Artifact)],
+) -> impl Iterator<Item = &'a [(Key, &'a Artifact)]> {
+    let mut rest = entries;
+    std::iter::from_fn(move || {
+        let mut total = 0usize;
+        let fits = |(_, artifact): &(Key, &Artifact)| {
+            let len = |section| artifact.section_len(section);
+            total = total.saturating_add(SectionKind::ALL.map(len).into_iter().sum());
+            total <= SPLIT_LEN
+        };
+        // The first always goes in, whatever its size; if it is too large, linking says so.
+        let count = rest
+            .iter()
+            .copied()
+            .take_while(fits)
+            .count()
+            .max(1)
+            .min(rest.len());
+        let (part, after) = rest.split_at(count);
+        rest = after;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+/// Links artifacts into an image.
+pub(crate) fn build_image(
+    entries: &[(Key, &Artifact)],
+    identity: Identity,
+    scope: &ScopeId,
+    arch: Arch,
+    secret: &Secret,
+) -> Result<Vec<u8>, PublishError> {
+    let plans = entries
+        .iter()
+        .map(|(_, artifact)| Plan::new(artifact, arch))
+        .collect::<Result<Vec<_>, _>>()?;
+    let layout = Layout::new(&plans, arch)?;
+    let drafts = entries
+        .iter()
+        .zip(&plans)
+        .enumerate()
+        .map(|(index, ((key, _), plan))| draft_entry(*key, plan, &layout, index))
+        .collect::<Result<Vec<_>, _>>()?;
+    let draft = ImageDraft {
+        identity,
+        scope,
+        page_len: arch.page_len_bytes(),
+        file_base: layout.file_base.0,
+        cells: &layout.cells,
+        data: area(layout.data),
+        bss: area(layout.bss),
+        text: area(layout.text),
+        rodata: area(layout.rodata),
+        eh_frame: area(layout.eh_frame),
+        padding: arch.padding(),
+        entries: drafts,
+    };
+    Ok(draft.build(secret)?)
+}
+
+fn draft_entry<'a>(
+    key: Key,
+    plan: &Plan<'a>,
+    layout: &Layout,
+    index: usize,
+) -> Result<DraftEntry<'a>, LinkError> {
+    let entry = &layout.entries[index];
+    let placement = &entry.placement;
+    let linked = plan.link(placement, &entry.cell_addresses(layout))?;
+    let cells = entry.cells.iter().zip(plan.symbols());
+    let cells = cells
+        .map(|(index, name)| StoredCell {
+            index: *index,
+            name: (*name).to_owned(),
+        })
+        .collect();
+    let fields = linked.bindings.iter().map(|binding| {
+        let start = placement.of(binding.section);
+        stored_binding(binding, start)
+    });
+    let placed = |address: Address, bytes| Placed {
+        address: address.0,
+        bytes,
+    };
+    Ok(DraftEntry {
+        key,
+        artifact: plan.artifact(),
+        bindings: StoredBindings {
+            cells,
+            fields: fields.collect(),
+        },
+        text: placed(placement.text, linked.text),
+        rodata: placed(placement.rodata, linked.rodata),
+        data: placed(placement.data, linked.data),
+        bss_address: placement.bss.0,
+        eh_frame: placed(placement.eh_frame, linked.eh_frame),
+    })
+}
+
+fn stored_binding(binding: &Binding, section: Address) -> StoredBinding {
+    let Binding {
+        section: _,
+        offset,
+        value,
+    } = binding;
+    let value = match value {
+        // An image spans less than 1 GiB, but an addend may lead before its base.
+        BindingValue::Local(address) => StoredValue::Local(address.0.cast_signed()),
+        BindingValue::Symbol { name, addend } => StoredValue::Symbol {
+            name: name.clone(),
+            addend: *addend,
+        },
+    };
+    // The writable part comes first in an image of at most 1 GiB, so this fits.
+    StoredBinding {
+        address: section.plus(u64::from(*offset)).0 as u32,
+        value,
+    }
+}
+
+fn area(span: Span) -> Area {
+    Area {
+        address: span.start.0,
+        len: span.len,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SPLIT_LEN, split};
+    use rekindle_artifact::{Artifact, ZeroSection};
+    use rekindle_store::KeyBuilder;
+
+    #[test]
+    fn queues_are_cut_by_size() {
+        let sized = |size: usize| Artifact {
+            bss: ZeroSection {
+                size: size as u32,
+                align: 1,
+            },
+            ..Artifact::default()
+        };
+        let artifacts = [
+            sized(SPLIT_LEN),
+            sized(1),
+            sized(SPLIT_LEN - 1),
+            sized(SPLIT_LEN),
+            sized(1),
+        ];
+        let key = KeyBuilder::new("test").finish();
+        let entries: Vec<_> = artifacts.iter().map(|artifact| (key, artifact)).collect();
+        let lens: Vec<usize> = split(&entries).map(<[_]>::len).collect();
+        assert_eq!(lens, [1, 2, 1, 1]);
+        assert_eq!(split(&[]).count(), 0);
+    }
+}

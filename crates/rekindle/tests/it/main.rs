@@ -1,0 +1,9 @@
+//! The cache as a front sees it, with real machine code.
+
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+mod damage;
+mod folders;
+mod processes;
+mod round_trip;
+mod support;

@@ -1,0 +1,276 @@
+//! Machine code to keep, caches to keep it in, and ways to call it.
+
+use std::path::{Path, PathBuf};
+
+use rekindle::{
+    Artifact, Cache, CacheConfig, Code, Environment, Key, KeyBuilder, Lookup, MissReason,
+    Relocation, RelocationKind, Scope, ScopeId, Section, SectionKind, Signature, SourceLocation,
+    Symbols, Target, Trap, UnwindInfo, ZeroSection, signature_of,
+};
+
+/// What all test functions are: no parameters, one number.
+pub type Answer = unsafe extern "C" fn() -> u64;
+
+/// Calls code of type [`Answer`].
+pub fn call(code: &Code) -> u64 {
+    let entry = code.entry::<Answer>().expect("the same signature");
+    #[expect(unsafe_code, reason = "tests call what they compiled")]
+    // SAFETY: the test functions below follow the C calling convention and return in `rax`, and
+    // `code` keeps them mapped.
+    unsafe {
+        (entry.function())()
+    }
+}
+
+/// Returns 40 + 2; what `helper` names.
+pub extern "C" fn helper() -> u64 {
+    42
+}
+
+/// A symbol table with everything that the test functions refer to.
+pub fn symbols() -> Symbols {
+    Box::new(|name| match name {
+        "value" => Some(1000),
+        "helper" => Some(helper as *const () as u64),
+        _ => None,
+    })
+}
+
+pub fn environment() -> Environment {
+    Environment::builder("test").field("version", 1).build()
+}
+
+/// A cache in a folder of its own.
+pub struct Home {
+    directory: tempfile::TempDir,
+}
+
+impl Home {
+    pub fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().expect("a temporary folder"),
+        }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("cache")
+    }
+
+    pub fn config(&self) -> CacheConfig {
+        config(&self.path())
+    }
+
+    pub fn open(&self) -> Cache {
+        Cache::open(&self.config())
+    }
+
+    /// The paths of all images.
+    pub fn images(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        collect_images(&self.path(), &mut found);
+        found.sort();
+        found
+    }
+}
+
+fn collect_images(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            collect_images(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "img") {
+            found.push(path);
+        }
+    }
+}
+
+pub fn config(path: &Path) -> CacheConfig {
+    CacheConfig {
+        directory: Some(path.to_owned()),
+        ..CacheConfig::default()
+    }
+}
+
+pub fn scope(cache: &Cache) -> Scope {
+    cache.scope(&environment(), ScopeId::from_name("main"), symbols())
+}
+
+pub fn key(number: u64) -> Key {
+    KeyBuilder::new("test/function").u64(number).finish()
+}
+
+/// Looks up what must be there.
+pub fn hit(scope: &Scope, key: &Key) -> Code {
+    match scope.lookup(key) {
+        Lookup::Hit(code) => code,
+        Lookup::Miss(ticket) => panic!("a miss: {}", ticket.reason()),
+    }
+}
+
+/// Looks up what must not be there.
+pub fn miss(scope: &Scope, key: &Key) -> MissReason {
+    match scope.lookup(key) {
+        Lookup::Hit(code) => panic!("a hit: {code:?}"),
+        Lookup::Miss(ticket) => ticket.reason(),
+    }
+}
+
+/// Compiles on a miss, as a front does.
+pub fn obtain(scope: &Scope, key: &Key, compile: impl FnOnce() -> Artifact) -> Code {
+    match scope.lookup(key) {
+        Lookup::Hit(code) => code,
+        Lookup::Miss(ticket) => scope.insert(ticket, compile()).expect("it can be placed"),
+    }
+}
+
+/// Returns a constant.
+pub fn constant(number: u32) -> Artifact {
+    let mut bytes = vec![0xb8]; // mov eax, number
+    bytes.extend_from_slice(&number.to_le_bytes());
+    bytes.push(0xc3); // ret
+    Artifact {
+        name: format!("constant{number}"),
+        signature: Signature(signature_of::<Answer>()),
+        text: Section { bytes, align: 16 },
+        compile_time_ns: 1000,
+        ..Artifact::default()
+    }
+}
+
+/// A function that uses everything an artifact can have. Each call returns one more:
+/// `value` (1000) + data (200) + rodata (30) + `helper()` (42) + pointed-to (5) + calls so far.
+pub fn rich() -> Artifact {
+    let mut code = Assembler::default();
+    code.bytes(&[0x48, 0x83, 0xec, 0x08]); // sub rsp, 8
+    code.field(&[0xe8], RelocationKind::X86Plt32, symbol("helper"), 0); // call helper
+    code.field(
+        &[0x48, 0x03, 0x05],
+        RelocationKind::X86GotPc32,
+        symbol("value"),
+        0,
+    ); // add rax, [cell]
+    code.field(
+        &[0x48, 0x03, 0x05],
+        RelocationKind::X86Pc32,
+        section(SectionKind::Data),
+        0,
+    );
+    code.field(
+        &[0x48, 0x03, 0x05],
+        RelocationKind::X86Pc32,
+        section(SectionKind::Rodata),
+        8,
+    );
+    code.field(
+        &[0x48, 0xff, 0x05],
+        RelocationKind::X86Pc32,
+        section(SectionKind::Bss),
+        0x100,
+    );
+    code.field(
+        &[0x48, 0x03, 0x05],
+        RelocationKind::X86Pc32,
+        section(SectionKind::Bss),
+        0x100,
+    );
+    // mov rcx, [data + 8]; add rax, [rcx]
+    code.field(
+        &[0x48, 0x8b, 0x0d],
+        RelocationKind::X86Pc32,
+        section(SectionKind::Data),
+        8,
+    );
+    code.bytes(&[0x48, 0x03, 0x01]);
+    code.bytes(&[0x48, 0x83, 0xc4, 0x08, 0xc3]); // add rsp, 8; ret
+    let mut rodata = vec![0; 24];
+    rodata[8] = 30;
+    rodata[16] = 5;
+    let mut data = vec![0; 16];
+    data[0] = 200;
+    code.relocations.push(Relocation {
+        section: SectionKind::Data,
+        offset: 8,
+        kind: RelocationKind::Abs64,
+        target: section(SectionKind::Rodata),
+        addend: 16,
+    });
+    Artifact {
+        name: "rich@test".to_owned(),
+        signature: Signature(signature_of::<Answer>()),
+        text: Section {
+            bytes: code.bytes,
+            align: 16,
+        },
+        rodata: Section {
+            bytes: rodata,
+            align: 8,
+        },
+        data: Section {
+            bytes: data,
+            align: 8,
+        },
+        bss: ZeroSection {
+            size: 0x200,
+            align: 64,
+        },
+        relocations: code.relocations,
+        unwind: Some(UnwindInfo {
+            eh_frame: vec![0; 40],
+            location_field: 32,
+        }),
+        traps: vec![Trap { offset: 4, code: 7 }],
+        source_locations: vec![
+            SourceLocation {
+                start: 0,
+                end: 9,
+                location: 100,
+            },
+            SourceLocation {
+                start: 16,
+                end: 23,
+                location: 50,
+            },
+        ],
+        metadata: b"beside the code".to_vec(),
+        compile_time_ns: 123_456,
+    }
+}
+
+/// What the first call of [`rich`] returns.
+pub const RICH_FIRST: u64 = 1000 + 200 + 30 + 42 + 5 + 1;
+
+pub fn symbol(name: &str) -> Target {
+    Target::Symbol(name.to_owned())
+}
+
+pub fn section(section: SectionKind) -> Target {
+    Target::Section(section)
+}
+
+#[derive(Default)]
+pub struct Assembler {
+    pub bytes: Vec<u8>,
+    pub relocations: Vec<Relocation>,
+}
+
+impl Assembler {
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// An instruction that ends in a 32-bit displacement.
+    pub fn field(&mut self, opcode: &[u8], kind: RelocationKind, target: Target, addend: i64) {
+        self.bytes(opcode);
+        self.relocations.push(Relocation {
+            section: SectionKind::Text,
+            offset: self.bytes.len() as u32,
+            kind,
+            target,
+            addend: addend - 4,
+        });
+        self.bytes(&[0xee; 4]);
+    }
+}

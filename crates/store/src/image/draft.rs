@@ -1,0 +1,379 @@
+//! Building an image's bytes from linked code.
+//!
+//! The linker decided where everything lies relative to the image's base; here it becomes a file.
+//! Behind the text and constants the file keeps the initial contents of the writable memory, then
+//! our own parts: index, records, what each entry needs to run, and last what only a merge needs.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rekindle_artifact::{Artifact, SectionKind};
+
+use crate::environment::{FORMAT_VERSION, ScopeId};
+use crate::image::elf;
+use crate::image::entry::{
+    Digested, EntryRecord, Kept, StoredBindings, encode_tables, kept_digest,
+};
+use crate::image::header::{
+    HEADER_OFFSET, HeaderFields, Identity, MAGIC, PREFIX_LEN, SLOT_LEN, label_of, seal,
+};
+use crate::image::view::{Slot, slot_start_and_tag};
+use crate::key::Key;
+use crate::secret::{Secret, random};
+
+/// A part of an image's memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Area {
+    /// Where it starts, from the image's base.
+    pub address: u64,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+/// Bytes and where they will live, from the image's base.
+#[derive(Clone, Debug, Default)]
+pub struct Placed {
+    /// Where the first byte will live.
+    pub address: u64,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// One piece of linked code.
+#[derive(Clone, Debug)]
+pub struct DraftEntry<'a> {
+    /// The key.
+    pub key: Key,
+    /// What was linked.
+    pub artifact: &'a Artifact,
+    /// Patched text with its veneers.
+    pub text: Placed,
+    /// Constants; in writable memory if they hold addresses.
+    pub rodata: Placed,
+    /// Initial contents of the data.
+    pub data: Placed,
+    /// Where the zero-initialised data will live.
+    pub bss_address: u64,
+    /// Call frame information.
+    pub eh_frame: Placed,
+    /// What is to be bound before the entry runs.
+    pub bindings: StoredBindings,
+}
+
+/// Everything that goes into an image.
+#[derive(Clone, Debug)]
+pub struct ImageDraft<'a> {
+    /// Environment, scope and machine.
+    pub identity: Identity,
+    /// The scope, for its label.
+    pub scope: &'a ScopeId,
+    /// The bytes of a page.
+    pub page_len: u64,
+    /// Where the file starts in memory: behind the writable part.
+    pub file_base: u64,
+    /// The name behind each cell. Cells start at the image's base.
+    pub cells: &'a [String],
+    /// Initialised writable data.
+    pub data: Area,
+    /// Zero-initialised writable data.
+    pub bss: Area,
+    /// Machine code.
+    pub text: Area,
+    /// Constants.
+    pub rodata: Area,
+    /// Call frame information.
+    pub eh_frame: Area,
+    /// Fills gaps in the text.
+    pub padding: [u8; 4],
+    /// The code.
+    pub entries: Vec<DraftEntry<'a>>,
+}
+
+/// An image can't be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The system gives no random bytes.
+    #[error("no random bytes: {0}")]
+    Random(#[from] std::io::Error),
+    /// There is too much for 32-bit offsets, or the layout contradicts itself.
+    #[error("the image's layout is impossible")]
+    Layout,
+}
+
+/// Where the parts of the file lie that the linker knows nothing of.
+pub(crate) struct FilePlan {
+    pub(crate) text: u64,
+    pub(crate) rodata: u64,
+    pub(crate) eh_frame: u64,
+    /// The initial contents of the writable memory, from its first byte to the end of the data.
+    pub(crate) initial: u64,
+    pub(crate) slots: u64,
+    pub(crate) records: u64,
+    pub(crate) side: u64,
+    pub(crate) kept: u64,
+    pub(crate) end: u64,
+}
+
+/// The parts of the file that the linker knows nothing of.
+pub(crate) struct OwnParts {
+    pub(crate) header: [u8; HeaderFields::LEN],
+    pub(crate) slots: Vec<u8>,
+    pub(crate) records: Vec<u8>,
+    pub(crate) side: Vec<u8>,
+    pub(crate) kept: Vec<u8>,
+}
+
+/// What one entry keeps beside its sections.
+struct SideParts {
+    bindings: Vec<u8>,
+    tables: Vec<u8>,
+    kept: Vec<u8>,
+}
+
+impl ImageDraft<'_> {
+    /// The image file's bytes.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn build(&self, secret: &Secret) -> Result<Vec<u8>, BuildError> {
+        let image_id = random()?;
+        let sides: Vec<SideParts> = self.entries.iter().map(SideParts::of).collect();
+        let plan = self.plan_file(&sides)?;
+        let mut own = OwnParts {
+            header: [0; HeaderFields::LEN],
+            slots: self.build_index(),
+            records: Vec::new(),
+            side: Vec::new(),
+            kept: Vec::new(),
+        };
+        for (entry, parts) in self.entries.iter().zip(&sides) {
+            let record = self.build_record(entry, parts, &plan, &own, &image_id, secret)?;
+            own.records.extend_from_slice(&record);
+            own.side.extend_from_slice(&parts.bindings);
+            own.side.extend_from_slice(&parts.tables);
+            own.side.extend_from_slice(&entry.artifact.metadata);
+            own.kept.extend_from_slice(&parts.kept);
+        }
+        elf::write(self, &plan, own, |file_len| {
+            self.build_header(&plan, image_id, file_len, secret)
+        })
+    }
+
+    /// The offset in the file of an address behind the file's base.
+    fn file_offset(&self, address: u64) -> Result<u64, BuildError> {
+        address
+            .checked_sub(self.file_base)
+            .ok_or(BuildError::Layout)
+    }
+
+    fn plan_file(&self, sides: &[SideParts]) -> Result<FilePlan, BuildError> {
+        let total = |len: fn(&SideParts) -> usize| sides.iter().map(len).sum::<usize>() as u64;
+        let metadata: usize = self
+            .entries
+            .iter()
+            .map(|entry| entry.artifact.metadata.len())
+            .sum();
+        let text = self.file_offset(self.text.address)?;
+        let rodata = self.file_offset(self.rodata.address)?;
+        let eh_frame = self.file_offset(self.eh_frame.address)?;
+        if text < PREFIX_LEN as u64 || rodata < text + self.text.len {
+            return Err(BuildError::Layout);
+        }
+        // The call frame information ends in a terminator, four zero bytes.
+        let initial = (eh_frame + self.eh_frame.len + 4).next_multiple_of(self.page_len);
+        let slots = (initial + self.data.address + self.data.len).next_multiple_of(64);
+        let records = (slots + u64::from(self.slot_count()) * SLOT_LEN).next_multiple_of(64);
+        let side = records + (self.entries.len() * EntryRecord::LEN) as u64;
+        let kept =
+            side + total(|parts| parts.bindings.len() + parts.tables.len()) + metadata as u64;
+        let end = kept + total(|parts| parts.kept.len());
+        // Symbol tables follow; leave room for them below the limit of 32-bit offsets.
+        if end > u64::from(u32::MAX / 2) {
+            return Err(BuildError::Layout);
+        }
+        Ok(FilePlan {
+            text,
+            rodata,
+            eh_frame,
+            initial,
+            slots,
+            records,
+            side,
+            kept,
+            end,
+        })
+    }
+
+    /// Twice as many slots as entries at least, so that searches end soon.
+    fn slot_count(&self) -> u32 {
+        (self.entries.len().max(1) as u32 * 2).next_power_of_two()
+    }
+
+    fn build_index(&self) -> Vec<u8> {
+        let count = self.slot_count();
+        let mut slots = vec![Slot { tag: 0, record: 0 }; count as usize];
+        for (record, entry) in (1..).zip(&self.entries) {
+            let (start, tag) = slot_start_and_tag(&entry.key);
+            let free = (0..count)
+                .map(|step| (start.wrapping_add(step) & (count - 1)) as usize)
+                .find(|index| slots[*index].record == 0)
+                .expect("there are more slots than entries");
+            slots[free] = Slot { tag, record };
+        }
+        slots
+            .iter()
+            .flat_map(|slot| [slot.tag.to_le_bytes(), slot.record.to_le_bytes()])
+            .flatten()
+            .collect()
+    }
+
+    fn build_record(
+        &self,
+        entry: &DraftEntry<'_>,
+        parts: &SideParts,
+        plan: &FilePlan,
+        own: &OwnParts,
+        image_id: &[u8; 16],
+        secret: &Secret,
+    ) -> Result<[u8; EntryRecord::LEN], BuildError> {
+        let narrow = |value: u64| u32::try_from(value).map_err(|_| BuildError::Layout);
+        let len = |bytes: &[u8]| narrow(bytes.len() as u64);
+        // What lies in writable memory has its initial contents in the file's copy of it.
+        let place = |placed: &Placed| {
+            let writable = placed.address < self.file_base;
+            let offset = if writable {
+                plan.initial + placed.address
+            } else {
+                self.file_offset(placed.address)?
+            };
+            narrow(offset)
+        };
+        let artifact = entry.artifact;
+        let align = |section| artifact.section_align(section).trailing_zeros() as u8;
+        let mut record = EntryRecord {
+            key: *entry.key.as_bytes(),
+            digest: [0; 16],
+            kept_digest: kept_digest(secret, image_id, &entry.key, &parts.kept),
+            signature: artifact.signature.0,
+            compile_time_ns: artifact.compile_time_ns,
+            text_offset: narrow(self.file_offset(entry.text.address)?)?,
+            text_len: len(&entry.text.bytes)?,
+            code_len: len(&artifact.text.bytes)?,
+            rodata_offset: place(&entry.rodata)?,
+            rodata_len: len(&entry.rodata.bytes)?,
+            rodata_address: narrow(entry.rodata.address)?,
+            data_offset: place(&entry.data)?,
+            data_len: len(&entry.data.bytes)?,
+            data_address: narrow(entry.data.address)?,
+            bss_len: artifact.bss.size,
+            bss_address: narrow(entry.bss_address)?,
+            side_offset: narrow(plan.side + own.side.len() as u64)?,
+            bindings_len: len(&parts.bindings)?,
+            tables_len: len(&parts.tables)?,
+            metadata_len: len(&artifact.metadata)?,
+            kept_offset: narrow(plan.kept + own.kept.len() as u64)?,
+            kept_len: len(&parts.kept)?,
+            aligns: SectionKind::ALL.map(align),
+            reserved: [0; 8],
+        };
+        let side = [
+            &parts.bindings[..],
+            &parts.tables[..],
+            &artifact.metadata[..],
+        ]
+        .concat();
+        record.digest = Digested {
+            image_id,
+            record: &record.encode(),
+            text: &entry.text.bytes,
+            rodata: &entry.rodata.bytes,
+            data: &entry.data.bytes,
+            side: &side,
+        }
+        .digest(secret);
+        Ok(record.encode())
+    }
+
+    fn build_header(
+        &self,
+        plan: &FilePlan,
+        image_id: [u8; 16],
+        file_len: u64,
+        secret: &Secret,
+    ) -> [u8; HeaderFields::LEN] {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let payload = |entry: &DraftEntry<'_>| {
+            entry.text.bytes.len() + entry.rodata.bytes.len() + entry.data.bytes.len()
+        };
+        let fields = HeaderFields {
+            magic: MAGIC,
+            format_version: FORMAT_VERSION,
+            machine: self.identity.machine,
+            reserved: 0,
+            file_len,
+            image_id,
+            environment: self.identity.environment.0,
+            scope: self.identity.scope.0,
+            label: label_of(self.scope),
+            created_s: now.map_or(0, |elapsed| elapsed.as_secs()),
+            compile_time_ns: self
+                .entries
+                .iter()
+                .map(|entry| entry.artifact.compile_time_ns)
+                .fold(0, u64::saturating_add),
+            writable_len: self.file_base,
+            page_len: self.page_len as u32,
+            cell_count: self.cells.len() as u32,
+            text_offset: plan.text,
+            text_len: self.text.len,
+            slots_offset: plan.slots,
+            records_offset: plan.records,
+            slot_count: self.slot_count(),
+            record_count: self.entries.len() as u32,
+            payload_len: self.entries.iter().map(payload).sum::<usize>() as u64,
+            reserved_tail: [0; 24],
+            digest: [0; 32],
+        };
+        seal(fields, secret)
+    }
+
+    /// One area's bytes: the parts at their places, gaps filled.
+    pub(crate) fn assemble<'b>(
+        area: Area,
+        filler: [u8; 4],
+        parts: impl Iterator<Item = &'b Placed>,
+    ) -> Result<Vec<u8>, BuildError> {
+        let mut bytes: Vec<u8> = filler
+            .iter()
+            .copied()
+            .cycle()
+            .take(area.len as usize)
+            .collect();
+        for Placed {
+            address,
+            bytes: part,
+        } in parts
+        {
+            let start = address
+                .checked_sub(area.address)
+                .ok_or(BuildError::Layout)? as usize;
+            bytes
+                .get_mut(start..start + part.len())
+                .ok_or(BuildError::Layout)?
+                .copy_from_slice(part);
+        }
+        Ok(bytes)
+    }
+}
+
+impl SideParts {
+    fn of(entry: &DraftEntry<'_>) -> Self {
+        Self {
+            bindings: entry.bindings.encode(),
+            tables: encode_tables(entry.artifact),
+            kept: Kept::encode(entry.artifact),
+        }
+    }
+}
+
+const _: () = assert!(HEADER_OFFSET + HeaderFields::LEN <= 4096);

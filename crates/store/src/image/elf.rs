@@ -1,0 +1,280 @@
+//! The file around an image's parts: ELF, for `objdump`, `readelf`, `perf` and `gdb`.
+//!
+//! Our own reader believes nothing of it. The order of the file is that of [`FilePlan`]; addresses
+//! are offsets plus the file's base, and the writable segment stands before them all.
+
+use object::Endianness;
+use object::elf;
+use object::write::elf::{FileHeader, ProgramHeader, SectionHeader, SinglePhase, Sym, Writer};
+
+use crate::image::draft::{Area, BuildError, FilePlan, ImageDraft, OwnParts, Placed};
+use crate::image::header::{HEADER_OFFSET, HeaderFields};
+
+/// Indices of the sections, in the order of [`Sections::write_headers`].
+#[derive(Clone, Copy)]
+enum Index {
+    Text = 1,
+    Got = 4,
+}
+
+const SEGMENT_COUNT: u32 = 5;
+
+/// Writes the file. `seal` gives the header once the file's length is known.
+pub(crate) fn write(
+    draft: &ImageDraft<'_>,
+    plan: &FilePlan,
+    mut own: OwnParts,
+    seal: impl FnOnce(u64) -> [u8; HeaderFields::LEN],
+) -> Result<Vec<u8>, BuildError> {
+    let names: Vec<Vec<u8>> = symbol_names(draft);
+    let mut file = Vec::new();
+    let mut writer = Writer::new_single_phase(Endianness::Little, true, &mut file);
+    write_front(&mut writer, draft)?;
+    write_parts(&mut writer, draft, plan, &own)?;
+    write_symbols(&mut writer, draft, &names);
+    writer.write_strtab().map_err(|_| BuildError::Layout)?;
+    write_section_headers(&mut writer, draft, plan)?;
+    let mut front = Vec::new();
+    writer
+        .write_headers_to(&mut front, &segments(draft, plan))
+        .map_err(|_| BuildError::Layout)?;
+    file[..front.len()].copy_from_slice(&front);
+    own.header = seal(file.len() as u64);
+    file[HEADER_OFFSET..HEADER_OFFSET + HeaderFields::LEN].copy_from_slice(&own.header);
+    Ok(file)
+}
+
+type ImageWriter<'a> = Writer<'a, SinglePhase>;
+
+fn write_front(writer: &mut ImageWriter<'_>, draft: &ImageDraft<'_>) -> Result<(), BuildError> {
+    writer
+        .write_file_header(&FileHeader {
+            os_abi: elf::ELFOSABI_NONE,
+            abi_version: 0,
+            e_type: elf::ET_DYN,
+            e_machine: elf::Machine(draft.identity.machine),
+            e_entry: 0,
+            e_flags: elf::FileFlags(0),
+        })
+        .map_err(|_| BuildError::Layout)?;
+    writer.write_program_headers_placeholder(SEGMENT_COUNT);
+    Ok(())
+}
+
+fn write_parts(
+    writer: &mut ImageWriter<'_>,
+    draft: &ImageDraft<'_>,
+    plan: &FilePlan,
+    own: &OwnParts,
+) -> Result<(), BuildError> {
+    let entries = &draft.entries;
+    let text = ImageDraft::assemble(draft.text, draft.padding, entries.iter().map(|e| &e.text))?;
+    let is_constant = |placed: &&Placed| placed.address >= draft.file_base;
+    let constants = entries.iter().map(|e| &e.rodata).filter(is_constant);
+    let rodata = ImageDraft::assemble(draft.rodata, [0; 4], constants)?;
+    let eh_frame =
+        ImageDraft::assemble(draft.eh_frame, [0; 4], entries.iter().map(|e| &e.eh_frame))?;
+    let whole = Area {
+        address: 0,
+        len: draft.data.address + draft.data.len,
+    };
+    let writable = entries.iter().flat_map(|e| [&e.rodata, &e.data]);
+    let initial = ImageDraft::assemble(
+        whole,
+        [0; 4],
+        writable.filter(|placed| !is_constant(placed)),
+    )?;
+    let parts = [
+        (HEADER_OFFSET as u64, &own.header[..]),
+        (plan.text, &text),
+        (plan.rodata, &rodata),
+        (plan.eh_frame, &eh_frame),
+        (plan.initial, &initial),
+        (plan.slots, &own.slots),
+        (plan.records, &own.records),
+        (plan.side, &own.side),
+        (plan.kept, &own.kept),
+    ];
+    for (offset, bytes) in parts {
+        if writer.offset() > offset {
+            return Err(BuildError::Layout);
+        }
+        writer.pad_until(offset);
+        writer.write(bytes);
+    }
+    if writer.offset() == plan.end {
+        Ok(())
+    } else {
+        Err(BuildError::Layout)
+    }
+}
+
+/// Symbols' names: the entries', then the cells'. ELF's names end in a zero byte, so none may
+/// contain one.
+fn symbol_names(draft: &ImageDraft<'_>) -> Vec<Vec<u8>> {
+    let clean = |name: &str| -> Vec<u8> {
+        name.bytes()
+            .map(|byte| if byte == 0 { b'?' } else { byte })
+            .collect()
+    };
+    let entries = draft
+        .entries
+        .iter()
+        .map(|entry| clean(&entry.artifact.name));
+    let cells = draft.cells.iter().map(|name| clean(&format!("{name}@got")));
+    entries.chain(cells).collect()
+}
+
+fn write_symbols<'a>(writer: &mut ImageWriter<'a>, draft: &ImageDraft<'_>, names: &'a [Vec<u8>]) {
+    writer.write_null_symbol();
+    let functions = draft.entries.iter().map(|entry| {
+        (
+            Index::Text,
+            elf::STT_FUNC,
+            entry.text.address,
+            entry.text.bytes.len() as u64,
+        )
+    });
+    let cells =
+        (0..draft.cells.len() as u64).map(|cell| (Index::Got, elf::STT_OBJECT, cell * 8, 8));
+    for ((section, kind, address, len), name) in functions.chain(cells).zip(names) {
+        let name = writer.add_string(name);
+        let symbol = Sym {
+            section: Some(section as u32),
+            st_name: writer.string_offset(Some(name)),
+            st_info: elf::SymbolInfo::new(elf::STB_LOCAL, kind),
+            st_other: elf::SymbolOther(0),
+            st_shndx: elf::SymbolSection(0),
+            st_value: address,
+            st_size: len,
+        };
+        writer.write_symbol(&symbol);
+    }
+}
+
+/// One section's name, kind, place and size.
+struct Row {
+    name: &'static [u8],
+    kind: elf::SectionType,
+    flags: elf::SectionFlags,
+    address: u64,
+    offset: u64,
+    len: u64,
+}
+
+fn section_rows(draft: &ImageDraft<'_>, plan: &FilePlan) -> Vec<Row> {
+    use elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_PROGBITS};
+    let base = draft.file_base;
+    let read = SHF_ALLOC;
+    let write = SHF_ALLOC | SHF_WRITE;
+    let execute = SHF_ALLOC | SHF_EXECINSTR;
+    let row = |name, flags, offset, len| Row {
+        name,
+        kind: SHT_PROGBITS,
+        flags,
+        address: base + offset,
+        offset,
+        len,
+    };
+    let own = |name, offset, end| row(name, read, offset, end - offset);
+    let writable = |name, kind, Area { address, len }: Area| Row {
+        name,
+        kind,
+        flags: write,
+        address,
+        offset: plan.initial + address,
+        len,
+    };
+    let got = Area {
+        address: 0,
+        len: draft.cells.len() as u64 * 8,
+    };
+    vec![
+        row(b".text", execute, plan.text, draft.text.len),
+        row(b".rodata", read, plan.rodata, draft.rodata.len),
+        row(b".eh_frame", read, plan.eh_frame, draft.eh_frame.len + 4),
+        writable(b".got", SHT_PROGBITS, got),
+        writable(b".data", SHT_PROGBITS, draft.data),
+        writable(b".bss", SHT_NOBITS, draft.bss),
+        row(
+            b".rekindle.header",
+            read,
+            HEADER_OFFSET as u64,
+            HeaderFields::LEN as u64,
+        ),
+        own(b".rekindle.slots", plan.slots, plan.records),
+        own(b".rekindle.records", plan.records, plan.side),
+        own(b".rekindle.side", plan.side, plan.kept),
+        own(b".rekindle.kept", plan.kept, plan.end),
+    ]
+}
+
+fn write_section_headers(
+    writer: &mut ImageWriter<'_>,
+    draft: &ImageDraft<'_>,
+    plan: &FilePlan,
+) -> Result<(), BuildError> {
+    let rows = section_rows(draft, plan);
+    let names: Vec<_> = rows
+        .iter()
+        .map(|row| writer.add_section_name(row.name))
+        .collect();
+    writer.write_shstrtab().map_err(|_| BuildError::Layout)?;
+    writer.write_null_section_header();
+    for (row, name) in rows.iter().zip(names) {
+        let header = SectionHeader {
+            sh_name: writer.section_name_offset(Some(name)),
+            sh_type: row.kind,
+            sh_flags: row.flags,
+            sh_addr: row.address,
+            sh_offset: row.offset,
+            sh_size: row.len,
+            sh_link: 0,
+            sh_info: 0,
+            sh_addralign: 8,
+            sh_entsize: 0,
+        };
+        writer.write_section_header(&header);
+    }
+    // All our symbols are local, and the null symbol counts.
+    let local = draft.entries.len() + draft.cells.len() + 1;
+    writer.write_symtab_section_header(local as u32);
+    writer.write_strtab_section_header();
+    writer.write_shstrtab_section_header();
+    Ok(())
+}
+
+fn segments(draft: &ImageDraft<'_>, plan: &FilePlan) -> [ProgramHeader; SEGMENT_COUNT as usize] {
+    let base = draft.file_base;
+    let segment = |flags, address, offset, file_len, memory_len| ProgramHeader {
+        p_type: elf::PT_LOAD,
+        p_flags: flags,
+        p_offset: offset,
+        p_vaddr: address,
+        p_paddr: address,
+        p_filesz: file_len,
+        p_memsz: memory_len,
+        p_align: draft.page_len,
+    };
+    let from_file =
+        |flags, start, end| segment(flags, base + start, start, end - start, end - start);
+    let initial_len = draft.data.address + draft.data.len;
+    let writable_len = draft.bss.address + draft.bss.len;
+    [
+        segment(
+            elf::PF_R | elf::PF_W,
+            0,
+            plan.initial,
+            initial_len,
+            writable_len,
+        ),
+        from_file(elf::PF_R, 0, plan.text),
+        from_file(elf::PF_R | elf::PF_X, plan.text, plan.text + draft.text.len),
+        from_file(
+            elf::PF_R,
+            plan.rodata,
+            plan.eh_frame + draft.eh_frame.len + 4,
+        ),
+        from_file(elf::PF_R, plan.slots, plan.end),
+    ]
+}

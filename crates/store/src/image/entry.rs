@@ -1,0 +1,402 @@
+//! Entry records: what an image says of one piece of code, and how it is verified.
+
+use core::ops::Range;
+
+use rekindle_artifact::tables;
+use rekindle_artifact::wire::{DecodeError, Reader, Writer};
+use rekindle_artifact::{
+    Artifact, Relocation, Section, Signature, SourceLocation, Trap, UnwindInfo, ZeroSection,
+};
+
+use crate::fixed::fixed;
+use crate::key::Key;
+use crate::secret::{Secret, ShortDigest, Use, short_digest};
+
+fixed! {
+    /// An entry as it is on disk. Offsets count from the file's start, addresses from the image's
+    /// base.
+    pub(crate) struct EntryRecord: 160 {
+        /// The key.
+        0 => key: [u8; 32],
+        /// Keyed BLAKE3, shortened, of everything that the entry needs to run.
+        32 => digest: [u8; 16],
+        /// The same of what only a merge needs.
+        48 => kept_digest: [u8; 16],
+        /// The entry point's type.
+        64 => signature: u64,
+        /// What compiling cost, in nanoseconds.
+        72 => compile_time_ns: u64,
+        /// Where the text starts.
+        80 => text_offset: u32,
+        /// Bytes of text, veneers included.
+        84 => text_len: u32,
+        /// Bytes of text without veneers.
+        88 => code_len: u32,
+        /// Where the constants start.
+        92 => rodata_offset: u32,
+        /// Bytes of constants.
+        96 => rodata_len: u32,
+        /// Where the constants live: in the file, or in writable memory if they hold addresses.
+        100 => rodata_address: u32,
+        /// Where the initial contents of the data start.
+        104 => data_offset: u32,
+        /// Bytes of data.
+        108 => data_len: u32,
+        /// Where the data lives.
+        112 => data_address: u32,
+        /// Bytes of zero-initialised data.
+        116 => bss_len: u32,
+        /// Where it lives.
+        120 => bss_address: u32,
+        /// Where the entry's bindings start.
+        124 => side_offset: u32,
+        /// Bytes of bindings.
+        128 => bindings_len: u32,
+        /// Bytes of tables, behind the bindings.
+        132 => tables_len: u32,
+        /// Bytes of metadata, behind the tables.
+        136 => metadata_len: u32,
+        /// Where the parts start that only a merge needs.
+        140 => kept_offset: u32,
+        /// Bytes of those.
+        144 => kept_len: u32,
+        /// Binary logarithms of the alignments of text, rodata, data and bss.
+        148 => aligns: [u8; 4],
+        /// Zero.
+        152 => reserved: [u8; 8],
+    }
+}
+
+/// A field of 8 bytes in writable memory that takes a value known only in the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBinding {
+    /// Where the field is, from the image's base.
+    pub address: u32,
+    /// What it takes.
+    pub value: StoredValue,
+}
+
+/// What a [`StoredBinding`] takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoredValue {
+    /// The image's base plus this.
+    Local(i64),
+    /// The value of a name, plus a number.
+    Symbol {
+        /// The name.
+        name: String,
+        /// The number.
+        addend: i64,
+    },
+}
+
+/// A cell that an entry's code reads, and the name whose value it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCell {
+    /// The cell's index from the start of the writable memory.
+    pub index: u32,
+    /// The name.
+    pub name: String,
+}
+
+/// The values that an entry needs before it can run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredBindings {
+    /// Cells.
+    pub cells: Vec<StoredCell>,
+    /// Fields in its own data.
+    pub fields: Vec<StoredBinding>,
+}
+
+impl StoredBindings {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        if self.cells.is_empty() && self.fields.is_empty() {
+            return Vec::new();
+        }
+        writer.number(self.cells.len() as u64);
+        for StoredCell { index, name } in &self.cells {
+            writer.number(u64::from(*index));
+            writer.bytes(name.as_bytes());
+        }
+        writer.number(self.fields.len() as u64);
+        for StoredBinding { address, value } in &self.fields {
+            writer.number(u64::from(*address));
+            match value {
+                StoredValue::Local(offset) => {
+                    writer.u8(0);
+                    writer.signed(*offset);
+                }
+                StoredValue::Symbol { name, addend } => {
+                    writer.u8(1);
+                    writer.bytes(name.as_bytes());
+                    writer.signed(*addend);
+                }
+            }
+        }
+        writer.into_bytes()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut reader = Reader::new(bytes);
+        let cells = reader.list(|reader| {
+            Ok(StoredCell {
+                index: reader.u32()?,
+                name: reader.text()?.to_owned(),
+            })
+        })?;
+        let fields = reader.list(|reader| {
+            let address = reader.u32()?;
+            let value = match reader.u8()? {
+                0 => StoredValue::Local(reader.signed()?),
+                1 => {
+                    let name = reader.text()?.to_owned();
+                    StoredValue::Symbol {
+                        name,
+                        addend: reader.signed()?,
+                    }
+                }
+                tag => {
+                    return Err(DecodeError::UnknownTag {
+                        what: "binding",
+                        tag: u64::from(tag),
+                    });
+                }
+            };
+            Ok(StoredBinding { address, value })
+        })?;
+        reader.finish()?;
+        Ok(Self { cells, fields })
+    }
+}
+
+/// An entry's bytes aren't the ones that were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the entry's bytes aren't the ones that were written")]
+pub struct Damaged;
+
+impl From<DecodeError> for Damaged {
+    fn from(_: DecodeError) -> Self {
+        Self
+    }
+}
+
+/// The bytes of a file at an offset, if they exist.
+pub(crate) fn slice(bytes: &[u8], offset: u32, len: u32) -> Result<&[u8], Damaged> {
+    let start = offset as usize;
+    start
+        .checked_add(len as usize)
+        .and_then(|end| bytes.get(start..end))
+        .ok_or(Damaged)
+}
+
+/// What an entry's digest covers: everything that it needs to run, whole.
+pub(crate) struct Digested<'a> {
+    pub(crate) image_id: &'a [u8; 16],
+    pub(crate) record: &'a [u8; EntryRecord::LEN],
+    pub(crate) text: &'a [u8],
+    pub(crate) rodata: &'a [u8],
+    pub(crate) data: &'a [u8],
+    /// Bindings, tables and metadata, which stand together.
+    pub(crate) side: &'a [u8],
+}
+
+impl Digested<'_> {
+    /// The lengths of all parts are in the record, so concatenation is unambiguous.
+    pub(crate) fn digest(&self, secret: &Secret) -> ShortDigest {
+        let Self {
+            image_id,
+            record,
+            text,
+            rodata,
+            data,
+            side,
+        } = self;
+        let mut hasher = secret.hasher(Use::Entry);
+        hasher.update(*image_id);
+        hasher.update(&record[..32]);
+        hasher.update(&record[48..]);
+        for part in [text, rodata, data, side] {
+            hasher.update(part);
+        }
+        short_digest(&hasher)
+    }
+}
+
+/// The digest of what only a merge needs.
+pub(crate) fn kept_digest(
+    secret: &Secret,
+    image_id: &[u8; 16],
+    key: &Key,
+    kept: &[u8],
+) -> ShortDigest {
+    let mut hasher = secret.hasher(Use::Kept);
+    hasher.update(image_id).update(key.as_bytes()).update(kept);
+    short_digest(&hasher)
+}
+
+/// What only a merge, or a person, needs: name, relocations, unwind information.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) name: String,
+    pub(crate) relocations: Vec<Relocation>,
+    pub(crate) unwind: Option<UnwindInfo>,
+}
+
+impl Kept {
+    pub(crate) fn encode(artifact: &Artifact) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.bytes(artifact.name.as_bytes());
+        tables::write_relocations(&mut writer, &artifact.relocations);
+        tables::write_unwind(&mut writer, artifact.unwind.as_ref());
+        writer.into_bytes()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let kept = Self {
+            name: reader.text()?.to_owned(),
+            relocations: tables::read_relocations(&mut reader)?,
+            unwind: tables::read_unwind(&mut reader)?,
+        };
+        reader.finish()?;
+        Ok(kept)
+    }
+}
+
+/// Traps and source locations, as bytes; none as no bytes.
+pub(crate) fn encode_tables(artifact: &Artifact) -> Vec<u8> {
+    if artifact.traps.is_empty() && artifact.source_locations.is_empty() {
+        return Vec::new();
+    }
+    let mut writer = Writer::new();
+    tables::write_traps(&mut writer, &artifact.traps);
+    tables::write_source_locations(&mut writer, &artifact.source_locations);
+    writer.into_bytes()
+}
+
+/// Traps and source locations of an entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// Instructions that may trap, by offset, ascending.
+    pub traps: Vec<Trap>,
+    /// Where the code came from, ascending and disjoint.
+    pub source_locations: Vec<SourceLocation>,
+}
+
+/// A record whose digest was found right, so that all of it may be believed. It belongs to the
+/// image that gave it.
+#[derive(Clone, Copy, Debug)]
+pub struct VerifiedRecord {
+    pub(crate) record: EntryRecord,
+}
+
+impl VerifiedRecord {
+    /// The key.
+    pub fn key(&self) -> Key {
+        Key::from_bytes(self.record.key)
+    }
+
+    /// The entry point's type.
+    pub fn signature(&self) -> Signature {
+        Signature(self.record.signature)
+    }
+
+    /// What compiling cost, in nanoseconds.
+    pub fn compile_time_ns(&self) -> u64 {
+        self.record.compile_time_ns
+    }
+
+    /// Where the text starts in the file.
+    pub fn text_offset(&self) -> u32 {
+        self.record.text_offset
+    }
+
+    /// Bytes of text, veneers included.
+    pub fn text_len_bytes(&self) -> u32 {
+        self.record.text_len
+    }
+
+    /// Where the constants live, from the image's base.
+    pub fn rodata_address(&self) -> u32 {
+        self.record.rodata_address
+    }
+
+    /// Where the data lives, from the image's base.
+    pub fn data_address(&self) -> u32 {
+        self.record.data_address
+    }
+
+    /// Where the zero-initialised data lives, from the image's base.
+    pub fn bss_address(&self) -> u32 {
+        self.record.bss_address
+    }
+
+    /// The initial contents of writable memory, as places in the file and addresses from the
+    /// image's base: what must be copied before the entry runs.
+    pub fn copies(&self, writable_len: u64) -> impl Iterator<Item = (Range<usize>, u32)> {
+        let EntryRecord {
+            rodata_offset,
+            rodata_len,
+            rodata_address,
+            ..
+        } = self.record;
+        let EntryRecord {
+            data_offset,
+            data_len,
+            data_address,
+            ..
+        } = self.record;
+        let parts = [
+            (rodata_offset, rodata_len, rodata_address),
+            (data_offset, data_len, data_address),
+        ];
+        parts
+            .into_iter()
+            .filter(move |(_, len, address)| *len > 0 && u64::from(*address) < writable_len)
+            .map(|(offset, len, address)| {
+                (offset as usize..offset as usize + len as usize, address)
+            })
+    }
+
+    /// The places of metadata and tables in the file.
+    pub(crate) fn side(&self) -> (Range<usize>, Range<usize>, Range<usize>) {
+        let EntryRecord {
+            side_offset,
+            bindings_len,
+            tables_len,
+            metadata_len,
+            ..
+        } = self.record;
+        let bindings = side_offset as usize;
+        let tables = bindings + bindings_len as usize;
+        let metadata = tables + tables_len as usize;
+        (
+            bindings..tables,
+            tables..metadata,
+            metadata..metadata + metadata_len as usize,
+        )
+    }
+
+    pub(crate) fn section(bytes: &[u8], align: u8) -> Result<Section, Damaged> {
+        Ok(Section {
+            bytes: bytes.to_vec(),
+            align: align_of(align)?,
+        })
+    }
+
+    pub(crate) fn bss(&self) -> Result<ZeroSection, Damaged> {
+        let [.., align] = self.record.aligns;
+        Ok(ZeroSection {
+            size: self.record.bss_len,
+            align: align_of(align)?,
+        })
+    }
+}
+
+fn align_of(log2: u8) -> Result<u32, Damaged> {
+    1u32.checked_shl(u32::from(log2)).ok_or(Damaged)
+}

@@ -1,0 +1,14 @@
+//! Images: files of linked code. `docs/format.md` draws the bytes.
+
+mod draft;
+mod elf;
+mod entry;
+mod header;
+mod view;
+
+pub use draft::{Area, BuildError, DraftEntry, ImageDraft, Placed};
+pub use entry::{
+    Damaged, StoredBinding, StoredBindings, StoredCell, StoredValue, Tables, VerifiedRecord,
+};
+pub use header::{HEADER_OFFSET, Identity, ImageHeader, PREFIX_LEN, Refusal};
+pub use view::{ImageView, UnverifiedEntry};

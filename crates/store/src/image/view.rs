@@ -1,0 +1,253 @@
+//! Reading an image: its index, and its entries before and after they were verified.
+
+use rekindle_artifact::Artifact;
+use rekindle_artifact::tables;
+use rekindle_artifact::wire::Reader;
+
+use crate::image::entry::{
+    Damaged, Digested, EntryRecord, Kept, StoredBindings, Tables, VerifiedRecord, kept_digest,
+    slice,
+};
+use crate::image::header::{ImageHeader, SLOT_LEN};
+use crate::key::Key;
+use crate::secret::{Secret, equal};
+
+/// An image's bytes under its authenticated header.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageView<'a> {
+    header: &'a ImageHeader,
+    bytes: &'a [u8],
+    secret: &'a Secret,
+}
+
+/// An entry that was found under its key, and of which nothing else is known yet.
+#[derive(Clone, Copy, Debug)]
+pub struct UnverifiedEntry<'a> {
+    view: ImageView<'a>,
+    record: &'a [u8; EntryRecord::LEN],
+}
+
+/// What stands in a slot of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// Some bits of the key.
+    pub(crate) tag: u32,
+    /// The record's index plus one; zero in an empty slot.
+    pub(crate) record: u32,
+}
+
+/// The slot at which the search for a key starts, before it is reduced to the index's size, and
+/// the tag by which other keys' slots are passed over.
+pub(crate) fn slot_start_and_tag(key: &Key) -> (u32, u32) {
+    let prefix = key.prefix();
+    (prefix as u32, (prefix >> 32) as u32)
+}
+
+impl<'a> ImageView<'a> {
+    /// The image in `bytes`, the whole file.
+    ///
+    /// # Errors
+    /// If there aren't as many bytes as the header says.
+    pub fn new(
+        header: &'a ImageHeader,
+        bytes: &'a [u8],
+        secret: &'a Secret,
+    ) -> Result<Self, Damaged> {
+        if bytes.len() as u64 == header.file_len() {
+            Ok(Self {
+                header,
+                bytes,
+                secret,
+            })
+        } else {
+            Err(Damaged)
+        }
+    }
+
+    /// Looks a key up in the index. Costs one or two cache misses.
+    pub fn find(&self, key: &Key) -> Option<UnverifiedEntry<'a>> {
+        let mask = self.header.fields.slot_count - 1;
+        let (start, tag) = slot_start_and_tag(key);
+        // A damaged index may have no empty slot left, hence the bound.
+        for step in 0..self.header.fields.slot_count {
+            let slot = self.slot(start.wrapping_add(step) & mask)?;
+            if slot.record == 0 {
+                return None;
+            }
+            if slot.tag == tag
+                && let Some(entry) = self.entry(slot.record - 1)
+                && entry.record[..32] == key.as_bytes()[..]
+            {
+                return Some(entry);
+            }
+        }
+        None
+    }
+
+    /// All entries, in the order of their records.
+    pub fn entries(&self) -> impl Iterator<Item = UnverifiedEntry<'a>> {
+        let view = *self;
+        (0..self.header.entry_count()).filter_map(move |index| view.entry(index))
+    }
+
+    fn slot(&self, index: u32) -> Option<Slot> {
+        let offset = self.header.fields.slots_offset + u64::from(index) * SLOT_LEN;
+        let start = usize::try_from(offset).ok()?;
+        let [a, b, c, d, e, f, g, h] = *self.bytes.get(start..)?.first_chunk()?;
+        Some(Slot {
+            tag: u32::from_le_bytes([a, b, c, d]),
+            record: u32::from_le_bytes([e, f, g, h]),
+        })
+    }
+
+    fn entry(&self, index: u32) -> Option<UnverifiedEntry<'a>> {
+        if index >= self.header.entry_count() {
+            return None;
+        }
+        let len = EntryRecord::LEN as u64;
+        let offset = self.header.fields.records_offset + u64::from(index) * len;
+        let record = self
+            .bytes
+            .get(usize::try_from(offset).ok()?..)?
+            .first_chunk()?;
+        Some(UnverifiedEntry {
+            view: *self,
+            record,
+        })
+    }
+
+    /// What a verified entry needs before it can run.
+    ///
+    /// # Errors
+    /// If the bytes don't decode, which verification makes all but impossible.
+    pub fn bindings(&self, record: &VerifiedRecord) -> Result<StoredBindings, Damaged> {
+        let (bindings, _, _) = record.side();
+        Ok(StoredBindings::decode(
+            self.bytes.get(bindings).ok_or(Damaged)?,
+        )?)
+    }
+
+    /// A verified entry's traps and source locations.
+    ///
+    /// # Errors
+    /// As [`Self::bindings`].
+    pub fn tables(&self, record: &VerifiedRecord) -> Result<Tables, Damaged> {
+        let (_, tables, _) = record.side();
+        let bytes = self.bytes.get(tables).ok_or(Damaged)?;
+        if bytes.is_empty() {
+            return Ok(Tables::default());
+        }
+        let mut reader = Reader::new(bytes);
+        let traps = tables::read_traps(&mut reader)?;
+        let source_locations = tables::read_source_locations(&mut reader)?;
+        reader.finish()?;
+        Ok(Tables {
+            traps,
+            source_locations,
+        })
+    }
+
+    /// What the front kept beside a verified entry.
+    pub fn metadata(&self, record: &VerifiedRecord) -> &'a [u8] {
+        let (_, _, metadata) = record.side();
+        self.bytes.get(metadata).unwrap_or_default()
+    }
+
+    /// A verified entry's name.
+    ///
+    /// # Errors
+    /// If the kept parts, which have a digest of their own, are damaged.
+    pub fn name(&self, record: &VerifiedRecord) -> Result<String, Damaged> {
+        Ok(self.kept(record)?.name)
+    }
+
+    /// The artifact that a verified entry was made of. Fields that linking patches hold what was
+    /// patched in; linking overwrites them.
+    ///
+    /// # Errors
+    /// If the kept parts are damaged.
+    pub fn artifact(&self, verified: &VerifiedRecord) -> Result<Artifact, Damaged> {
+        let record = &verified.record;
+        let Kept {
+            name,
+            relocations,
+            unwind,
+        } = self.kept(verified)?;
+        let Tables {
+            traps,
+            source_locations,
+        } = self.tables(verified)?;
+        let [text_align, rodata_align, data_align, _] = record.aligns;
+        let text = slice(self.bytes, record.text_offset, record.code_len)?;
+        let rodata = slice(self.bytes, record.rodata_offset, record.rodata_len)?;
+        let data = slice(self.bytes, record.data_offset, record.data_len)?;
+        Ok(Artifact {
+            name,
+            signature: verified.signature(),
+            text: VerifiedRecord::section(text, text_align)?,
+            rodata: VerifiedRecord::section(rodata, rodata_align)?,
+            data: VerifiedRecord::section(data, data_align)?,
+            bss: verified.bss()?,
+            relocations,
+            unwind,
+            traps,
+            source_locations,
+            metadata: self.metadata(verified).to_vec(),
+            compile_time_ns: record.compile_time_ns,
+        })
+    }
+
+    fn kept(&self, verified: &VerifiedRecord) -> Result<Kept, Damaged> {
+        let record = &verified.record;
+        let bytes = slice(self.bytes, record.kept_offset, record.kept_len)?;
+        let image_id = &self.header.fields.image_id;
+        let digest = kept_digest(self.secret, image_id, &verified.key(), bytes);
+        if !equal(&digest, &record.kept_digest) {
+            return Err(Damaged);
+        }
+        Ok(Kept::decode(bytes)?)
+    }
+}
+
+impl UnverifiedEntry<'_> {
+    /// The key under which the entry claims to be.
+    pub fn key(&self) -> Key {
+        Key::from_bytes(EntryRecord::decode(self.record).key)
+    }
+
+    /// Checks the entry's digest over all that it needs to run.
+    ///
+    /// # Errors
+    /// If anything differs from what was written.
+    pub fn verify(&self) -> Result<VerifiedRecord, Damaged> {
+        let record = EntryRecord::decode(self.record);
+        let ImageView {
+            header,
+            bytes,
+            secret,
+        } = self.view;
+        let text = slice(bytes, record.text_offset, record.text_len)?;
+        let within = header.text();
+        let end = u64::from(record.text_offset) + u64::from(record.text_len);
+        if u64::from(record.text_offset) < within.start || end > within.end {
+            return Err(Damaged);
+        }
+        let side_len = record
+            .bindings_len
+            .checked_add(record.tables_len)
+            .and_then(|len| len.checked_add(record.metadata_len))
+            .ok_or(Damaged)?;
+        let digested = Digested {
+            image_id: &header.fields.image_id,
+            record: self.record,
+            text,
+            rodata: slice(bytes, record.rodata_offset, record.rodata_len)?,
+            data: slice(bytes, record.data_offset, record.data_len)?,
+            side: slice(bytes, record.side_offset, side_len)?,
+        };
+        if !equal(&digested.digest(secret), &record.digest) {
+            return Err(Damaged);
+        }
+        Ok(VerifiedRecord { record })
+    }
+}

@@ -1,0 +1,124 @@
+//! The per-user secret, and the keyed digests made with it.
+//!
+//! Cache contents are code. Digests keyed with a secret that only the user's processes can read
+//! make a planted or damaged file a miss. (Someone with the user's own authority can do worse than
+//! plant files; that is out of scope.)
+
+use core::fmt;
+use std::io;
+
+/// The length of the secret, and of the keys derived from it.
+pub(crate) const SECRET_LEN: usize = 32;
+
+/// A digest of an entry: long enough that no accident and no guess makes one.
+pub(crate) type ShortDigest = [u8; 16];
+
+/// What a keyed digest is for. Each use has a key of its own, so that bytes which are right in one
+/// place prove nothing in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    Header,
+    Entry,
+    Kept,
+    FileDigest,
+}
+
+impl Use {
+    const ALL: [Self; 4] = [Self::Header, Self::Entry, Self::Kept, Self::FileDigest];
+
+    fn context(self) -> &'static str {
+        match self {
+            Self::Header => "rekindle 2026 image header v1",
+            Self::Entry => "rekindle 2026 image entry v1",
+            Self::Kept => "rekindle 2026 image kept parts v1",
+            Self::FileDigest => "rekindle 2026 file digest memo v1",
+        }
+    }
+}
+
+/// Keys derived from the per-user secret. Never printed.
+#[derive(Clone)]
+pub struct Secret {
+    keys: [[u8; SECRET_LEN]; Use::ALL.len()],
+}
+
+impl Secret {
+    /// The keys of a secret.
+    pub fn new(secret: &[u8; SECRET_LEN]) -> Self {
+        Self {
+            keys: Use::ALL.map(|usage| blake3::derive_key(usage.context(), secret)),
+        }
+    }
+
+    /// A hasher whose result only holders of the secret can make.
+    pub(crate) fn hasher(&self, usage: Use) -> blake3::Hasher {
+        blake3::Hasher::new_keyed(&self.keys[usage as usize])
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The first half of a hasher's result.
+pub(crate) fn short_digest(hasher: &blake3::Hasher) -> ShortDigest {
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    digest
+}
+
+/// Whether two digests are equal, in a time that doesn't depend on where they differ.
+pub(crate) fn equal<const N: usize>(left: &[u8; N], right: &[u8; N]) -> bool {
+    left.iter()
+        .zip(right)
+        .fold(0, |difference, (a, b)| difference | (a ^ b))
+        == 0
+}
+
+/// Bytes from the system's random number generator.
+pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    let mut filled = 0;
+    while filled < N {
+        let flags = rustix::rand::GetRandomFlags::empty();
+        match rustix::rand::getrandom(&mut bytes[filled..], flags) {
+            Ok(len) => filled += len,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Secret, Use, equal, random, short_digest};
+
+    #[test]
+    fn every_use_and_every_secret_has_its_own_digests() {
+        let digest = |secret: u8, usage| short_digest(&Secret::new(&[secret; 32]).hasher(usage));
+        assert_eq!(digest(1, Use::Entry), digest(1, Use::Entry));
+        assert_ne!(digest(1, Use::Entry), digest(2, Use::Entry));
+        assert_ne!(digest(1, Use::Entry), digest(1, Use::Kept));
+        assert_eq!(format!("{:?}", Secret::new(&[1; 32])), "Secret(…)");
+        for (index, usage) in Use::ALL.into_iter().enumerate() {
+            assert_eq!(usage as usize, index);
+        }
+    }
+
+    #[test]
+    fn equality() {
+        assert!(equal(&[1, 2, 3], &[1, 2, 3]));
+        assert!(!equal(&[1, 2, 3], &[1, 2, 7]));
+    }
+
+    #[test]
+    fn random_bytes_differ() {
+        assert_ne!(
+            random::<32>().expect("random bytes"),
+            random::<32>().expect("random bytes")
+        );
+    }
+}

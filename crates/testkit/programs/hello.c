@@ -1,0 +1,7 @@
+// The smallest useful program.
+#include <stdio.h>
+
+int main(void) {
+    puts("hello, world");
+    return 0;
+}

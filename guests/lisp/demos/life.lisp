@@ -1,0 +1,50 @@
+; Conway's Life: a glider crosses a torus. A world is a list of the cells that live.
+(define width 24)
+(define height 10)
+
+(define (member? cell cells)
+  (cond ((null? cells) nil)
+        ((= cell (car cells)) t)
+        (t (member? cell (cdr cells)))))
+
+(define (at column row)
+  (+ (mod column width) (* width (mod row height))))
+
+(define (neighbours cell)
+  (let ((x (mod cell width)) (y (quotient cell width)))
+    (list (at (- x 1) (- y 1)) (at x (- y 1)) (at (+ x 1) (- y 1))
+          (at (- x 1) y)                      (at (+ x 1) y)
+          (at (- x 1) (+ y 1)) (at x (+ y 1)) (at (+ x 1) (+ y 1)))))
+
+(define (count-alive cells world)
+  (let ((count 0))
+    (while cells
+      (if (member? (car cells) world) (set! count (+ count 1)))
+      (set! cells (cdr cells)))
+    count))
+
+(define (next world)
+  (let ((cell 0) (made nil))
+    (while (< cell (* width height))
+      (let ((alive (count-alive (neighbours cell) world)))
+        (if (or (= alive 3) (and (= alive 2) (member? cell world)))
+            (set! made (cons cell made))))
+      (set! cell (+ cell 1)))
+    made))
+
+(define (draw world)
+  (let ((row 0))
+    (while (< row height)
+      (let ((column 0))
+        (while (< column width)
+          (display (if (member? (at column row) world) "()" " ."))
+          (set! column (+ column 1))))
+      (newline)
+      (set! row (+ row 1)))))
+
+(define world (list (at 1 0) (at 2 1) (at 0 2) (at 1 2) (at 2 2)))
+(let ((generation 0))
+  (while (< generation 24)
+    (set! world (next world))
+    (set! generation (+ generation 1))))
+(draw world)

@@ -1,0 +1,31 @@
+; Eight queens on a board, none attacking another: how many ways, and the first.
+(define (safe? column others distance)
+  (or (null? others)
+      (and (not (= column (car others)))
+           (not (= column (+ (car others) distance)))
+           (not (= column (- (car others) distance)))
+           (safe? column (cdr others) (+ distance 1)))))
+
+(define found nil)
+(define (place row size queens)
+  (if (= row size)
+      (begin (if (not found) (set! found queens)) 1)
+      (let ((count 0) (column 0))
+        (while (< column size)
+          (if (safe? column queens 1)
+              (set! count (+ count (place (+ row 1) size (cons column queens)))))
+          (set! column (+ column 1)))
+        count)))
+
+(define (draw queens size)
+  (while queens
+    (let ((column 0))
+      (while (< column size)
+        (display (if (= column (car queens)) " Q" " ."))
+        (set! column (+ column 1))))
+    (newline)
+    (set! queens (cdr queens))))
+
+(display "queens: " (place 0 8 nil) " ways")
+(newline)
+(draw found 8)

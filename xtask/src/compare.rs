@@ -1,0 +1,80 @@
+//! `cargo xtask compare`: figures, measured in pairs in one run.
+
+use anyhow::ensure;
+use clap::{Args, Subcommand};
+use rekindle_bench::{Machine, Report, Selection};
+
+use crate::packages;
+use crate::shell::release_rekindle;
+
+/// What is compared.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Subject {
+    /// The virtual machine: warm with cold, and with qemu-riscv64.
+    Vm(Options),
+}
+
+/// How it is compared and shown.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+
+    /// Only rows whose name holds this text.
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    filter: String,
+
+    /// One pair for each row: whether it works, not how fast it is.
+    #[arg(long)]
+    quick: bool,
+
+    /// Fail where a row is below its bar.
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(crate) fn run(subject: &Subject) -> anyhow::Result<()> {
+    match subject {
+        Subject::Vm(options) => vm(options),
+    }
+}
+
+fn vm(options: &Options) -> anyhow::Result<()> {
+    packages::install()?;
+    let rekindle = release_rekindle()?;
+    let selection = Selection {
+        filter: options.filter.clone(),
+        quick: options.quick,
+    };
+    let rows = rekindle_bench::compare(&rekindle, &selection, |name| eprintln!("{name}"))?;
+    let mut command = "cargo xtask compare vm".to_owned();
+    if !options.filter.is_empty() {
+        command.push_str(&format!(" --filter {}", options.filter));
+    }
+    if options.quick {
+        command.push_str(" --quick");
+    }
+    let report = Report {
+        machine: Machine::here(),
+        command,
+        rows,
+    };
+    if options.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{report}");
+    }
+    let missed: Vec<&str> = report
+        .rows
+        .iter()
+        .filter(|row| !row.passes())
+        .map(|row| row.name.as_str())
+        .collect();
+    ensure!(
+        missed.is_empty() || !options.strict,
+        "below the bar: {}",
+        missed.join(", ")
+    );
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! Running commands from the workspace's root.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+/// The workspace's root folder.
+pub(crate) fn root() -> &'static Path {
+    rekindle_testkit::repository_root()
+}
+
+/// The Cargo that runs this chore.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Runs a command to its end, its streams our own.
+pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("{command:?}"))?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
+}
+
+/// Builds the release `rekindle` program and says where it is.
+pub(crate) fn release_rekindle() -> anyhow::Result<PathBuf> {
+    succeed(cargo().args(["build", "--quiet", "--release", "--package", "rekindle-cli"]))?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    Ok(root().join(target).join("release/rekindle"))
+}

@@ -1,0 +1,32 @@
+//! `cargo xtask tidy`: the workspace held against what ARCHITECTURE.md says of it.
+//!
+//! The document's tables are what is checked, so the document cannot fall behind in silence.
+
+mod arrows;
+mod document;
+mod sources;
+
+use anyhow::{Context, ensure};
+
+use crate::shell::root;
+use document::Document;
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let path = root().join("ARCHITECTURE.md");
+    let text = std::fs::read_to_string(&path).context("ARCHITECTURE.md")?;
+    let document = Document::parse(&text)?;
+    let mut faults = document.missing_paths(root());
+    faults.extend(arrows::check(&document)?);
+    faults.extend(sources::check(&document, root())?);
+    for fault in &faults {
+        println!("tidy: {fault}");
+    }
+    ensure!(faults.is_empty(), "{} faults", faults.len());
+    println!(
+        "tidy: {} crates, {} absences and {} doors are as ARCHITECTURE.md says",
+        document.crates.len(),
+        document.absences.len(),
+        document.doors.len()
+    );
+    Ok(())
+}
