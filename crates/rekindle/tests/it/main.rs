@@ -4,6 +4,8 @@
 
 mod damage;
 mod folders;
+mod housekeeping;
 mod processes;
 mod round_trip;
 mod support;
+mod tools;

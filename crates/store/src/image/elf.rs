@@ -236,10 +236,11 @@ fn write_section_headers(
         };
         writer.write_section_header(&header);
     }
-    // All our symbols are local, and the null symbol counts.
+    // The symbol table's header refers to the string table's, so it comes second. All our symbols
+    // are local, and the null symbol counts.
+    writer.write_strtab_section_header();
     let local = draft.entries.len() + draft.cells.len() + 1;
     writer.write_symtab_section_header(local as u32);
-    writer.write_strtab_section_header();
     writer.write_shstrtab_section_header();
     Ok(())
 }

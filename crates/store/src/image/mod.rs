@@ -7,8 +7,12 @@ mod header;
 mod view;
 
 pub use draft::{Area, BuildError, DraftEntry, ImageDraft, Placed};
+#[cfg(test)]
+pub(crate) use entry::EntryRecord;
 pub use entry::{
     Damaged, StoredBinding, StoredBindings, StoredCell, StoredValue, Tables, VerifiedRecord,
 };
+#[cfg(test)]
+pub(crate) use header::HeaderFields;
 pub use header::{HEADER_OFFSET, Identity, ImageHeader, PREFIX_LEN, Refusal};
 pub use view::{ImageView, UnverifiedEntry};

@@ -18,7 +18,14 @@ macro_rules! agree {
 }
 
 /// The cross C library has no start-up code for static position-independent programs.
-const PIE: &[&str] = &["-nostdlib", "-fPIE", "-pie", "-Wl,--no-dynamic-linker"];
+const PIE: &[&str] = &[
+    "-nostdlib",
+    "-fPIE",
+    "-fno-builtin",
+    "-fno-tree-loop-distribute-patterns",
+    "-pie",
+    "-Wl,--no-dynamic-linker",
+];
 
 agree! {
     hello: "hello.c", args &["one", "two words"];
