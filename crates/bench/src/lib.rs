@@ -7,6 +7,7 @@
 
 mod machine;
 mod paired;
+pub mod population;
 mod report;
 mod vm;
 

@@ -1,9 +1,162 @@
 //! `rekindle cache`: what is on disk, for people and for machines.
 
-use crate::arguments::CacheArguments;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use rekindle::{Cache, CacheConfig, CacheMode, DiskUsage, EntryInfo, EnvironmentInfo};
+use serde::Serialize;
+
+use crate::arguments::{CacheArguments, CacheCommand, CacheOptions};
+use crate::report::{grouped, milliseconds};
 
 /// Carries out one of the cache commands.
 pub(crate) fn cache(arguments: &CacheArguments) -> anyhow::Result<()> {
-    let _ = arguments;
-    Ok(())
+    let text = match &arguments.command {
+        CacheCommand::Stats(options) => stats(options)?,
+        CacheCommand::Ls(options) => ls(options)?,
+        CacheCommand::Clear(options) => clear(options)?,
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Opens the cache, and says what a person should hear about it.
+fn open(options: &CacheOptions, mode: CacheMode) -> Cache {
+    let mut config = CacheConfig::from_env();
+    config.mode = mode;
+    if let Some(directory) = &options.cache_dir {
+        config.directory = Some(directory.clone());
+    }
+    let cache = Cache::open(&config);
+    for notice in cache.notices() {
+        eprintln!("rekindle: {notice}");
+    }
+    cache
+}
+
+/// What `cache stats --json` prints.
+#[derive(Serialize)]
+struct Stats<'a> {
+    directory: Option<&'a Path>,
+    #[serde(flatten)]
+    usage: &'a DiskUsage,
+    environment_list: &'a [EnvironmentInfo],
+}
+
+fn stats(options: &CacheOptions) -> anyhow::Result<String> {
+    let cache = open(options, CacheMode::ReadOnly);
+    let usage = cache.disk_usage();
+    let environments = cache.environments();
+    let stats = Stats {
+        directory: cache.directory(),
+        usage: &usage,
+        environment_list: &environments,
+    };
+    if options.json {
+        return Ok(serde_json::to_string(&stats)? + "\n");
+    }
+    let mut text = match stats.directory {
+        Some(directory) => format!("{}\n", directory.display()),
+        None => "no cache\n".to_owned(),
+    };
+    let mut row = |name: &str, value: String| {
+        text.push_str(&format!("  {name:<26}{value:>16}\n"));
+    };
+    row("images", grouped(usage.images));
+    if usage.images_damaged > 0 {
+        row("  of them damaged", grouped(usage.images_damaged));
+    }
+    row("bytes", grouped(usage.bytes));
+    row("budget, bytes", grouped(usage.budget_bytes));
+    row("entries", grouped(usage.entries));
+    row("scopes", grouped(usage.scopes));
+    row("environments", grouped(usage.environments));
+    row("compile time kept", milliseconds(usage.compile_time_ns));
+    Ok(text)
+}
+
+fn ls(options: &CacheOptions) -> anyhow::Result<String> {
+    let entries = open(options, CacheMode::ReadOnly).entries();
+    if options.json {
+        return Ok(serde_json::to_string(&entries)? + "\n");
+    }
+    Ok(table(&entries))
+}
+
+fn table(entries: &[EntryInfo]) -> String {
+    let mut text = String::new();
+    let mut last_scope = None;
+    for entry in entries {
+        let scope = (&entry.environment, &entry.scope, entry.image);
+        if last_scope != Some(scope) {
+            last_scope = Some(scope);
+            let (environment, folder, image) = scope;
+            text.push_str(&format!(
+                "{environment}/{folder}/{image}.img {}\n",
+                entry.label
+            ));
+        }
+        let name = if entry.is_sound {
+            entry.name.as_str()
+        } else {
+            "(damaged)"
+        };
+        text.push_str(&format!(
+            "  {:>8} bytes {:>12} {} {name}\n",
+            grouped(entry.text_len_bytes.into()),
+            milliseconds(entry.compile_time_ns),
+            entry.key.get(..12).unwrap_or(&entry.key),
+        ));
+    }
+    text
+}
+
+/// What `cache clear --json` prints.
+#[derive(Serialize)]
+struct Cleared {
+    bytes: u64,
+}
+
+fn clear(options: &CacheOptions) -> anyhow::Result<String> {
+    let bytes = open(options, CacheMode::ReadWrite).clear()?;
+    if options.json {
+        return Ok(serde_json::to_string(&Cleared { bytes })? + "\n");
+    }
+    Ok(format!("removed {} bytes of images\n", grouped(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rekindle::EntryInfo;
+
+    use super::table;
+
+    #[test]
+    fn entries_stand_under_their_images() {
+        let entry = |image, name: &str, is_sound| EntryInfo {
+            environment: "e".to_owned(),
+            scope: "s".to_owned(),
+            label: "lisp".to_owned(),
+            image,
+            name: name.to_owned(),
+            key: "0123456789abcdef".to_owned(),
+            text_len_bytes: 1500,
+            is_sound,
+            ..EntryInfo::default()
+        };
+        let text = table(&[
+            entry(1, "a", true),
+            entry(1, "", false),
+            entry(2, "b", true),
+        ]);
+        assert_eq!(
+            text,
+            "e/s/1.img lisp\n     1,500 bytes     0.000 ms 0123456789ab a\n     1,500 bytes     \
+             0.000 ms 0123456789ab (damaged)\ne/s/2.img lisp\n     1,500 bytes     0.000 ms \
+             0123456789ab b\n"
+        );
+    }
 }

@@ -91,7 +91,7 @@ fn text(statistics: &RunStatistics) -> String {
     clippy::cast_precision_loss,
     reason = "three digits of a duration are read"
 )]
-fn milliseconds(nanoseconds: u64) -> String {
+pub(crate) fn milliseconds(nanoseconds: u64) -> String {
     format!("{:.3} ms", nanoseconds as f64 / 1e6)
 }
 

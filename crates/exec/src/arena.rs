@@ -22,6 +22,9 @@ const CODE_LEN: usize = 48 << 20;
 /// The largest demand: a chunk of twice this still spans less than 32-bit distances reach.
 const MAX_DEMAND: usize = 512 << 20;
 
+/// Held while published data is written, so that two threads don't write at once. Rare and short.
+static WRITING: Mutex<()> = Mutex::new(());
+
 /// Hands out memory for code and its data. Shared between threads.
 #[derive(Debug, Default)]
 pub struct Arena {
@@ -138,6 +141,11 @@ impl Block {
         HostAddr(self.chunk.at(self.data).expose_provenance() as u64)
     }
 
+    /// Bytes that were asked for code.
+    pub fn code_len(&self) -> usize {
+        self.demand.code_len
+    }
+
     /// The code's bytes, to be written.
     pub fn code_mut(&mut self) -> &mut [u8] {
         self.bytes_mut(self.code, self.demand.code_len)
@@ -175,6 +183,30 @@ impl Block {
         Ok(Published {
             code_address: self.code_address(),
             chunk: self.chunk,
+            data: self.data,
+            data_len: self.demand.data_len,
+        })
+    }
+
+    /// Makes the pages that would hold code readable and nothing else, for good: for constants
+    /// without code.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn publish_constants(self) -> io::Result<Published> {
+        let len = self.demand.code_len;
+        if len > 0 {
+            #[expect(unsafe_code, reason = "the one call")]
+            // SAFETY: the pages belong to this block, whose slices ended with their borrows.
+            unsafe {
+                self.chunk.protect_shared(self.code, len, Access::Read)?;
+            }
+        }
+        Ok(Published {
+            code_address: self.code_address(),
+            chunk: self.chunk,
+            data: self.data,
+            data_len: self.demand.data_len,
         })
     }
 }
@@ -184,12 +216,40 @@ impl Block {
 pub struct Published {
     code_address: HostAddr,
     chunk: Arc<Memory>,
+    data: usize,
+    data_len: usize,
 }
 
 impl Published {
     /// Where the code lives.
     pub fn code_address(&self) -> HostAddr {
         self.code_address
+    }
+
+    /// Writes into the block's data, `offset` bytes from its start.
+    ///
+    /// Compiled code may read what is written; that it does so only afterwards is the caller's
+    /// affair, as calling it is.
+    ///
+    /// # Errors
+    /// If the bytes don't fit.
+    pub fn write_data(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
+        let end = offset
+            .checked_add(bytes.len())
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        if end > self.data_len {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let to = self.chunk.at(self.data + offset);
+        let _guard = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+        #[expect(unsafe_code, reason = "writes through a pointer")]
+        // SAFETY: the range lies in the block's data, which is writable, belongs to what was
+        // published from the block, and to which no references exist any more; the lock keeps
+        // other threads from writing at the same time.
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+        }
+        Ok(())
     }
 
     /// Where the chunk lives that holds the code.

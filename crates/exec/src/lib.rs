@@ -7,10 +7,12 @@ mod address;
 mod arch;
 mod arena;
 mod entry;
+mod host;
 mod image;
 mod imp;
 
 pub use address::HostAddr;
 pub use arena::{Arena, Block, Demand, Published};
 pub use entry::{Entry, EntrySignature, Plain, SignatureMismatch, signature_of};
+pub use host::{at_exit, find_symbol};
 pub use image::{ImageMapping, ImageShape};

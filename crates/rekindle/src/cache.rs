@@ -11,22 +11,23 @@ use rekindle_store::{
 use crate::config::{CacheConfig, CacheMode};
 use crate::loaded::LoadedImage;
 use crate::miss::MissReason;
+use crate::names::{LateNames, Names, Symbols};
 use crate::notice::Notice;
 use crate::publish::identity;
-use crate::scope::{Scope, Symbols};
+use crate::scope::Scope;
 use crate::statistics::{Counters, Statistics};
 
 /// A handle on a cache; clones share it.
 #[derive(Clone, Debug)]
 pub struct Cache {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What a cache's scopes share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    store: Option<Store>,
-    budget_bytes: u64,
+    pub(crate) store: Option<Store>,
+    pub(crate) budget_bytes: u64,
     notices: Mutex<Vec<Notice>>,
     pub(crate) counters: Counters,
 }
@@ -37,6 +38,8 @@ pub(crate) struct OpenedImages {
     pub(crate) images: Vec<Arc<LoadedImage>>,
     /// Why a key that none of them holds isn't there.
     pub(crate) absent: MissReason,
+    /// Whether some can't be used and should be removed.
+    pub(crate) some_refused: bool,
 }
 
 impl Cache {
@@ -105,7 +108,18 @@ impl Cache {
             Arc::clone(&self.shared),
             environment.clone(),
             scope,
-            symbols,
+            Names::Given(symbols),
+        )
+    }
+
+    /// Opens a scope whose code may refer to names that have no values yet. No such code may be
+    /// called before [`Scope::bind_names`] gave all of them theirs.
+    pub fn scope_with_late_names(&self, environment: &Environment, scope: ScopeId) -> Scope {
+        Scope::open(
+            Arc::clone(&self.shared),
+            environment.clone(),
+            scope,
+            Names::Late(LateNames::default()),
         )
     }
 
@@ -117,8 +131,10 @@ impl Cache {
     /// The digest of a file's contents as `compute` finds it, remembered under the file's device,
     /// inode, size, and times of change in nanoseconds.
     pub fn file_digest(&self, file: &File, compute: impl FnOnce() -> Digest) -> Digest {
-        let _ = file;
-        compute()
+        match &self.shared.store {
+            Some(store) => store.file_digest(file, compute),
+            None => compute(),
+        }
     }
 }
 
@@ -146,6 +162,7 @@ impl Shared {
         let mut opened = OpenedImages {
             images: Vec::new(),
             absent: MissReason::NotCached,
+            some_refused: false,
         };
         let (Some(store), Some(arch)) = (&self.store, Arch::host()) else {
             opened.absent = MissReason::CacheOff;
@@ -173,6 +190,7 @@ impl Shared {
                     self.counters.images_refused.add(1);
                     // It may have held any key.
                     opened.absent = MissReason::Damaged;
+                    opened.some_refused = true;
                 }
             }
         }
@@ -202,6 +220,11 @@ impl Shared {
 
     /// Removes what is worth least until all images fit the budget.
     pub(crate) fn keep_budget(&self, store: &Store, environment: &Environment) {
-        let _ = (store, environment, self.budget_bytes);
+        for image in store.over_budget(self.budget_bytes, environment) {
+            match store.remove_image(&image) {
+                Ok(()) => self.counters.images_evicted.add(1),
+                Err(error) => tracing::debug!(?image, %error, "can't evict an image"),
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Writing what was inserted, and keeping a scope's folder in order.
+//! Writing what was inserted.
 
 use std::sync::Arc;
 
@@ -7,8 +7,7 @@ use rekindle_link::Arch;
 use rekindle_store::{Environment, Key, ScopeFolder, ScopeId, Store};
 
 use crate::cache::Shared;
-use crate::merge;
-use crate::publish::{build_image, identity, split};
+use crate::publish::{PublishError, build_image, identity, split};
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,73 +19,103 @@ pub struct FlushReport {
     pub bytes_written: u64,
 }
 
-/// Writes a queue as one image, or as several if it is huge, and then keeps house.
-pub(crate) fn flush(
-    cache: &Shared,
-    environment: &Environment,
-    scope: &ScopeId,
-    queue: &[(Key, Arc<Artifact>)],
-) -> FlushReport {
-    let mut report = FlushReport::default();
-    let (Some(store), Some(arch)) = (cache.writable_store(), Arch::host()) else {
-        return report;
-    };
-    if queue.is_empty() {
-        return report;
-    }
-    let folder = match store.create_scope_folder(environment, scope) {
-        Ok(folder) => folder,
-        Err(error) => {
-            cache.notice(format!(
-                "translations can't be kept in {}: {error}",
-                store.path().display()
-            ));
-            return report;
-        }
-    };
-    let entries: Vec<(Key, &Artifact)> = queue
-        .iter()
-        .map(|(key, artifact)| (*key, &**artifact))
-        .collect();
-    for part in split(&entries) {
-        match write_image(store, &folder, environment, scope, arch, part) {
-            Ok(len) => {
-                report.entries_written += part.len() as u64;
-                report.bytes_written += len;
-                cache.counters.images_written.add(1);
-                cache.counters.bytes_written.add(len);
-            }
-            Err(error) => cache.notice(format!("an image can't be written: {error}")),
-        }
-    }
-    merge::tidy(cache, store, &folder, environment, scope, arch);
-    cache.keep_budget(store, environment);
-    report
+/// What a flush is for.
+pub(crate) struct Target<'a> {
+    pub(crate) cache: &'a Shared,
+    pub(crate) environment: &'a Environment,
+    pub(crate) scope: &'a ScopeId,
+    /// Whether the scope's folder has images that can't be used.
+    pub(crate) some_refused: bool,
 }
 
-/// Publishes one image. Returns its length in bytes.
-pub(crate) fn write_image(
-    store: &Store,
-    folder: &ScopeFolder,
-    environment: &Environment,
-    scope: &ScopeId,
-    arch: Arch,
-    entries: &[(Key, &Artifact)],
-) -> Result<u64, WriteError> {
-    let identity = identity(environment, scope, arch);
-    let image = build_image(entries, identity, scope, arch, store.secret())
-        .map_err(|error| WriteError::Build(error.to_string()))?;
-    let number = folder.publish(&image)?;
-    let (bytes, count) = (image.len(), entries.len());
-    tracing::debug!(number, bytes, entries = count, "wrote an image");
-    Ok(bytes as u64)
+/// A scope's folder that may be written.
+pub(crate) struct Writing<'a> {
+    pub(crate) target: &'a Target<'a>,
+    pub(crate) store: &'a Store,
+    pub(crate) folder: ScopeFolder,
+    pub(crate) arch: Arch,
+}
+
+impl Target<'_> {
+    /// Writes a queue as one image, or as several if it is huge, and then keeps house.
+    pub(crate) fn flush(&self, queue: &[(Key, Arc<Artifact>)]) -> FlushReport {
+        let mut report = FlushReport::default();
+        if queue.is_empty() {
+            return report;
+        }
+        let Some(writing) = self.start() else {
+            return report;
+        };
+        let entries: Vec<(Key, &Artifact)> = queue
+            .iter()
+            .map(|(key, artifact)| (*key, &**artifact))
+            .collect();
+        for part in split(&entries) {
+            match writing.write_image(part) {
+                Ok(len) => {
+                    report.entries_written += part.len() as u64;
+                    report.bytes_written += len;
+                }
+                Err(error) => self
+                    .cache
+                    .notice(format!("an image can't be written: {error}")),
+            }
+        }
+        writing.tidy();
+        self.cache.keep_budget(writing.store, self.environment);
+        report
+    }
+
+    fn start(&self) -> Option<Writing<'_>> {
+        let store = self.cache.writable_store()?;
+        let arch = Arch::host()?;
+        match store.create_scope_folder(self.environment, self.scope) {
+            Ok(folder) => Some(Writing {
+                target: self,
+                store,
+                folder,
+                arch,
+            }),
+            Err(error) => {
+                let path = store.path().display();
+                self.cache
+                    .notice(format!("nothing can be kept in {path}: {error}"));
+                None
+            }
+        }
+    }
+}
+
+impl Writing<'_> {
+    /// Publishes one image. Returns its length in bytes.
+    pub(crate) fn write_image(&self, entries: &[(Key, &Artifact)]) -> Result<u64, WriteError> {
+        let Target {
+            cache,
+            environment,
+            scope,
+            ..
+        } = self.target;
+        let identity = identity(environment, scope, self.arch);
+        let image = build_image(entries, identity, scope, self.arch, self.store.secret())?;
+        let number = self.folder.publish(&image)?;
+        let len = image.len() as u64;
+        cache.counters.images_written.add(1);
+        cache.counters.bytes_written.add(len);
+        tracing::debug!(
+            number,
+            bytes = len,
+            entries = entries.len(),
+            "wrote an image"
+        );
+        Ok(len)
+    }
 }
 
 /// An image can't be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
-    #[error("{0}")]
-    Build(String),
+    #[error(transparent)]
+    Build(#[from] PublishError),
     #[error(transparent)]
     Publish(#[from] std::io::Error),
 }

@@ -34,9 +34,11 @@ mod config;
 #[cfg(feature = "cranelift")]
 pub mod cranelift;
 mod flush;
+mod inspect;
 mod loaded;
 mod merge;
 mod miss;
+mod names;
 mod notice;
 mod place;
 mod publish;
@@ -48,7 +50,9 @@ pub use cache::Cache;
 pub use code::{Code, Located};
 pub use config::{CacheConfig, CacheMode};
 pub use flush::FlushReport;
+pub use inspect::{ClearError, DiskUsage};
 pub use miss::MissReason;
+pub use names::Symbols;
 pub use notice::Notice;
 pub use place::InsertError;
 pub use rekindle_artifact::{
@@ -56,6 +60,9 @@ pub use rekindle_artifact::{
     Trap, UnwindInfo, ZeroSection,
 };
 pub use rekindle_exec::{Entry, EntrySignature, HostAddr, Plain, SignatureMismatch, signature_of};
-pub use rekindle_store::{Digest, Environment, EnvironmentBuilder, Key, KeyBuilder, ScopeId};
-pub use scope::{Lookup, Scope, Symbols, Ticket};
+pub use rekindle_store::{
+    Digest, EntryInfo, Environment, EnvironmentBuilder, EnvironmentDescription, EnvironmentInfo,
+    HeaderInfo, ImageInfo, Key, KeyBuilder, ScopeId,
+};
+pub use scope::{Lookup, Scope, Ticket};
 pub use statistics::Statistics;

@@ -11,6 +11,7 @@ use rekindle_store::{ImageFile, Key, Secret};
 
 use crate::code::SectionAddresses;
 use crate::miss::MissReason;
+use crate::names::{Names, WaitingCell};
 
 /// A mapped image.
 #[derive(Debug)]
@@ -62,24 +63,24 @@ impl LoadedImage {
 
     /// Looks a key up; verifies and binds what is found. `None` if the image doesn't hold it.
     pub(crate) fn load(
-        &self,
+        self: &Arc<Self>,
         key: &Key,
-        symbols: &dyn Fn(&str) -> Option<u64>,
+        names: &Names,
     ) -> Option<Result<VerifiedRecord, MissReason>> {
         let view = self.view();
         let entry = view.find(key)?;
         let Ok(record) = entry.verify() else {
             return Some(Err(MissReason::Damaged));
         };
-        Some(self.bind(&view, &record, symbols).map(|()| record))
+        Some(self.bind(&view, &record, names).map(|()| record))
     }
 
     /// Puts an entry's data in place and its values into cells and fields, once.
     fn bind(
-        &self,
+        self: &Arc<Self>,
         view: &ImageView<'_>,
         record: &VerifiedRecord,
-        symbols: &dyn Fn(&str) -> Option<u64>,
+        names: &Names,
     ) -> Result<(), MissReason> {
         let bindings = view
             .bindings(record)
@@ -89,11 +90,9 @@ impl LoadedImage {
         if state.entries_bound.contains(&record.text_offset()) {
             return Ok(());
         }
-        let values = self.resolve(&bindings, &state, symbols)?;
+        let values = self.resolve(&bindings, &state, names)?;
         let write = |address: u32, bytes: &[u8]| {
-            self.mapping
-                .write(u64::from(address), bytes)
-                .map_err(|_| MissReason::Damaged)
+            self.write(address, bytes).map_err(|_| MissReason::Damaged)
         };
         for (source, address) in record.copies(writable_len) {
             let bytes = self
@@ -103,6 +102,12 @@ impl LoadedImage {
                 .ok_or(MissReason::Damaged)?;
             write(address, bytes)?;
         }
+        if let Some(late) = names.late() {
+            let cells = values.iter().filter_map(|value| Some((value.cell?, value)));
+            late.wait(cells.map(|((_, name), value)| {
+                (name, WaitingCell::Image(Arc::clone(self), value.address))
+            }));
+        }
         for Value {
             address,
             value,
@@ -110,7 +115,7 @@ impl LoadedImage {
         } in values
         {
             write(address, &value.to_le_bytes())?;
-            if let Some(cell) = cell {
+            if let Some((cell, _)) = cell {
                 state.note_cell(cell, self.header.cell_count());
             }
         }
@@ -120,29 +125,30 @@ impl LoadedImage {
 
     /// The values to write, all of them before any is written: an entry that lacks one stays
     /// untouched.
-    fn resolve(
+    fn resolve<'b>(
         &self,
-        bindings: &StoredBindings,
+        bindings: &'b StoredBindings,
         state: &Binding,
-        symbols: &dyn Fn(&str) -> Option<u64>,
-    ) -> Result<Vec<Value>, MissReason> {
+        names: &Names,
+    ) -> Result<Vec<Value<'b>>, MissReason> {
         let mut values = Vec::with_capacity(bindings.cells.len() + bindings.fields.len());
         for cell in &bindings.cells {
             if state.is_cell_bound(cell.index) {
                 continue;
             }
-            let value = symbols(&cell.name).ok_or(MissReason::Unbound)?;
+            let value = names.cell_value(&cell.name).ok_or(MissReason::Unbound)?;
             let address = cell.index.checked_mul(8).ok_or(MissReason::Damaged)?;
             values.push(Value {
                 address,
                 value,
-                cell: Some(cell.index),
+                cell: Some((cell.index, &cell.name)),
             });
         }
         for StoredBinding { address, value } in &bindings.fields {
             let value = match value {
                 StoredValue::Local(offset) => self.mapping.base().0.wrapping_add_signed(*offset),
-                StoredValue::Symbol { name, addend } => symbols(name)
+                StoredValue::Symbol { name, addend } => names
+                    .field_value(name)
                     .ok_or(MissReason::Unbound)?
                     .wrapping_add_signed(*addend),
             };
@@ -153,6 +159,11 @@ impl LoadedImage {
             });
         }
         Ok(values)
+    }
+
+    /// Writes into the writable memory, at an address from the image's base.
+    pub(crate) fn write(&self, address: u32, bytes: &[u8]) -> std::io::Result<()> {
+        self.mapping.write(u64::from(address), bytes)
     }
 
     pub(crate) fn section_addresses(&self, record: &VerifiedRecord) -> SectionAddresses {
@@ -184,10 +195,11 @@ impl LoadedImage {
 }
 
 /// A value and where it goes, from the image's base.
-struct Value {
+struct Value<'b> {
     address: u32,
     value: u64,
-    cell: Option<u32>,
+    /// The index and name of the cell, if it is one.
+    cell: Option<(u32, &'b str)>,
 }
 
 impl Binding {

@@ -2,68 +2,91 @@
 //! images become one.
 
 use rekindle_artifact::Artifact;
-use rekindle_link::Arch;
-use rekindle_store::{Environment, ImageError, Key, ScopeFolder, ScopeId, Store};
+use rekindle_store::{ImageError, Key};
 use rustc_hash::FxHashSet;
 
-use crate::cache::Shared;
-use crate::flush::write_image;
+use crate::flush::Writing;
 use crate::loaded::LoadedImage;
 use crate::publish::identity;
 
 /// A scope with more images than this has them merged into one.
 const MAX_IMAGES: usize = 8;
 
-/// Removes images that can't be used, and merges the others if they are many. Someone else may be
-/// at it; then they do it.
-pub(crate) fn tidy(
-    cache: &Shared,
-    store: &Store,
-    folder: &ScopeFolder,
-    environment: &Environment,
-    scope: &ScopeId,
-    arch: Arch,
-) {
-    let Ok(numbers) = folder.images() else { return };
-    if numbers.len() <= MAX_IMAGES && cache.counters.snapshot().images_refused == 0 {
-        return;
+impl Writing<'_> {
+    /// Removes images that can't be used, and merges the others if they are many. If someone else
+    /// is at it, they do it.
+    pub(crate) fn tidy(&self) {
+        let count = self.folder.images().map_or(0, |numbers| numbers.len());
+        if count <= MAX_IMAGES && !self.target.some_refused {
+            return;
+        }
+        let Some(_lock) = self.folder.try_lock() else {
+            return;
+        };
+        let sound = self.remove_refused();
+        if sound.len() > MAX_IMAGES {
+            self.merge(&sound);
+        }
     }
-    let Some(_lock) = folder.try_lock() else {
-        return;
-    };
-    let identity = identity(environment, scope, arch);
-    let mut kept = Vec::new();
-    for number in folder.images().unwrap_or_default() {
-        match folder.open_image(number, store.secret(), Some(&identity)) {
-            Ok(image) => {
-                if let Ok(image) = LoadedImage::map(&image, store.secret()) {
-                    kept.push((number, image));
+
+    /// Removes images that can't be used. Returns the others, newest first.
+    fn remove_refused(&self) -> Vec<u32> {
+        let identity = identity(self.target.environment, self.target.scope, self.arch);
+        let numbers = self.folder.images().unwrap_or_default();
+        let judge = |number: &u32| {
+            match self
+                .folder
+                .open_image(*number, self.store.secret(), Some(&identity))
+            {
+                Ok(_) => true,
+                Err(ImageError::Refused(why)) => {
+                    tracing::debug!(number, %why, "removing an image");
+                    self.remove(*number);
+                    false
+                }
+                // Not ours to judge.
+                Err(_) => false,
+            }
+        };
+        numbers.into_iter().filter(judge).collect()
+    }
+
+    fn merge(&self, newest_first: &[u32]) {
+        let images: Vec<_> = newest_first
+            .iter()
+            .filter_map(|number| self.map(*number))
+            .collect();
+        if images.len() < newest_first.len() {
+            return;
+        }
+        let artifacts = gather(images.iter().map(|image| &**image));
+        let entries: Vec<(Key, &Artifact)> = artifacts
+            .iter()
+            .map(|(key, artifact)| (*key, artifact))
+            .collect();
+        match self.write_image(&entries) {
+            Ok(bytes) => {
+                tracing::debug!(images = images.len(), bytes, "merged images");
+                for number in newest_first {
+                    self.remove(*number);
                 }
             }
-            Err(ImageError::Refused(why)) => {
-                tracing::debug!(number, %why, "removing an image");
-                remove(folder, number);
-            }
-            // Not ours to judge.
-            Err(_) => {}
+            Err(error) => tracing::debug!(%error, "images can't be merged"),
         }
     }
-    if kept.len() <= MAX_IMAGES {
-        return;
+
+    fn map(&self, number: u32) -> Option<std::sync::Arc<LoadedImage>> {
+        let file = self
+            .folder
+            .open_image(number, self.store.secret(), None)
+            .ok()?;
+        LoadedImage::map(&file, self.store.secret()).ok()
     }
-    let artifacts = gather(kept.iter().map(|(_, image)| &**image));
-    let entries: Vec<(Key, &Artifact)> = artifacts
-        .iter()
-        .map(|(key, artifact)| (*key, artifact))
-        .collect();
-    match write_image(store, folder, environment, scope, arch, &entries) {
-        Ok(bytes) => {
-            tracing::debug!(images = kept.len(), bytes, "merged images");
-            for (number, _) in kept {
-                remove(folder, number);
-            }
+
+    fn remove(&self, number: u32) {
+        if let Err(error) = self.folder.remove(number) {
+            tracing::debug!(number, %error, "can't remove an image");
         }
-        Err(error) => tracing::debug!(%error, "images can't be merged"),
     }
 }
 
@@ -86,10 +109,4 @@ fn gather<'a>(newest_first: impl Iterator<Item = &'a LoadedImage>) -> Vec<(Key, 
         groups.push(group);
     }
     groups.into_iter().rev().flatten().collect()
-}
-
-fn remove(folder: &ScopeFolder, number: u32) {
-    if let Err(error) = folder.remove(number) {
-        tracing::debug!(number, %error, "can't remove an image");
-    }
 }

@@ -7,6 +7,7 @@ use rekindle_exec::{Arena, Block, Demand, HostAddr};
 use rekindle_link::{Address, Arch, BindingValue, LinkError, Linked, Placement, Plan};
 
 use crate::code::{Code, SectionAddresses};
+use crate::names::{Names, WaitingCell};
 
 /// An artifact can't be inserted; the caller goes without this code.
 #[derive(Debug, thiserror::Error)]
@@ -44,21 +45,19 @@ struct BlockLayout {
 pub(crate) fn place(
     artifact: &Arc<Artifact>,
     arena: &Arena,
-    symbols: &dyn Fn(&str) -> Option<u64>,
+    names: &Names,
 ) -> Result<Code, InsertError> {
     let arch = Arch::host().ok_or(InsertError::UnsupportedMachine)?;
     let plan = Plan::new(artifact, arch)?;
     let layout = BlockLayout::of(&plan);
-    let resolve = |name: &str| {
-        symbols(name).ok_or_else(|| InsertError::Unresolved {
-            name: name.to_owned(),
-        })
+    let unresolved = |name: &str| InsertError::Unresolved {
+        name: name.to_owned(),
     };
     // Ask for all values before memory is spent.
     let cell_values = plan
         .symbols()
         .iter()
-        .map(|name| resolve(name))
+        .map(|name| names.cell_value(name).ok_or_else(|| unresolved(name)))
         .collect::<Result<Vec<_>, _>>()?;
     let mut block = arena.reserve(layout.demand)?;
     let (code, data) = (block.code_address(), block.data_address());
@@ -84,7 +83,10 @@ pub(crate) fn place(
     for binding in &linked.bindings {
         let value = match &binding.value {
             BindingValue::Local(address) => address.0,
-            BindingValue::Symbol { name, addend } => resolve(name)?.wrapping_add_signed(*addend),
+            BindingValue::Symbol { name, addend } => names
+                .field_value(name)
+                .ok_or_else(|| unresolved(name))?
+                .wrapping_add_signed(*addend),
         };
         let section = if binding.section == SectionKind::Rodata {
             layout.rodata
@@ -97,9 +99,15 @@ pub(crate) fn place(
     let text_len = u32::try_from(linked.text.len()).map_err(|_| LinkError::TooLarge {
         len_bytes: linked.text.len() as u64,
     })?;
+    let published = block.publish()?;
+    if let Some(late) = names.late() {
+        let cell = |index| WaitingCell::Memory(published.clone(), index * 8);
+        let symbols = plan.symbols().iter().enumerate();
+        late.wait(symbols.map(|(index, name)| (*name, cell(index))));
+    }
     Ok(Code::compiled(
         Arc::clone(artifact),
-        block.publish()?,
+        published,
         sections,
         text_len,
     ))

@@ -13,11 +13,9 @@ use crate::code::{Code, Located};
 use crate::flush::{self, FlushReport};
 use crate::loaded::LoadedImage;
 use crate::miss::MissReason;
+use crate::names::Names;
 use crate::place::{InsertError, place};
 use crate::resident::Resident;
-
-/// Gives the value of a name that code refers to, if it has one in this process.
-pub type Symbols = Box<dyn Fn(&str) -> Option<u64> + Send + Sync>;
 
 /// A handle on a scope; clones share it, from any thread.
 ///
@@ -32,11 +30,13 @@ struct Inner {
     cache: Arc<Shared>,
     environment: Environment,
     id: ScopeId,
-    symbols: Symbols,
+    names: Names,
     /// The images that existed when the scope was opened, newest first.
     images: Vec<Arc<LoadedImage>>,
     /// Why a key that no image holds isn't there.
     absent: MissReason,
+    /// Whether there were images that can't be used.
+    some_refused: bool,
     arena: Arena,
     resident: RwLock<Resident>,
     queue: Mutex<Vec<(Key, Arc<Artifact>)>>,
@@ -76,7 +76,7 @@ impl Scope {
         cache: Arc<Shared>,
         environment: Environment,
         id: ScopeId,
-        symbols: Symbols,
+        names: Names,
     ) -> Self {
         let start = Instant::now();
         let opened = cache.open_images(&environment, &id);
@@ -85,9 +85,10 @@ impl Scope {
             cache,
             environment,
             id,
-            symbols,
+            names,
             images: opened.images,
             absent: opened.absent,
+            some_refused: opened.some_refused,
             arena: Arena::new(),
             resident: RwLock::default(),
             queue: Mutex::default(),
@@ -132,7 +133,7 @@ impl Scope {
             return Err(InsertError::ForeignTicket);
         }
         let artifact = Arc::new(artifact);
-        let code = place(&artifact, &inner.arena, &inner.symbols)?;
+        let code = place(&artifact, &inner.arena, &inner.names)?;
         let (code, is_new) = write(&inner.resident).add(key, code);
         if is_new {
             inner.cache.counters.entries_inserted.add(1);
@@ -146,6 +147,16 @@ impl Scope {
             }
         }
         Ok(code)
+    }
+
+    /// In a scope with late names: gives all cells that wait the values of their names, as far as
+    /// `value_of` knows them. Returns the names that it doesn't know; code that refers to one of
+    /// them must not run yet. In another scope nothing ever waits.
+    pub fn bind_names(&self, value_of: &mut dyn FnMut(&str) -> Option<u64>) -> Vec<String> {
+        match self.inner.names.late() {
+            Some(names) => names.bind(value_of),
+            None => Vec::new(),
+        }
     }
 
     /// What is at a host address, if it lies in code of this scope that was looked up or inserted.
@@ -167,7 +178,7 @@ impl Inner {
         let mut reason = self.absent;
         for image in &self.images {
             let start = Instant::now();
-            let Some(result) = image.load(key, &self.symbols) else {
+            let Some(result) = image.load(key, &self.names) else {
                 continue;
             };
             let counters = &self.cache.counters;
@@ -190,7 +201,13 @@ impl Inner {
 
     fn flush(&self) -> FlushReport {
         let queue = std::mem::take(&mut *lock(&self.queue));
-        flush::flush(&self.cache, &self.environment, &self.id, &queue)
+        let target = flush::Target {
+            cache: &self.cache,
+            environment: &self.environment,
+            scope: &self.id,
+            some_refused: self.some_refused,
+        };
+        target.flush(&queue)
     }
 }
 

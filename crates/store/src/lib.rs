@@ -2,15 +2,20 @@
 
 #![forbid(unsafe_code)]
 
+mod budget;
 mod digest;
 mod environment;
+mod file_digest;
 mod fixed;
 mod folder;
+#[cfg(test)]
+mod format_tests;
 pub mod image;
 mod key;
 mod root;
 mod scope_folder;
 mod secret;
+mod survey;
 
 pub use digest::Digest;
 pub use environment::{Environment, EnvironmentBuilder, ScopeId};
@@ -19,3 +24,4 @@ pub use key::{Key, KeyBuilder};
 pub use root::{EnvironmentDescription, OpenError, Store, default_directory};
 pub use scope_folder::{ImageError, ImageFile, ScopeFolder, ScopeLock};
 pub use secret::Secret;
+pub use survey::{EntryInfo, EnvironmentInfo, HeaderInfo, ImageInfo};

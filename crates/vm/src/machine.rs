@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use rekindle::Cache;
 use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
 
-use crate::config::{Config, Outcome};
+use crate::config::{Config, GuestExit, Outcome};
 use crate::dispatch::{InterpretOnly, Machine, Translator};
 use crate::errno::Errno;
 use crate::interpreter::Interpreter;
@@ -35,6 +35,7 @@ static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
 pub fn run(config: Config) -> Result<Outcome, StartError> {
     let _one_at_a_time = ADDRESS_SPACE.lock().unwrap_or_else(PoisonError::into_inner);
     signal::install();
+    signal::adopt_thread();
     if !config.jit {
         return Ok(run_with(&config, InterpretOnly)?.0);
     }
@@ -56,6 +57,9 @@ fn run_with<T: Translator>(config: &Config, translator: T) -> Result<(Outcome, T
     let mut machine = prepare(config, translator)?;
     let startup_ns = nanoseconds(config.started.elapsed());
     let exit = machine.run();
+    if let GuestExit::Signal { signal, .. } = exit {
+        signal::restore_default(signal);
+    }
     let statistics = RunStatistics {
         instructions_interpreted: machine.interpreter.instructions(),
         startup_ns,

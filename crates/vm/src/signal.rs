@@ -15,7 +15,7 @@ use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use crate::arch::x86_64::{DIRECTION_FLAG, EFLAGS, RDI, RIP};
 use crate::guest_signal::{DEFAULT, IGNORE};
@@ -116,6 +116,14 @@ pub(crate) fn forward(signal: c_int, handler: u64) {
     unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
 }
 
+/// Puts the host's default action of `signal` back: the guest has died of it, and whoever ran the
+/// guest may want to die the same way.
+pub(crate) fn restore_default(signal: c_int) {
+    let action = empty_action();
+    // SAFETY: the action is whole. For a number that is no signal nothing happens.
+    unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+}
+
 /// The set of signals that have arrived from outside since the last call.
 pub(crate) fn take_arrived() -> u64 {
     if ARRIVED.load(Ordering::Relaxed) == 0 {
@@ -125,8 +133,30 @@ pub(crate) fn take_arrived() -> u64 {
     }
 }
 
-/// The handler of signals that the guest catches.
+/// The host thread that runs the guest, or 0.
+static GUEST_THREAD: AtomicI32 = AtomicI32::new(0);
+
+/// Makes the calling thread the one whose system calls a signal for the guest interrupts.
+pub(crate) fn adopt_thread() {
+    GUEST_THREAD.store(thread_id(), Ordering::Release);
+}
+
+/// The calling thread's number. Async-signal-safe.
+fn thread_id() -> i32 {
+    // SAFETY: `gettid` takes nothing and can't fail.
+    unsafe { libc::gettid() }
+}
+
+/// The handler of signals that the guest catches. The kernel picks any thread of the process for
+/// them; one that isn't the guest's passes them on, so that a system call that waits is interrupted.
 extern "C" fn collect(signal: c_int) {
+    let guest = GUEST_THREAD.load(Ordering::Acquire);
+    if guest != 0 && guest != thread_id() {
+        let process = std::process::id();
+        // SAFETY: sending a signal touches no memory; a thread that has ended is an error, ignored.
+        unsafe { libc::syscall(libc::SYS_tgkill, process, guest, signal) };
+        return;
+    }
     ARRIVED.fetch_or(guest_signal::bit(signal), Ordering::AcqRel);
     attention::raise();
 }

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cache_commands;
 mod damage;
 mod endings;
 mod hostile;

@@ -68,7 +68,7 @@ fn bit_flips_across_the_file() {
     let mut missed = 0;
     let all = CONSTANTS as usize + 1;
     // A prime step, so that every field of every structure is met; padding is mostly skipped.
-    let worth = |place: &usize| place % 7 == 0 && worth_flipping(&image, *place);
+    let worth = |place: &usize| place.is_multiple_of(7) && worth_flipping(&image, *place);
     let places: Vec<usize> = (0..image.len()).filter(worth).collect();
     for place in places {
         let bit = 1 << (place / 7 % 8);
@@ -83,7 +83,7 @@ fn bit_flips_across_the_file() {
 /// Leaves out most of the zeroes between parts.
 fn worth_flipping(image: &[u8], place: usize) -> bool {
     let near = &image[place.saturating_sub(32)..(place + 32).min(image.len())];
-    near.iter().any(|byte| *byte != 0) || place % 512 == 0
+    near.iter().any(|byte| *byte != 0) || place.is_multiple_of(512)
 }
 
 #[test]

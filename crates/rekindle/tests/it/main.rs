@@ -2,8 +2,12 @@
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
+#[cfg(feature = "cranelift")]
+mod cranelift;
 mod damage;
 mod folders;
+mod housekeeping;
 mod processes;
 mod round_trip;
 mod support;
+mod tools;

@@ -9,10 +9,10 @@ use rekindle::{
 };
 
 /// What all test functions are: no parameters, one number.
-pub type Answer = unsafe extern "C" fn() -> u64;
+pub(crate) type Answer = unsafe extern "C" fn() -> u64;
 
 /// Calls code of type [`Answer`].
-pub fn call(code: &Code) -> u64 {
+pub(crate) fn call(code: &Code) -> u64 {
     let entry = code.entry::<Answer>().expect("the same signature");
     #[expect(unsafe_code, reason = "tests call what they compiled")]
     // SAFETY: the test functions below follow the C calling convention and return in `rax`, and
@@ -23,12 +23,12 @@ pub fn call(code: &Code) -> u64 {
 }
 
 /// Returns 40 + 2; what `helper` names.
-pub extern "C" fn helper() -> u64 {
+pub(crate) extern "C" fn helper() -> u64 {
     42
 }
 
 /// A symbol table with everything that the test functions refer to.
-pub fn symbols() -> Symbols {
+pub(crate) fn symbols() -> Symbols {
     Box::new(|name| match name {
         "value" => Some(1000),
         "helper" => Some(helper as *const () as u64),
@@ -36,36 +36,36 @@ pub fn symbols() -> Symbols {
     })
 }
 
-pub fn environment() -> Environment {
+pub(crate) fn environment() -> Environment {
     Environment::builder("test").field("version", 1).build()
 }
 
 /// A cache in a folder of its own.
-pub struct Home {
+pub(crate) struct Home {
     directory: tempfile::TempDir,
 }
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().expect("a temporary folder"),
         }
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("cache")
     }
 
-    pub fn config(&self) -> CacheConfig {
+    pub(crate) fn config(&self) -> CacheConfig {
         config(&self.path())
     }
 
-    pub fn open(&self) -> Cache {
+    pub(crate) fn open(&self) -> Cache {
         Cache::open(&self.config())
     }
 
     /// The paths of all images.
-    pub fn images(&self) -> Vec<PathBuf> {
+    pub(crate) fn images(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         collect_images(&self.path(), &mut found);
         found.sort();
@@ -87,23 +87,23 @@ fn collect_images(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-pub fn config(path: &Path) -> CacheConfig {
+pub(crate) fn config(path: &Path) -> CacheConfig {
     CacheConfig {
         directory: Some(path.to_owned()),
         ..CacheConfig::default()
     }
 }
 
-pub fn scope(cache: &Cache) -> Scope {
+pub(crate) fn scope(cache: &Cache) -> Scope {
     cache.scope(&environment(), ScopeId::from_name("main"), symbols())
 }
 
-pub fn key(number: u64) -> Key {
+pub(crate) fn key(number: u64) -> Key {
     KeyBuilder::new("test/function").u64(number).finish()
 }
 
 /// Looks up what must be there.
-pub fn hit(scope: &Scope, key: &Key) -> Code {
+pub(crate) fn hit(scope: &Scope, key: &Key) -> Code {
     match scope.lookup(key) {
         Lookup::Hit(code) => code,
         Lookup::Miss(ticket) => panic!("a miss: {}", ticket.reason()),
@@ -111,7 +111,7 @@ pub fn hit(scope: &Scope, key: &Key) -> Code {
 }
 
 /// Looks up what must not be there.
-pub fn miss(scope: &Scope, key: &Key) -> MissReason {
+pub(crate) fn miss(scope: &Scope, key: &Key) -> MissReason {
     match scope.lookup(key) {
         Lookup::Hit(code) => panic!("a hit: {code:?}"),
         Lookup::Miss(ticket) => ticket.reason(),
@@ -119,7 +119,7 @@ pub fn miss(scope: &Scope, key: &Key) -> MissReason {
 }
 
 /// Compiles on a miss, as a front does.
-pub fn obtain(scope: &Scope, key: &Key, compile: impl FnOnce() -> Artifact) -> Code {
+pub(crate) fn obtain(scope: &Scope, key: &Key, compile: impl FnOnce() -> Artifact) -> Code {
     match scope.lookup(key) {
         Lookup::Hit(code) => code,
         Lookup::Miss(ticket) => scope.insert(ticket, compile()).expect("it can be placed"),
@@ -127,7 +127,7 @@ pub fn obtain(scope: &Scope, key: &Key, compile: impl FnOnce() -> Artifact) -> C
 }
 
 /// Returns a constant.
-pub fn constant(number: u32) -> Artifact {
+pub(crate) fn constant(number: u32) -> Artifact {
     let mut bytes = vec![0xb8]; // mov eax, number
     bytes.extend_from_slice(&number.to_le_bytes());
     bytes.push(0xc3); // ret
@@ -142,7 +142,64 @@ pub fn constant(number: u32) -> Artifact {
 
 /// A function that uses everything an artifact can have. Each call returns one more:
 /// `value` (1000) + data (200) + rodata (30) + `helper()` (42) + pointed-to (5) + calls so far.
-pub fn rich() -> Artifact {
+pub(crate) fn rich() -> Artifact {
+    let code = rich_text();
+    let mut relocations = code.relocations;
+    let mut rodata = vec![0; 24];
+    rodata[8] = 30;
+    rodata[16] = 5;
+    let mut data = vec![0; 16];
+    data[0] = 200;
+    relocations.push(Relocation {
+        section: SectionKind::Data,
+        offset: 8,
+        kind: RelocationKind::Abs64,
+        target: section(SectionKind::Rodata),
+        addend: 16,
+    });
+    Artifact {
+        name: "rich@test".to_owned(),
+        signature: Signature(signature_of::<Answer>()),
+        text: Section {
+            bytes: code.bytes,
+            align: 16,
+        },
+        rodata: Section {
+            bytes: rodata,
+            align: 8,
+        },
+        data: Section {
+            bytes: data,
+            align: 8,
+        },
+        bss: ZeroSection {
+            size: 0x200,
+            align: 64,
+        },
+        relocations,
+        unwind: Some(UnwindInfo {
+            eh_frame: vec![0; 40],
+            location_field: 32,
+        }),
+        traps: vec![Trap { offset: 4, code: 7 }],
+        source_locations: vec![
+            SourceLocation {
+                start: 0,
+                end: 9,
+                location: 100,
+            },
+            SourceLocation {
+                start: 16,
+                end: 23,
+                location: 50,
+            },
+        ],
+        metadata: b"beside the code".to_vec(),
+        compile_time_ns: 123_456,
+    }
+}
+
+fn rich_text() -> Assembler {
     let mut code = Assembler::default();
     code.bytes(&[0x48, 0x83, 0xec, 0x08]); // sub rsp, 8
     code.field(&[0xe8], RelocationKind::X86Plt32, symbol("helper"), 0); // call helper
@@ -185,84 +242,39 @@ pub fn rich() -> Artifact {
     );
     code.bytes(&[0x48, 0x03, 0x01]);
     code.bytes(&[0x48, 0x83, 0xc4, 0x08, 0xc3]); // add rsp, 8; ret
-    let mut rodata = vec![0; 24];
-    rodata[8] = 30;
-    rodata[16] = 5;
-    let mut data = vec![0; 16];
-    data[0] = 200;
-    code.relocations.push(Relocation {
-        section: SectionKind::Data,
-        offset: 8,
-        kind: RelocationKind::Abs64,
-        target: section(SectionKind::Rodata),
-        addend: 16,
-    });
-    Artifact {
-        name: "rich@test".to_owned(),
-        signature: Signature(signature_of::<Answer>()),
-        text: Section {
-            bytes: code.bytes,
-            align: 16,
-        },
-        rodata: Section {
-            bytes: rodata,
-            align: 8,
-        },
-        data: Section {
-            bytes: data,
-            align: 8,
-        },
-        bss: ZeroSection {
-            size: 0x200,
-            align: 64,
-        },
-        relocations: code.relocations,
-        unwind: Some(UnwindInfo {
-            eh_frame: vec![0; 40],
-            location_field: 32,
-        }),
-        traps: vec![Trap { offset: 4, code: 7 }],
-        source_locations: vec![
-            SourceLocation {
-                start: 0,
-                end: 9,
-                location: 100,
-            },
-            SourceLocation {
-                start: 16,
-                end: 23,
-                location: 50,
-            },
-        ],
-        metadata: b"beside the code".to_vec(),
-        compile_time_ns: 123_456,
-    }
+    code
 }
 
 /// What the first call of [`rich`] returns.
-pub const RICH_FIRST: u64 = 1000 + 200 + 30 + 42 + 5 + 1;
+pub(crate) const RICH_FIRST: u64 = 1000 + 200 + 30 + 42 + 5 + 1;
 
-pub fn symbol(name: &str) -> Target {
+pub(crate) fn symbol(name: &str) -> Target {
     Target::Symbol(name.to_owned())
 }
 
-pub fn section(section: SectionKind) -> Target {
+pub(crate) fn section(section: SectionKind) -> Target {
     Target::Section(section)
 }
 
 #[derive(Default)]
-pub struct Assembler {
-    pub bytes: Vec<u8>,
-    pub relocations: Vec<Relocation>,
+pub(crate) struct Assembler {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) relocations: Vec<Relocation>,
 }
 
 impl Assembler {
-    pub fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
     /// An instruction that ends in a 32-bit displacement.
-    pub fn field(&mut self, opcode: &[u8], kind: RelocationKind, target: Target, addend: i64) {
+    pub(crate) fn field(
+        &mut self,
+        opcode: &[u8],
+        kind: RelocationKind,
+        target: Target,
+        addend: i64,
+    ) {
         self.bytes(opcode);
         self.relocations.push(Relocation {
             section: SectionKind::Text,

@@ -71,19 +71,14 @@ fn write_parts(
     let text = ImageDraft::assemble(draft.text, draft.padding, entries.iter().map(|e| &e.text))?;
     let is_constant = |placed: &&Placed| placed.address >= draft.file_base;
     let constants = entries.iter().map(|e| &e.rodata).filter(is_constant);
-    let rodata = ImageDraft::assemble(draft.rodata, [0; 4], constants)?;
-    let eh_frame =
-        ImageDraft::assemble(draft.eh_frame, [0; 4], entries.iter().map(|e| &e.eh_frame))?;
+    let rodata = ImageDraft::assemble(draft.rodata, 0, constants)?;
+    let eh_frame = ImageDraft::assemble(draft.eh_frame, 0, entries.iter().map(|e| &e.eh_frame))?;
     let whole = Area {
         address: 0,
         len: draft.data.address + draft.data.len,
     };
     let writable = entries.iter().flat_map(|e| [&e.rodata, &e.data]);
-    let initial = ImageDraft::assemble(
-        whole,
-        [0; 4],
-        writable.filter(|placed| !is_constant(placed)),
-    )?;
+    let initial = ImageDraft::assemble(whole, 0, writable.filter(|placed| !is_constant(placed)))?;
     let parts = [
         (HEADER_OFFSET as u64, &own.header[..]),
         (plan.text, &text),
@@ -236,10 +231,11 @@ fn write_section_headers(
         };
         writer.write_section_header(&header);
     }
-    // All our symbols are local, and the null symbol counts.
+    // The symbol table's header refers to the string table's, so it comes second. All our symbols
+    // are local, and the null symbol counts.
+    writer.write_strtab_section_header();
     let local = draft.entries.len() + draft.cells.len() + 1;
     writer.write_symtab_section_header(local as u32);
-    writer.write_strtab_section_header();
     writer.write_shstrtab_section_header();
     Ok(())
 }

@@ -66,8 +66,10 @@ pub(crate) fn build(source: &str, flags: &[&str]) -> PathBuf {
 /// Runs `program` with `stdin` under the engine; returns its standard error too.
 pub(crate) fn run_engine(program: &Path, args: &[&str], stdin: &str) -> (Ending, String) {
     let output = tempfile::NamedTempFile::new_in(scratch()).expect("scratch space");
-    let mut command = Command::new(std::env::current_exe().expect("a test has a path"));
+    let mut command = Command::new("timeout");
     command
+        .arg("60")
+        .arg(std::env::current_exe().expect("a test has a path"))
         .args([
             "--exact",
             "guest_process",
@@ -90,11 +92,12 @@ pub(crate) fn run_engine(program: &Path, args: &[&str], stdin: &str) -> (Ending,
 
 /// Runs `program` with `stdin` under the judge.
 pub(crate) fn run_judge(program: &Path, args: &[&str], stdin: &str) -> Ending {
-    let mut command = Command::new("qemu-riscv64");
+    let mut command = Command::new("timeout");
     // The engine's guests see an empty environment.
     command
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
+        .args(["60", "qemu-riscv64"])
         .arg(program)
         .args(args);
     let (stdout, status, _) = feed(command, stdin);

@@ -1,0 +1,120 @@
+//! `JITBuilder`: what a module is made from.
+
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_module::ModuleResult;
+use rekindle::{Cache, CacheConfig};
+
+use crate::memory::JITMemoryProvider;
+use crate::symbols::{LibCallNames, LookupFn, SymbolTable};
+
+/// A builder for [`JITModule`](crate::JITModule).
+pub struct JITBuilder {
+    pub(crate) isa: OwnedTargetIsa,
+    pub(crate) symbols: SymbolTable,
+    pub(crate) cache: Option<Cache>,
+    pub(crate) scope: Option<String>,
+}
+
+impl JITBuilder {
+    /// A builder for code that runs on this machine, with Cranelift's default flags.
+    ///
+    /// `libcall_names` gives the symbols of routines that Cranelift calls on its own account;
+    /// [`cranelift_module::default_libcall_names`] serves most.
+    ///
+    /// # Errors
+    /// If Cranelift refuses the flags.
+    ///
+    /// # Panics
+    /// If Cranelift can't compile for this machine.
+    pub fn new(libcall_names: LibCallNames) -> ModuleResult<Self> {
+        Self::with_flags(&[], libcall_names)
+    }
+
+    /// A builder for code that runs on this machine, with these of Cranelift's shared flags.
+    ///
+    /// # Errors
+    /// If there is no such flag or value.
+    ///
+    /// # Panics
+    /// If Cranelift can't compile for this machine.
+    pub fn with_flags(flags: &[(&str, &str)], libcall_names: LibCallNames) -> ModuleResult<Self> {
+        let mut shared = settings::builder();
+        for (name, value) in flags {
+            shared.set(name, value)?;
+        }
+        shared.set("use_colocated_libcalls", "false")?;
+        shared.set("is_pic", "false")?;
+        let isa = cranelift_native::builder()
+            .unwrap_or_else(|message| panic!("host machine is not supported: {message}"))
+            .finish(settings::Flags::new(shared))?;
+        Ok(Self::with_isa(isa, libcall_names))
+    }
+
+    /// A builder for a given target, whose `is_pic` flag must be off.
+    pub fn with_isa(isa: OwnedTargetIsa, libcall_names: LibCallNames) -> Self {
+        Self {
+            isa,
+            symbols: SymbolTable::new(libcall_names),
+            cache: None,
+            scope: None,
+        }
+    }
+
+    /// Defines a symbol of the host for code to refer to; a later definition replaces an earlier.
+    ///
+    /// Names that are not defined are looked for with the functions of
+    /// [`Self::symbol_lookup_fn`], and then among the symbols that the process exports.
+    pub fn symbol<K: Into<String>>(&mut self, name: K, ptr: *const u8) -> &mut Self {
+        self.symbols.define(name.into(), ptr);
+        self
+    }
+
+    /// Defines several symbols.
+    pub fn symbols<It, K>(&mut self, symbols: It) -> &mut Self
+    where
+        It: IntoIterator<Item = (K, *const u8)>,
+        K: Into<String>,
+    {
+        for (name, ptr) in symbols {
+            self.symbols.define(name.into(), ptr);
+        }
+        self
+    }
+
+    /// Adds a function that looks up symbols that are not defined. The last one added is asked
+    /// first.
+    pub fn symbol_lookup_fn(&mut self, symbol_lookup_fn: LookupFn) -> &mut Self {
+        self.symbols.add_lookup(symbol_lookup_fn);
+        self
+    }
+
+    /// Accepted for compatibility; the provider isn't asked for memory.
+    ///
+    /// Cached code lives where its image is mapped, and everything refers to everything else
+    /// through cells of 64 bits, so nothing depends on where code and data are.
+    pub fn memory_provider(&mut self, provider: Box<dyn JITMemoryProvider + Send>) -> &mut Self {
+        drop(provider);
+        tracing::debug!("a memory provider isn't used: code lives where images are mapped");
+        self
+    }
+
+    /// Uses this cache, instead of the one that `REKINDLE_CACHE_DIR` and its like describe.
+    pub fn cache(&mut self, cache: Cache) -> &mut Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// Uses the cache that `config` describes, instead of the one that the environment does.
+    pub fn cache_config(&mut self, config: &CacheConfig) -> &mut Self {
+        self.cache = Some(crate::session::cache(config));
+        self
+    }
+
+    /// Names the part of the cache that holds this module's code. Code that is used together
+    /// should share one; by default it is that of the program, by the name of its file.
+    pub fn scope(&mut self, name: impl Into<String>) -> &mut Self {
+        self.scope = Some(name.into());
+        self
+    }
+}

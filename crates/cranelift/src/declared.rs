@@ -1,0 +1,58 @@
+//! What a function's key says of everything that the function refers to.
+
+use cranelift_codegen::ir::UserExternalName;
+use cranelift_module::{DataId, FuncId, Linkage, ModuleDeclarations};
+
+use crate::key::{Names, Writer};
+
+/// A module's declarations as names of a key.
+pub(crate) struct DeclaredNames<'a>(pub(crate) &'a ModuleDeclarations);
+
+/// The kinds of name, written before it.
+const FUNCTION: u32 = 0;
+const DATA: u32 = 1;
+const OTHER: u32 = 2;
+
+impl Names for DeclaredNames<'_> {
+    fn write_name(&self, name: &UserExternalName, out: &mut Writer) {
+        let UserExternalName { namespace, index } = *name;
+        match namespace {
+            0 => write_function_name(self.0, FuncId::from_u32(index), out),
+            1 => {
+                let id = DataId::from_u32(index);
+                let decl = self.0.get_data_decl(id);
+                out.put([DATA, linkage(decl.linkage), u32::from(decl.writable)]);
+                write_optional_name(decl.name.as_deref(), index, out);
+            }
+            _ => out.put([OTHER, namespace, index]),
+        }
+    }
+}
+
+/// A function's name and linkage. Its signature stands in the CLIF that defines or refers to it.
+pub(crate) fn write_function_name(names: &ModuleDeclarations, id: FuncId, out: &mut Writer) {
+    let decl = names.get_function_decl(id);
+    out.put([FUNCTION, linkage(decl.linkage)]);
+    write_optional_name(decl.name.as_deref(), id.as_u32(), out);
+}
+
+/// A name, or the number of what has none.
+fn write_optional_name(name: Option<&str>, index: u32, out: &mut Writer) {
+    match name {
+        Some(name) => {
+            out.u32(1);
+            out.str(name);
+        }
+        None => out.put([0, index]),
+    }
+}
+
+fn linkage(linkage: Linkage) -> u32 {
+    match linkage {
+        Linkage::Import => 0,
+        Linkage::Local => 1,
+        Linkage::Preemptible => 2,
+        Linkage::Hidden => 3,
+        Linkage::Export => 4,
+    }
+}

@@ -1,0 +1,278 @@
+//! Defining functions and data: `Module` for `JITModule`.
+
+use std::time::Instant;
+
+use cranelift_codegen::Context;
+use cranelift_codegen::ir::{self, ExternalName, GlobalValueData, UserExternalName};
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_control::ControlPlane;
+use cranelift_module::{
+    DataDescription, DataId, FuncId, Init, Linkage, Module, ModuleDeclarations, ModuleError,
+    ModuleReloc, ModuleResult,
+};
+use rekindle::cranelift::{Description, artifact_from_compiled};
+use rekindle::{Code, Key, Lookup, SectionKind, Target, Ticket};
+
+use crate::data::{Contents, Kind, Object};
+use crate::declared::{DeclaredNames, write_function_name};
+use crate::key;
+use crate::module::{Data, Function, JITModule};
+use crate::reference::Reference;
+
+const WRITABLE_DATA_ALIGNMENT: u64 = 8;
+const READONLY_DATA_ALIGNMENT: u64 = 1;
+
+/// Starts the words of a key of this kind.
+const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"clif"), 1];
+
+impl JITModule {
+    /// The key of a function: its complete CLIF, and what it and all that it refers to are called.
+    fn clif_key(&mut self, id: FuncId, func: &ir::Function) -> Key {
+        let out = &mut self.writer;
+        out.put(DOMAIN);
+        write_function_name(&self.declarations, id, out);
+        key::write_function(func, &DeclaredNames(&self.declarations), out);
+        Key::from_bytes(out.finish())
+    }
+
+    /// Compiles a function and hands it to the cache.
+    fn compile(
+        &mut self,
+        id: FuncId,
+        ctx: &mut Context,
+        control: &mut ControlPlane,
+        ticket: Ticket,
+    ) -> ModuleResult<Code> {
+        refer_through_cells(&mut ctx.func, id);
+        let start = Instant::now();
+        ctx.compile(&*self.twin, control)?;
+        let description = Description {
+            name: self.linkage_name(id),
+            compile_time_ns: u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            ..Description::default()
+        };
+        let compiled = ctx
+            .compiled_code()
+            .ok_or_else(|| backend(anyhow::anyhow!("Cranelift kept no code")))?;
+        let names = |name: &ExternalName| self.target(id, name, &ctx.func);
+        let artifact = artifact_from_compiled(description, compiled, &*self.twin, &names)
+            .map_err(|error| backend(error.into()))?;
+        self.scope
+            .insert(ticket, artifact)
+            .map_err(|error| backend(error.into()))
+    }
+
+    /// What a name in compiled code refers to.
+    fn target(&self, own: FuncId, name: &ExternalName, func: &ir::Function) -> Option<Target> {
+        let reference = match name {
+            ExternalName::User(reference) => {
+                let UserExternalName { namespace, index } =
+                    func.params.user_named_funcs()[*reference];
+                match namespace {
+                    0 if index == own.as_u32() => {
+                        return Some(Target::Section(SectionKind::Text));
+                    }
+                    0 => {
+                        let id = FuncId::from_u32(index);
+                        match &self.declarations.get_function_decl(id).name {
+                            Some(name) => Reference::Named(name),
+                            None => Reference::Function(id),
+                        }
+                    }
+                    1 => {
+                        let id = DataId::from_u32(index);
+                        match &self.declarations.get_data_decl(id).name {
+                            Some(name) => Reference::Named(name),
+                            None => Reference::Data(id),
+                        }
+                    }
+                    _ => return None,
+                }
+            }
+            ExternalName::LibCall(libcall) => Reference::LibCall(*libcall),
+            ExternalName::TestCase(_) | ExternalName::KnownSymbol(_) => return None,
+        };
+        Some(Target::Symbol(reference.to_string()))
+    }
+
+    fn linkage_name(&self, id: FuncId) -> String {
+        let decl = self.declarations.get_function_decl(id);
+        decl.linkage_name(id).into_owned()
+    }
+
+    /// Checks that a function may be defined now.
+    pub(crate) fn check_definable(&self, id: FuncId) -> ModuleResult<()> {
+        let decl = self.declarations.get_function_decl(id);
+        if !decl.linkage.is_definable() {
+            return Err(ModuleError::InvalidImportDefinition(self.linkage_name(id)));
+        }
+        if self.functions[id].is_some() {
+            return Err(ModuleError::DuplicateDefinition(self.linkage_name(id)));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_function(&mut self, id: FuncId, code: Code) {
+        self.functions[id] = Some(Function {
+            address: code.address(),
+            generation: self.generation,
+            code: Some(code),
+        });
+        self.has_unfinalized = true;
+    }
+}
+
+/// Makes a function reach everything outside of itself through cells, so that its text needs no
+/// relocation wherever it and what it refers to lie. A call of itself stays direct: within one
+/// module a function has one definition.
+fn refer_through_cells(func: &mut ir::Function, own: FuncId) {
+    let names = func.params.user_named_funcs();
+    let is_own = |name: &ExternalName| match name {
+        ExternalName::User(reference) => {
+            names[*reference] == UserExternalName::new(0, own.as_u32())
+        }
+        _ => false,
+    };
+    for callee in func.stencil.dfg.ext_funcs.values_mut() {
+        callee.colocated = is_own(&callee.name);
+    }
+    for value in func.stencil.global_values.values_mut() {
+        if let GlobalValueData::Symbol { colocated, .. } = value {
+            *colocated = false;
+        }
+    }
+}
+
+fn backend(error: anyhow::Error) -> ModuleError {
+    ModuleError::Backend(error)
+}
+
+impl Module for JITModule {
+    fn isa(&self) -> &dyn TargetIsa {
+        &*self.isa
+    }
+
+    fn declarations(&self) -> &ModuleDeclarations {
+        &self.declarations
+    }
+
+    fn declare_function(
+        &mut self,
+        name: &str,
+        linkage: Linkage,
+        signature: &ir::Signature,
+    ) -> ModuleResult<FuncId> {
+        let (id, _) = self
+            .declarations
+            .declare_function(name, linkage, signature)?;
+        Ok(id)
+    }
+
+    fn declare_anonymous_function(&mut self, signature: &ir::Signature) -> ModuleResult<FuncId> {
+        self.declarations.declare_anonymous_function(signature)
+    }
+
+    fn declare_data(
+        &mut self,
+        name: &str,
+        linkage: Linkage,
+        writable: bool,
+        tls: bool,
+    ) -> ModuleResult<DataId> {
+        assert!(!tls, "JIT doesn't yet support TLS");
+        let (id, _) = self
+            .declarations
+            .declare_data(name, linkage, writable, tls)?;
+        Ok(id)
+    }
+
+    fn declare_anonymous_data(&mut self, writable: bool, tls: bool) -> ModuleResult<DataId> {
+        assert!(!tls, "JIT doesn't yet support TLS");
+        self.declarations.declare_anonymous_data(writable, tls)
+    }
+
+    fn define_function_with_control_plane(
+        &mut self,
+        id: FuncId,
+        ctx: &mut Context,
+        ctrl_plane: &mut ControlPlane,
+    ) -> ModuleResult<()> {
+        self.check_definable(id)?;
+        let key = self.clif_key(id, &ctx.func);
+        let code = match self.scope.lookup(&key) {
+            Lookup::Hit(code) => code,
+            Lookup::Miss(ticket) => self.compile(id, ctx, ctrl_plane, ticket)?,
+        };
+        self.add_function(id, code);
+        Ok(())
+    }
+
+    fn define_function_bytes(
+        &mut self,
+        id: FuncId,
+        alignment: u64,
+        bytes: &[u8],
+        relocs: &[ModuleReloc],
+    ) -> ModuleResult<()> {
+        self.check_definable(id)?;
+        let align = alignment
+            .max(u64::from(self.isa.function_alignment().minimum))
+            .max(self.isa.symbol_alignment());
+        let object = Object {
+            kind: Kind::Code,
+            align,
+            contents: Contents::Bytes(bytes),
+            relocs: relocs.to_owned(),
+        };
+        let address = self.memory.add(object);
+        self.functions[id] = Some(Function {
+            address: address.map_err(|err| ModuleError::Allocation { err })?,
+            generation: self.generation,
+            code: None,
+        });
+        self.has_unfinalized = true;
+        Ok(())
+    }
+
+    fn define_data(&mut self, id: DataId, data: &DataDescription) -> ModuleResult<()> {
+        let decl = self.declarations.get_data_decl(id);
+        let name = || decl.linkage_name(id).into_owned();
+        if !decl.linkage.is_definable() {
+            return Err(ModuleError::InvalidImportDefinition(name()));
+        }
+        if self.data[id].is_some() {
+            return Err(ModuleError::DuplicateDefinition(name()));
+        }
+        assert!(!decl.tls, "JIT doesn't yet support TLS");
+        let (kind, align) = if decl.writable {
+            (Kind::Writable, WRITABLE_DATA_ALIGNMENT)
+        } else {
+            (Kind::Constant, READONLY_DATA_ALIGNMENT)
+        };
+        let contents = match &data.init {
+            Init::Uninitialized => panic!("data is not initialized yet"),
+            Init::Zeros { size } => Contents::Zeros(*size),
+            Init::Bytes { contents } => Contents::Bytes(contents),
+        };
+        let pointer_reloc = match self.isa.pointer_bytes() {
+            4 => cranelift_codegen::binemit::Reloc::Abs4,
+            _ => cranelift_codegen::binemit::Reloc::Abs8,
+        };
+        let object = Object {
+            kind,
+            align: data.align.unwrap_or(align),
+            contents,
+            relocs: data.all_relocs(pointer_reloc).collect(),
+        };
+        // Upstream gives empty objects one byte, and says so.
+        let len = data.init.size().max(1);
+        let address = self.memory.add(object);
+        self.data[id] = Some(Data {
+            address: address.map_err(|err| ModuleError::Allocation { err })?,
+            len,
+            generation: self.generation,
+        });
+        self.has_unfinalized = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! What a function's compiled code depends on, as words to hash.
+//!
+//! [`write_function`] walks a [`Function`] and writes everything that can change its machine code
+//! or the tables beside it: signature, layout, every instruction with its operands and types, all
+//! the tables that instructions refer to, source locations, and, through [`Names`], the names of all
+//! that it refers to. Patterns are written out in full, without `..`: when Cranelift adds a
+//! field, this module stops compiling until someone has decided whether it belongs in the key.
+//!
+//! Entities are written by their numbers. A front that builds the same function in the same order
+//! gives the same numbers; another order gives another key, and so a miss, never a wrong hit.
+//! The words are not a stored format: the Cranelift version stands in the environment's digest.
+//!
+//! The walk costs about what hashing its words does, so it writes few of them: an instruction's
+//! header holds its opcode and, where they fit, its small fields; a result that has the number
+//! after the last one's takes a bit; types stand in one table, two to a word.
+
+mod instruction;
+mod tables;
+mod writer;
+
+use cranelift_codegen::ir::{Block, Function, Inst, UserExternalName, Value};
+
+use instruction::Header;
+pub(crate) use writer::Writer;
+
+/// Says what the external names in a function stand for.
+///
+/// Cranelift keeps names outside of a function's stencil: `f(){call a}` and `f(){call b}` differ in
+/// nothing but a number in a table. Whoever knows the declarations writes the name instead.
+pub(crate) trait Names {
+    /// Writes what identifies `name` across processes: its kind, its linkage name and linkage.
+    fn write_name(&self, name: &UserExternalName, out: &mut Writer);
+}
+
+/// Writes all of `func` that its compiled form depends on, but its own name.
+pub(crate) fn write_function(func: &Function, names: &dyn Names, out: &mut Writer) {
+    let Function {
+        name: _,
+        stencil: _,
+        params: _,
+    } = func;
+    tables::write_tables(func, names, out);
+    write_values(func, out);
+    let mut walk = Walk {
+        func,
+        last_result: 0,
+        has_locations: !func.stencil.srclocs.is_empty(),
+        has_tags: !func.stencil.debug_tags.is_empty(),
+    };
+    for block in func.layout.blocks() {
+        walk.write_block(block, out);
+    }
+    // No block has this number: what follows cannot be taken for one more block.
+    out.u32(u32::MAX);
+}
+
+/// The types of all values by number, two to a word, and what the aliases among them stand for.
+/// Instructions can then name values as they are.
+fn write_values(func: &Function, out: &mut Writer) {
+    let dfg = &func.dfg;
+    let count = dfg.len_values();
+    out.count(count);
+    let mut pair = 0;
+    let mut aliases = 0;
+    // Values are numbered by 32 bits, see `count`.
+    for number in 0..count as u32 {
+        let value = Value::from_u32(number);
+        pair = pair << 16 | writer::type_number(dfg.value_type(value));
+        if number % 2 == 1 {
+            out.u32(pair);
+        }
+        aliases += u32::from(dfg.value_is_alias(value));
+    }
+    if count % 2 == 1 {
+        out.u32(pair & 0xffff);
+    }
+    out.u32(aliases);
+    if aliases == 0 {
+        return;
+    }
+    for value in dfg.values().filter(|&value| dfg.value_is_alias(value)) {
+        out.put([value.as_u32(), dfg.resolve_aliases(value).as_u32()]);
+    }
+}
+
+struct Walk<'a> {
+    func: &'a Function,
+    /// The number of the last result that was written.
+    last_result: u32,
+    has_locations: bool,
+    has_tags: bool,
+}
+
+impl Walk<'_> {
+    fn write_block(&mut self, block: Block, out: &mut Writer) {
+        let func = self.func;
+        let params = func.dfg.block_params(block);
+        out.put([block.as_u32(), u32::from(func.layout.is_cold(block))]);
+        out.count(params.len());
+        for &param in params {
+            out.u32(param.as_u32());
+            self.last_result = param.as_u32();
+        }
+        for inst in func.layout.block_insts(block) {
+            self.write_inst(inst, out);
+        }
+        // No instruction starts with zero, so this ends the block.
+        out.u32(0);
+    }
+
+    #[inline]
+    fn write_inst(&mut self, inst: Inst, out: &mut Writer) {
+        let func = self.func;
+        let data = &func.dfg.insts[inst];
+        let opcode = data.opcode();
+        let results = func.dfg.inst_results(inst);
+        let mut header = Header::new(opcode);
+        let listed_results = match *results {
+            [] => &[],
+            [result] if result.as_u32() == self.last_result.wrapping_add(1) => {
+                header.has_next_result();
+                &[]
+            }
+            _ => {
+                header.has_listed_results();
+                results
+            }
+        };
+        if let Some(last) = results.last() {
+            self.last_result = last.as_u32();
+        }
+        let location = self
+            .has_locations
+            .then(|| func.stencil.srclocs[inst].expand(func.params.base_srcloc()))
+            .filter(|location| !location.is_default());
+        if location.is_some() {
+            header.has_location();
+        }
+        // Only calls carry stack maps, and only calls and sequence points carry tags.
+        let stack_map = opcode
+            .is_call()
+            .then(|| func.dfg.user_stack_map_entries(inst))
+            .flatten();
+        if stack_map.is_some() {
+            header.has_stack_map();
+        }
+        let has_tags = self.has_tags && func.stencil.debug_tags.has(inst);
+        if has_tags {
+            header.has_tags();
+        }
+        instruction::write(func, header, data, out);
+        if !listed_results.is_empty() {
+            out.count(listed_results.len());
+            for result in listed_results {
+                out.u32(result.as_u32());
+            }
+        }
+        if let Some(location) = location {
+            out.u32(location.bits());
+        }
+        if let Some(entries) = stack_map {
+            tables::write_stack_map(entries, out);
+        }
+        if has_tags {
+            tables::write_debug_tags(func.stencil.debug_tags.get(inst), out);
+        }
+    }
+}

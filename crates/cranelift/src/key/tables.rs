@@ -1,0 +1,314 @@
+//! The tables of a function that its instructions refer to by number.
+
+use cranelift_codegen::ir::function::{FunctionParameters, FunctionStencil};
+use cranelift_codegen::ir::{
+    AbiParam, ArgumentPurpose, DataFlowGraph, DebugTag, DynamicStackSlotData, DynamicTypeData,
+    ExceptionTableData, ExceptionTableItem, ExtFuncData, ExternalName, Function, GlobalValueData,
+    JumpTableData, MemFlagsData, Signature, StackSlotData, UserStackMapEntry,
+};
+
+use super::instruction::block_call;
+use super::{Names, Writer};
+
+/// Writes everything but blocks and instructions.
+pub(super) fn write_tables(func: &Function, names: &dyn Names, out: &mut Writer) {
+    let FunctionStencil {
+        version_marker: _, // hashes to nothing; the environment holds Cranelift's version
+        signature,
+        sized_stack_slots,
+        dynamic_stack_slots,
+        global_values,
+        dfg: _,        // below and with the instructions
+        layout: _,     // with the blocks
+        srclocs: _,    // with the instructions
+        debug_tags: _, // with the instructions
+        stack_limit,
+    } = &func.stencil;
+    write_signature(signature, out);
+    out.count(sized_stack_slots.len());
+    for slot in sized_stack_slots.values() {
+        write_stack_slot(slot, out);
+    }
+    out.count(dynamic_stack_slots.len());
+    for DynamicStackSlotData { kind, dyn_ty } in dynamic_stack_slots.values() {
+        out.u32(*kind as u32);
+        out.u32(dyn_ty.as_u32());
+    }
+    out.count(global_values.len());
+    for data in global_values.values() {
+        write_global_value(data, &func.params, names, out);
+    }
+    out.u32(stack_limit.map_or(u32::MAX, |limit| limit.as_u32()));
+    write_graph_tables(func, names, out);
+}
+
+fn write_graph_tables(func: &Function, names: &dyn Names, out: &mut Writer) {
+    let dfg: &DataFlowGraph = &func.dfg;
+    out.count(dfg.signatures.len());
+    for signature in dfg.signatures.values() {
+        write_signature(signature, out);
+    }
+    out.count(dfg.ext_funcs.len());
+    for ExtFuncData {
+        name,
+        signature,
+        colocated,
+        patchable,
+    } in dfg.ext_funcs.values()
+    {
+        write_external_name(name, &func.params, names, out);
+        out.u32(signature.as_u32());
+        out.u32(u32::from(*colocated) | u32::from(*patchable) << 1);
+    }
+    out.count(dfg.dynamic_types.len());
+    for DynamicTypeData {
+        base_vector_ty,
+        dynamic_scale,
+    } in dfg.dynamic_types.values()
+    {
+        out.ty(*base_vector_ty);
+        out.u32(dynamic_scale.as_u32());
+    }
+    write_pools(dfg, out);
+    out.count(dfg.jump_tables.len());
+    for table in dfg.jump_tables.values() {
+        write_jump_table(func, table, out);
+    }
+    out.count(dfg.exception_tables.len());
+    for table in dfg.exception_tables.values() {
+        write_exception_table(func, table, out);
+    }
+    match &dfg.values_labels {
+        None => out.u32(0),
+        Some(labels) => {
+            // Debug information of values: as rare as it is large, so its text will do.
+            out.u32(1);
+            out.str(&format!("{labels:?}"));
+        }
+    }
+}
+
+/// Constants, wide immediates, memory flags and alias regions.
+fn write_pools(dfg: &DataFlowGraph, out: &mut Writer) {
+    out.count(dfg.constants.len());
+    for (constant, data) in dfg.constants.iter() {
+        out.u32(constant.as_u32());
+        out.bytes(data.as_slice());
+    }
+    out.count(dfg.immediates.len());
+    for data in dfg.immediates.values() {
+        out.bytes(data.as_slice());
+    }
+    let mut number = 0;
+    while let Some(flags) = cranelift_codegen::ir::MemFlags::with_number(number)
+        .filter(|&flags| dfg.mem_flags.is_valid(flags))
+    {
+        out.u32(1);
+        write_mem_flags(dfg.mem_flags[flags], out);
+        number += 1;
+    }
+    out.u32(0);
+    out.count(dfg.alias_regions.len());
+    for (_, region) in dfg.alias_regions.iter() {
+        out.u32(region.user_id);
+    }
+}
+
+fn write_mem_flags(flags: MemFlagsData, out: &mut Writer) {
+    let endianness = match flags.explicit_endianness() {
+        None => 0,
+        Some(cranelift_codegen::ir::Endianness::Little) => 1,
+        Some(cranelift_codegen::ir::Endianness::Big) => 2,
+    };
+    let trap_code = flags.trap_code().map_or(0, |code| code.as_raw().get());
+    let bits = u32::from(flags.notrap())
+        | u32::from(flags.can_move()) << 1
+        | u32::from(flags.aligned()) << 2
+        | u32::from(flags.readonly()) << 3
+        | endianness << 4
+        | u32::from(trap_code) << 8;
+    out.u32(bits);
+    out.u32(
+        flags
+            .alias_region()
+            .map_or(u32::MAX, |region| region.as_u32()),
+    );
+}
+
+fn write_signature(signature: &Signature, out: &mut Writer) {
+    let Signature {
+        params,
+        returns,
+        call_conv,
+    } = signature;
+    out.u32(*call_conv as u32);
+    for list in [params, returns] {
+        out.count(list.len());
+        for AbiParam {
+            value_type,
+            purpose,
+            extension,
+        } in list
+        {
+            out.ty(*value_type);
+            out.u32(*extension as u32);
+            match purpose {
+                ArgumentPurpose::Normal => out.u32(0),
+                ArgumentPurpose::StructArgument(size) => {
+                    out.u32(1);
+                    out.u32(*size);
+                }
+                ArgumentPurpose::StructReturn => out.u32(2),
+                ArgumentPurpose::VMContext => out.u32(3),
+            }
+        }
+    }
+}
+
+fn write_stack_slot(slot: &StackSlotData, out: &mut Writer) {
+    let StackSlotData {
+        kind,
+        size,
+        align_shift,
+        key,
+    } = slot;
+    out.u32(*kind as u32);
+    out.u32(*size);
+    out.u32(u32::from(*align_shift));
+    match key {
+        None => out.u32(0),
+        Some(key) => {
+            out.u32(1);
+            out.u64(key.bits());
+        }
+    }
+}
+
+fn write_global_value(
+    data: &GlobalValueData,
+    params: &FunctionParameters,
+    names: &dyn Names,
+    out: &mut Writer,
+) {
+    match data {
+        GlobalValueData::VMContext => out.u32(0),
+        GlobalValueData::Load {
+            base,
+            offset,
+            global_type,
+            flags,
+        } => {
+            out.u32(1);
+            out.u32(base.as_u32());
+            out.u64(i64::from(*offset).cast_unsigned());
+            out.ty(*global_type);
+            out.u32(flags.as_u32());
+        }
+        GlobalValueData::IAddImm {
+            base,
+            offset,
+            global_type,
+        } => {
+            out.u32(2);
+            out.u32(base.as_u32());
+            out.u64(offset.bits().cast_unsigned());
+            out.ty(*global_type);
+        }
+        GlobalValueData::Symbol {
+            name,
+            offset,
+            colocated,
+            tls,
+        } => {
+            out.u32(3);
+            write_external_name(name, params, names, out);
+            out.u64(offset.bits().cast_unsigned());
+            out.u32(u32::from(*colocated) | u32::from(*tls) << 1);
+        }
+        GlobalValueData::DynScaleTargetConst { vector_type } => {
+            out.u32(4);
+            out.ty(*vector_type);
+        }
+    }
+}
+
+fn write_external_name(
+    name: &ExternalName,
+    params: &FunctionParameters,
+    names: &dyn Names,
+    out: &mut Writer,
+) {
+    match name {
+        ExternalName::User(reference) => {
+            out.u32(0);
+            names.write_name(&params.user_named_funcs()[*reference], out);
+        }
+        ExternalName::TestCase(name) => {
+            out.u32(1);
+            out.display(name);
+        }
+        ExternalName::LibCall(libcall) => {
+            out.u32(2);
+            out.display(libcall);
+        }
+        ExternalName::KnownSymbol(symbol) => {
+            out.u32(3);
+            out.display(symbol);
+        }
+    }
+}
+
+fn write_jump_table(func: &Function, table: &JumpTableData, out: &mut Writer) {
+    out.count(table.all_branches().len());
+    for call in table.all_branches() {
+        block_call(func, call, out);
+    }
+}
+
+fn write_exception_table(func: &Function, table: &ExceptionTableData, out: &mut Writer) {
+    out.u32(table.signature().as_u32());
+    block_call(func, table.normal_return(), out);
+    for item in table.items() {
+        match item {
+            ExceptionTableItem::Tag(tag, call) => {
+                out.u32(1);
+                out.u32(tag.as_u32());
+                block_call(func, &call, out);
+            }
+            ExceptionTableItem::Default(call) => {
+                out.u32(2);
+                block_call(func, &call, out);
+            }
+            ExceptionTableItem::Context(context) => {
+                out.u32(3);
+                out.u32(context.as_u32());
+            }
+        }
+    }
+    out.u32(0);
+}
+
+pub(super) fn write_stack_map(entries: &[UserStackMapEntry], out: &mut Writer) {
+    out.count(entries.len());
+    for UserStackMapEntry { ty, slot, offset } in entries {
+        out.ty(*ty);
+        out.u32(slot.as_u32());
+        out.u32(*offset);
+    }
+}
+
+pub(super) fn write_debug_tags(tags: &[DebugTag], out: &mut Writer) {
+    out.count(tags.len());
+    for tag in tags {
+        match tag {
+            DebugTag::User(number) => {
+                out.u32(0);
+                out.u32(*number);
+            }
+            DebugTag::StackSlot(slot) => {
+                out.u32(1);
+                out.u32(slot.as_u32());
+            }
+        }
+    }
+}

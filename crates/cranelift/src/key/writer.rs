@@ -1,0 +1,191 @@
+//! The buffer that CLIF is written into before it is hashed.
+//!
+//! Words, not bytes: one bounds check and one store a field. A full block goes to BLAKE3 at once,
+//! which over kilobytes runs several times faster than over the trickle of two- and four-byte
+//! writes that a `derive(Hash)` feeds it.
+
+use std::hash::{Hash, Hasher};
+
+use cranelift_codegen::ir::Type;
+use zerocopy::IntoBytes;
+
+/// Words that are gathered before they are hashed: 16 KiB.
+const BLOCK_WORDS: usize = 4096;
+
+/// Words, one after another. Every variable-length field has its length in front, so that two
+/// different sequences of fields never give the same words.
+///
+/// The words are hashed as this machine lays them out. Keys never leave the machine's byte order:
+/// the target stands in the environment.
+pub(crate) struct Writer {
+    hasher: blake3::Hasher,
+    block: Box<[u32; BLOCK_WORDS]>,
+    len: usize,
+}
+
+impl Writer {
+    pub(crate) fn new() -> Self {
+        Self {
+            hasher: blake3::Hasher::new(),
+            block: Box::new([0; BLOCK_WORDS]),
+            len: 0,
+        }
+    }
+
+    /// The digest of everything written; the writer is as new afterwards.
+    pub(crate) fn finish(&mut self) -> [u8; 32] {
+        let digest = if self.hasher.count() == 0 {
+            blake3::hash(self.block[..self.len].as_bytes())
+        } else {
+            self.flush();
+            let digest = self.hasher.finalize();
+            self.hasher.reset();
+            digest
+        };
+        self.len = 0;
+        digest.into()
+    }
+
+    #[cold]
+    fn flush(&mut self) {
+        self.hasher.update(self.block[..self.len].as_bytes());
+        self.len = 0;
+    }
+
+    #[allow(dead_code, reason = "x")]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+    /// Four bytes.
+    #[inline]
+    pub(crate) fn u32(&mut self, word: u32) {
+        if self.len == BLOCK_WORDS {
+            self.flush();
+        }
+        self.block[self.len] = word;
+        self.len += 1;
+    }
+
+    /// Some words, with one check for all of them.
+    #[inline]
+    pub(crate) fn put<const N: usize>(&mut self, words: [u32; N]) {
+        if self.len + N > BLOCK_WORDS {
+            self.flush();
+        }
+        self.block[self.len..self.len + N].copy_from_slice(&words);
+        self.len += N;
+    }
+
+    /// Eight bytes, the low half first.
+    #[inline]
+    pub(crate) fn u64(&mut self, value: u64) {
+        self.u32(value as u32);
+        self.u32((value >> 32) as u32);
+    }
+
+    /// A type: what its lanes are, how wide, how many, and whether their number is scaled.
+    #[inline]
+    pub(crate) fn ty(&mut self, ty: Type) {
+        self.u32(type_number(ty));
+    }
+
+    /// A count of things that follow.
+    ///
+    /// # Panics
+    ///
+    /// If `count` exceeds 32 bits, which no entity list of Cranelift can.
+    #[inline]
+    pub(crate) fn count(&mut self, count: usize) {
+        self.u32(u32::try_from(count).expect("entity lists are indexed by 32 bits"));
+    }
+
+    /// A length and that many bytes, the last word filled up with zeros.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.u64(bytes.len() as u64);
+        let (words, rest) = bytes.as_chunks::<4>();
+        for word in words {
+            self.u32(u32::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 4];
+            last[..rest.len()].copy_from_slice(rest);
+            self.u32(u32::from_le_bytes(last));
+        }
+    }
+
+    /// A string as its bytes.
+    pub(crate) fn str(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// The text that `value` displays as. For the rare parts of a function only: it is slow.
+    pub(crate) fn display(&mut self, value: &dyn std::fmt::Display) {
+        self.str(&value.to_string());
+    }
+}
+
+/// A type as a number below 2^16; no two types have the same.
+///
+/// Cranelift keeps the number that a type is to itself, and asking a type for its lanes instead
+/// would be the slowest part of the walk. Hashing a type feeds the hasher that number and nothing
+/// else.
+#[inline]
+pub(super) fn type_number(ty: Type) -> u32 {
+    struct Capture(u32);
+    impl Hasher for Capture {
+        fn finish(&self) -> u64 {
+            u64::from(self.0)
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            for &byte in bytes {
+                self.0 = self.0 << 8 | u32::from(byte);
+            }
+        }
+        #[inline]
+        fn write_u16(&mut self, number: u16) {
+            self.0 = u32::from(number);
+        }
+    }
+    let mut capture = Capture(0);
+    ty.hash(&mut capture);
+    capture.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::type_number;
+    use cranelift_codegen::ir::{Type, types};
+    use std::collections::HashSet;
+
+    #[test]
+    fn types_have_numbers_of_their_own() {
+        let scalars = [
+            types::I8,
+            types::I16,
+            types::I32,
+            types::I64,
+            types::I128,
+            types::F16,
+            types::F32,
+            types::F64,
+            types::F128,
+        ];
+        let vectors = |ty: Type| {
+            [1, 2, 4, 8, 16]
+                .map(|lanes| ty.by(lanes))
+                .into_iter()
+                .flatten()
+        };
+        let mut all: HashSet<Type> = scalars.into_iter().flat_map(vectors).collect();
+        let dynamic: Vec<Type> = all
+            .iter()
+            .filter(|ty| ty.is_vector())
+            .filter_map(|ty| ty.vector_to_dynamic())
+            .collect();
+        all.extend(dynamic);
+        all.insert(types::INVALID);
+        let numbers: HashSet<u32> = all.iter().map(|&ty| type_number(ty)).collect();
+        assert_eq!(numbers.len(), all.len());
+        assert!(numbers.iter().all(|&number| number < 1 << 16));
+    }
+}

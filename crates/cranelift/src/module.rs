@@ -1,0 +1,269 @@
+//! `JITModule`: functions and data of this process, and what they are called.
+
+use std::mem;
+
+use cranelift_codegen::entity::SecondaryMap;
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
+use cranelift_module::{
+    DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations, ModuleRelocTarget,
+};
+use rekindle::{Cache, Code, HostAddr, Located, Scope, ScopeId, Statistics};
+
+use crate::builder::JITBuilder;
+use crate::data::ProcessMemory;
+use crate::key::Writer;
+use crate::reference::Reference;
+use crate::session::{self, AtExit};
+use crate::symbols::SymbolTable;
+
+/// A module whose functions are compiled into memory, or come from the cache, and can be called.
+///
+/// See [`JITBuilder`] for how to make one. As with `cranelift-jit`, code stays in memory when the
+/// module is dropped, so that function pointers remain valid; [`Self::free_memory`] ends that.
+pub struct JITModule {
+    /// The embedder's ISA.
+    pub(crate) isa: OwnedTargetIsa,
+    /// Its position-independent twin, for which functions are compiled.
+    pub(crate) twin: OwnedTargetIsa,
+    pub(crate) symbols: SymbolTable,
+    pub(crate) declarations: ModuleDeclarations,
+    pub(crate) cache: Cache,
+    pub(crate) scope: Scope,
+    at_exit: AtExit,
+    frees_memory: bool,
+    pub(crate) functions: SecondaryMap<FuncId, Option<Function>>,
+    pub(crate) data: SecondaryMap<DataId, Option<Data>>,
+    /// Whether something was defined since the last finalization.
+    pub(crate) has_unfinalized: bool,
+    /// How often the module was finalized.
+    pub(crate) generation: u32,
+    pub(crate) memory: ProcessMemory,
+    pub(crate) writer: Writer,
+}
+
+/// A defined function.
+#[derive(Clone)]
+pub(crate) struct Function {
+    pub(crate) address: HostAddr,
+    /// The generation in which it was defined.
+    pub(crate) generation: u32,
+    /// None if it was given as bytes.
+    pub(crate) code: Option<Code>,
+}
+
+/// A defined data object.
+#[derive(Clone)]
+pub(crate) struct Data {
+    pub(crate) address: HostAddr,
+    pub(crate) len: usize,
+    pub(crate) generation: u32,
+}
+
+impl JITModule {
+    /// Creates a module.
+    ///
+    /// # Panics
+    /// If the builder's ISA compiles position-independent code, as in `cranelift-jit`.
+    pub fn new(builder: JITBuilder) -> Self {
+        let JITBuilder {
+            isa,
+            symbols,
+            cache,
+            scope,
+        } = builder;
+        assert!(!isa.flags().is_pic(), "cranelift-jit needs is_pic=false");
+        let twin = crate::isa::twin(&*isa).expect("Cranelift accepted these flags once");
+        let cache = cache.unwrap_or_else(session::default_cache);
+        let name = scope.as_deref().unwrap_or_else(|| session::program_name());
+        let id = ScopeId::from_name(name).with_label(name);
+        let scope = cache.scope_with_late_names(&crate::isa::environment(&*twin), id);
+        Self {
+            at_exit: AtExit::register(&scope),
+            frees_memory: false,
+            isa,
+            twin,
+            symbols,
+            declarations: ModuleDeclarations::default(),
+            cache,
+            scope,
+            functions: SecondaryMap::new(),
+            data: SecondaryMap::new(),
+            has_unfinalized: false,
+            generation: 0,
+            memory: ProcessMemory::default(),
+            writer: Writer::new(),
+        }
+    }
+
+    /// Frees the memory of all functions and data objects.
+    ///
+    /// # Safety
+    /// None of the module's functions may be running, and nothing that came from the module, no
+    /// function pointer and no address, may be used afterwards.
+    #[expect(unsafe_code, reason = "the caller promises what no type can")]
+    pub unsafe fn free_memory(self) {
+        let mut this = self;
+        this.frees_memory = true;
+        drop(this);
+    }
+
+    /// The address that a name of this module has: of what is defined here, or else of the host's
+    /// symbol of that name.
+    ///
+    /// # Panics
+    /// If the name stands for nothing, as in `cranelift-jit`.
+    pub fn get_address(&self, name: &ModuleRelocTarget) -> *const u8 {
+        pointer(HostAddr(self.address_of(name)))
+    }
+
+    /// The entry point of a function.
+    ///
+    /// It remains valid until [`Self::free_memory`].
+    ///
+    /// # Panics
+    /// If the function wasn't defined and finalized.
+    pub fn get_finalized_function(&self, func_id: FuncId) -> *const u8 {
+        let function = self.functions[func_id]
+            .as_ref()
+            .expect("function must be compiled before it can be finalized");
+        assert!(
+            function.generation < self.generation,
+            "function not yet finalized"
+        );
+        pointer(function.address)
+    }
+
+    /// The address and size of a data object.
+    ///
+    /// They remain valid until [`Self::free_memory`].
+    ///
+    /// # Panics
+    /// If the data object wasn't defined and finalized.
+    pub fn get_finalized_data(&self, data_id: DataId) -> (*const u8, usize) {
+        let data = self.data[data_id]
+            .as_ref()
+            .expect("data object must be compiled before it can be finalized");
+        assert!(
+            data.generation < self.generation,
+            "data object not yet finalized"
+        );
+        (pointer(data.address), data.len)
+    }
+
+    /// Whether a function came from the cache. `None` if it isn't defined.
+    pub fn is_loaded(&self, func_id: FuncId) -> Option<bool> {
+        let function = self.functions[func_id].as_ref()?;
+        Some(function.code.as_ref().is_some_and(Code::is_loaded))
+    }
+
+    /// What is at an address inside a compiled function: its name, the offset, the source location
+    /// and the trap code recorded there. Takes a lock, so it isn't for signal handlers.
+    pub fn locate(&self, pc: *const u8) -> Option<Located> {
+        self.scope.locate(HostAddr(pc.addr() as u64))
+    }
+
+    /// The cache that this module uses.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Figures of this process's use of the module's cache.
+    pub fn cache_statistics(&self) -> Statistics {
+        self.cache.statistics()
+    }
+
+    /// Writes what was compiled so far to the cache. This happens by itself when the module is
+    /// dropped or freed, and when the process exits.
+    pub fn flush_cache(&self) -> rekindle::FlushReport {
+        self.scope.flush()
+    }
+
+    /// The address of what a relocation refers to.
+    pub(crate) fn address_of(&self, target: &ModuleRelocTarget) -> u64 {
+        match *target {
+            ModuleRelocTarget::User { .. } if ModuleDeclarations::is_function(target) => {
+                self.function_address(FuncId::from_name(target))
+            }
+            ModuleRelocTarget::User { .. } => self.data_address(DataId::from_name(target)),
+            ModuleRelocTarget::LibCall(libcall) => self.libcall_address(libcall),
+            ModuleRelocTarget::FunctionOffset(id, offset) => {
+                let function = self.functions[id].as_ref();
+                let function = function.expect("can't resolve the offset of an undefined function");
+                function.address.offset(u64::from(offset)).0
+            }
+            ModuleRelocTarget::KnownSymbol(symbol) => panic!("can't resolve known symbol {symbol}"),
+        }
+    }
+
+    /// The address for a cell's name.
+    pub(crate) fn address_of_reference(&self, name: &str) -> Option<u64> {
+        Some(match Reference::parse(name)? {
+            Reference::Function(id) => self.function_address(id),
+            Reference::Data(id) => self.data_address(id),
+            Reference::LibCall(libcall) => self.libcall_address(libcall),
+            Reference::Named(name) => match self.declarations.get_name(name)? {
+                FuncOrDataId::Func(id) => self.function_address(id),
+                FuncOrDataId::Data(id) => self.data_address(id),
+            },
+        })
+    }
+
+    fn function_address(&self, id: FuncId) -> u64 {
+        if let Some(function) = &self.functions[id] {
+            return function.address.0;
+        }
+        let decl = self.declarations.get_function_decl(id);
+        self.host_address(decl.name.as_deref(), decl.linkage)
+    }
+
+    fn data_address(&self, id: DataId) -> u64 {
+        if let Some(data) = &self.data[id] {
+            return data.address.0;
+        }
+        let decl = self.declarations.get_data_decl(id);
+        self.host_address(decl.name.as_deref(), decl.linkage)
+    }
+
+    fn host_address(&self, name: Option<&str>, linkage: Linkage) -> u64 {
+        let name = name.expect("anonymous symbol must be defined locally");
+        match self.symbols.find(name) {
+            Some(address) => address,
+            None if linkage == Linkage::Preemptible => 0,
+            None => panic!("can't resolve symbol {name}"),
+        }
+    }
+
+    fn libcall_address(&self, libcall: cranelift_codegen::ir::LibCall) -> u64 {
+        let name = self.symbols.libcall_name(libcall);
+        self.symbols
+            .find(&name)
+            .unwrap_or_else(|| panic!("can't resolve libcall {name}"))
+    }
+
+    /// The ISA that functions are compiled for: the embedder's, position-independent.
+    pub fn compiled_isa(&self) -> &dyn TargetIsa {
+        &*self.twin
+    }
+}
+
+/// An address as a pointer, which only the embedder's `unsafe` code can use.
+fn pointer(address: HostAddr) -> *const u8 {
+    core::ptr::with_exposed_provenance(address.0 as usize)
+}
+
+impl Drop for JITModule {
+    fn drop(&mut self) {
+        self.scope.flush();
+        self.at_exit.forget();
+        if !self.frees_memory {
+            // Function pointers outlive the module: leak a handle on their memory.
+            mem::forget(self.scope.clone());
+            mem::forget(mem::take(&mut self.memory));
+        }
+    }
+}
+
+const _: () = {
+    const fn assert_is_send<T: Send>() {}
+    assert_is_send::<JITModule>();
+};

@@ -1,0 +1,113 @@
+//! What a process has once: its caches by configuration, and the name of its default scope.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rekindle::{Cache, CacheConfig, Scope};
+
+/// The cache that a configuration describes; the same handle each time.
+pub(crate) fn cache(config: &CacheConfig) -> Cache {
+    static OPEN: Mutex<Vec<(CacheConfig, Cache)>> = Mutex::new(Vec::new());
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, cache)) = open.iter().find(|(other, _)| other == config) {
+        return cache.clone();
+    }
+    let cache = Cache::open(config);
+    open.push((config.clone(), cache.clone()));
+    cache
+}
+
+/// The cache that the environment variables describe, read once.
+pub(crate) fn default_cache() -> Cache {
+    static CONFIG: OnceLock<CacheConfig> = OnceLock::new();
+    cache(CONFIG.get_or_init(CacheConfig::from_env))
+}
+
+/// A module's scope that is flushed when the process exits, should the module live that long.
+pub(crate) struct AtExit {
+    number: u64,
+}
+
+/// The process that opened the first of [`LIVING`].
+static PROCESS: OnceLock<u32> = OnceLock::new();
+
+/// The scopes of living modules by number.
+static LIVING: Mutex<Vec<(u64, Scope)>> = Mutex::new(Vec::new());
+
+impl AtExit {
+    pub(crate) fn register(scope: &Scope) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        PROCESS.get_or_init(|| {
+            rekindle_exec::at_exit(flush_living);
+            std::process::id()
+        });
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        living().push((number, scope.clone()));
+        Self { number }
+    }
+
+    pub(crate) fn forget(&self) {
+        let mut living = living();
+        if let Some(index) = living.iter().position(|(number, _)| *number == self.number) {
+            let scope = living.swap_remove(index);
+            // Dropping the last handle writes files; nobody should wait for that.
+            drop(living);
+            drop(scope);
+        }
+    }
+}
+
+fn living() -> MutexGuard<'static, Vec<(u64, Scope)>> {
+    LIVING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+extern "C" fn flush_living() {
+    if PROCESS.get() != Some(&std::process::id()) {
+        // A fork: what waits belongs to the parent.
+        return;
+    }
+    // Another thread that holds the lock as the process ends may never give it back.
+    let Ok(living) = LIVING.try_lock() else {
+        return;
+    };
+    for (_, scope) in living.iter() {
+        scope.flush();
+    }
+}
+
+/// The name of this program's file, without what Cargo appends to the names of test programs.
+pub(crate) fn program_name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let path = std::env::current_exe().unwrap_or_default();
+        let stem = path
+            .file_stem()
+            .map(Path::new)
+            .unwrap_or(Path::new("program"));
+        stable_name(&stem.to_string_lossy()).to_owned()
+    })
+}
+
+/// `basic-0123456789abcdef` is `basic`: the number changes whenever the program does, which says
+/// nothing about the functions that it compiles.
+fn stable_name(stem: &str) -> &str {
+    match stem.rsplit_once('-') {
+        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            name
+        }
+        _ => stem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stable_name;
+
+    #[test]
+    fn hashes_are_dropped() {
+        assert_eq!(stable_name("basic-0123456789abcdef"), "basic");
+        assert_eq!(stable_name("my-program"), "my-program");
+        assert_eq!(stable_name("program"), "program");
+    }
+}

@@ -1,0 +1,6 @@
+//! Modules as an embedder uses them: compiled, loaded by a later module, loaded in a new process.
+#![expect(unsafe_code, reason = "tests call the code that they compile")]
+
+mod basic;
+mod processes;
+mod support;

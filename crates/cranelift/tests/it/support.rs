@@ -1,0 +1,103 @@
+//! Caches to keep code in, functions to keep, and ways to call them.
+
+use std::path::Path;
+
+use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, Signature, Value, types};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_module::{FuncId, Linkage, Module, default_libcall_names};
+use rekindle_cranelift::{Cache, CacheConfig, JITBuilder, JITModule};
+
+/// A cache in a folder of its own.
+pub struct Home {
+    directory: tempfile::TempDir,
+}
+
+impl Home {
+    pub fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().expect("a temporary folder"),
+        }
+    }
+
+    pub fn open(&self) -> Cache {
+        open(&self.directory.path().join("cache"))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+pub fn open(path: &Path) -> Cache {
+    Cache::open(&CacheConfig {
+        directory: Some(path.to_owned()),
+        ..CacheConfig::default()
+    })
+}
+
+pub fn builder(cache: &Cache) -> JITBuilder {
+    let flags = [("opt_level", "speed")];
+    let mut builder =
+        JITBuilder::with_flags(&flags, default_libcall_names()).expect("flags that exist");
+    builder.cache(cache.clone()).scope("test");
+    builder
+}
+
+pub fn module(cache: &Cache) -> JITModule {
+    JITModule::new(builder(cache))
+}
+
+/// `fn(i64, ..) -> i64` of so many parameters.
+pub fn signature(module: &dyn Module, params: usize) -> Signature {
+    let mut signature = module.make_signature();
+    signature
+        .params
+        .extend((0..params).map(|_| AbiParam::new(types::I64)));
+    signature.returns.push(AbiParam::new(types::I64));
+    signature
+}
+
+/// A function body: from the builder and the parameters to the result.
+pub type Body<'a> = dyn FnMut(&mut JITModule, &mut FunctionBuilder<'_>, &[Value]) -> Value + 'a;
+
+/// Defines a declared function.
+pub fn define(module: &mut JITModule, id: FuncId, body: &mut Body<'_>) {
+    let mut ctx = module.make_context();
+    ctx.func = Function::with_name_signature(
+        cranelift_codegen::ir::UserFuncName::user(0, id.as_u32()),
+        module
+            .declarations()
+            .get_function_decl(id)
+            .signature
+            .clone(),
+    );
+    let mut frontend = FunctionBuilderContext::new();
+    let mut builder = FunctionBuilder::new(&mut ctx.func, &mut frontend);
+    let block = builder.create_block();
+    builder.append_block_params_for_function_params(block);
+    builder.switch_to_block(block);
+    let params = builder.block_params(block).to_vec();
+    let result = body(module, &mut builder, &params);
+    builder.ins().return_(&[result]);
+    builder.seal_all_blocks();
+    builder.finalize(module.target_config());
+    module
+        .define_function(id, &mut ctx)
+        .expect("a sound function");
+}
+
+/// Declares an exported function.
+pub fn declare(module: &mut JITModule, name: &str, params: usize) -> FuncId {
+    let signature = signature(module, params);
+    module
+        .declare_function(name, Linkage::Export, &signature)
+        .expect("a new name")
+}
+
+/// Calls a finalized function of one parameter.
+pub fn call(module: &JITModule, id: FuncId, argument: i64) -> i64 {
+    let address = module.get_finalized_function(id);
+    // SAFETY: the tests' functions take and return 64-bit integers, and modules leak their code.
+    let function = unsafe { core::mem::transmute::<*const u8, extern "C" fn(i64) -> i64>(address) };
+    function(argument)
+}
