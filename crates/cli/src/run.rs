@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: RunArguments, started: Instant) -> ExitCode {
         return ExitCode::from(2);
     }
     let stats = arguments.stats;
-    match crate::machine::run(config(arguments, program.clone(), started)) {
+    match rekindle_vm::run(config(arguments, program.clone(), started)) {
         Ok(outcome) => {
             if let GuestExit::Signal { message, .. } = &outcome.exit
                 && !message.is_empty()
