@@ -1,3 +1,5 @@
+//! Tests of the ELF reader: well-formed programs, and every way of damaging one.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -116,6 +116,14 @@ pub(crate) fn forward(signal: c_int, handler: u64) {
     unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
 }
 
+/// Puts the host's default action of `signal` back: the guest has died of it, and whoever ran the
+/// guest may want to die the same way.
+pub(crate) fn restore_default(signal: c_int) {
+    let action = empty_action();
+    // SAFETY: the action is whole. For a number that is no signal nothing happens.
+    unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+}
+
 /// The set of signals that have arrived from outside since the last call.
 pub(crate) fn take_arrived() -> u64 {
     if ARRIVED.load(Ordering::Relaxed) == 0 {

@@ -28,6 +28,12 @@ pub struct GuestState {
     pub exit_slot: u64,
     /// The host stack pointer to which the entry trampoline returns after a fault.
     pub host_stack: u64,
+    /// The floating-point control and status register of the host while compiled code runs.
+    pub mxcsr: u32,
+    /// Fills up.
+    pub reserved: u32,
+    /// Where compiled code stores what nobody reads.
+    pub scratch: u64,
     /// Where indirect jumps find compiled code, direct-mapped by guest PC.
     pub jump_cache: [JumpCacheEntry; JUMP_CACHE_LEN],
 }

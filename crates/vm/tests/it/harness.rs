@@ -97,6 +97,7 @@ pub(crate) fn run_judge(program: &Path, args: &[&str], stdin: &str) -> Ending {
     command
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
+        .args(["60", "qemu-riscv64"])
         .arg(program)
         .args(args);
     let (stdout, status, _) = feed(command, stdin);
