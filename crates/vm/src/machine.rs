@@ -1,6 +1,7 @@
 //! Starts a guest and runs it to its end.
 
 use std::io;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 
 use rekindle::Cache;
@@ -131,7 +132,7 @@ fn initial_state() -> Box<GuestState> {
         exit_slot: 0,
         host_stack: 0,
         mxcsr: 0,
-        reserved: 0,
+        attention: AtomicU32::new(0),
         scratch: 0,
         jump_cache: [JumpCacheEntry::EMPTY; JUMP_CACHE_LEN],
     })

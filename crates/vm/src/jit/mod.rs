@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use rekindle::{Cache, Code, Environment, Lookup};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 pub(crate) use self::backend::REGION_SIGNATURE;
 use self::backend::Request;
@@ -47,6 +47,8 @@ pub(crate) struct Jit {
     compiler: Compiler,
     /// Heads that were asked for, so that none is asked for twice.
     requested: FxHashSet<u64>,
+    /// Where the blocks of regions start that are being compiled: heat there is no news yet.
+    pending: FxHashMap<u64, Vec<u64>>,
     /// Whether the jump cache may lead to regions that were removed.
     has_stale_jumps: bool,
     regions_loaded: u64,
@@ -64,6 +66,7 @@ impl Jit {
             installed: Installed::default(),
             compiler: Compiler::new(attention::raise),
             requested: FxHashSet::default(),
+            pending: FxHashMap::default(),
             has_stale_jumps: false,
             regions_loaded: 0,
             avoided_ns: 0,
@@ -146,6 +149,12 @@ impl Translator for Jit {
         if self.requested.contains(&pc) {
             return;
         }
+        // A loop inside a region that is on its way may never be entered by itself again. If it is,
+        // it will be reported again.
+        if self.pending.values().any(|starts| starts.contains(&pc)) {
+            interpreter.cool(pc);
+            return;
+        }
         let Some(index) = self.scope(pc, modules) else { return };
         let scope = &self.scopes[index];
         let Some(region) = region::discover(pc, &|at| scope.fetch(pc, at)) else { return };
@@ -158,11 +167,13 @@ impl Translator for Jit {
         let request =
             Request { name: scope.region_name(pc), floating_base: scope.floating_base() };
         let scope = scope.scope.clone();
+        self.pending.insert(pc, region.blocks.iter().map(|block| block.start).collect());
         self.compiler.submit(Job { region, request, scope, ticket });
     }
 
     fn poll(&mut self, interpreter: &mut Interpreter) {
         for finished in self.compiler.take_finished() {
+            self.pending.remove(&finished.head);
             if let Some(code) = finished.code {
                 self.install(finished.head, &code, interpreter);
             }
