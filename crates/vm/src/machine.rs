@@ -45,7 +45,7 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
         None => Cache::in_memory(),
     };
     let (mut outcome, mut jit) = run_with(&config, Jit::new(cache.clone()))?;
-    jit.end(config.finish_compiles);
+    jit.end();
     let statistics = &mut outcome.statistics;
     jit.add_to(statistics);
     statistics.image_bytes_mapped = cache.statistics().image_bytes_mapped;
@@ -60,6 +60,11 @@ fn run_with<T: Translator>(config: &Config, translator: T) -> Result<(Outcome, T
     let exit = machine.run();
     if let GuestExit::Signal { signal, .. } = exit {
         signal::restore_default(signal);
+    }
+    if config.finish_compiles {
+        machine
+            .translator
+            .finish(&machine.modules, &mut machine.interpreter);
     }
     let statistics = RunStatistics {
         instructions_interpreted: machine.interpreter.instructions(),

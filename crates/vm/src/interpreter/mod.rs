@@ -78,6 +78,11 @@ impl Interpreter {
         self.decoded.take()
     }
 
+    /// The guest PCs of all instructions in decoded blocks.
+    pub(crate) fn decoded_instructions(&self) -> FxHashSet<u64> {
+        self.cache.instruction_pcs()
+    }
+
     /// Starts counting the entries of the block at `pc` again.
     pub(crate) fn cool(&mut self, pc: u64) {
         if let Some(id) = self.cache.find(pc)
