@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use cranelift_frontend::FunctionBuilderContext;
-use cranelift_module::{Module, default_libcall_names};
+use cranelift_module::{Module, ModuleError, default_libcall_names};
 use rekindle_bench::population::{IMPORTS, signature};
-use rekindle_cranelift::{Cache, CacheConfig, JITBuilder, JITModule};
+use rekindle_cranelift::{Cache, CacheConfig, JITBuilder, JITModule, KeyBuilder};
 
 use crate::{POPULATION, Run, call_all, isa};
 
@@ -50,6 +50,16 @@ fn run_with(cache: &Cache, level: Level, start: Instant) -> anyhow::Result<Run> 
     let mut ctx = module.make_context();
     let mut frontend = FunctionBuilderContext::new();
     for (index, id) in declared.functions.iter().enumerate() {
+        if level == Level::Keyed {
+            // A front's input: some 280 bytes.
+            let input = [index as u8; 280];
+            let key = KeyBuilder::new("bench").u64(index as u64).field_bytes(&input).finish();
+            module.define_cached(&key, *id, |module, ctx| {
+                POPULATION.build(module, &declared, index, &mut ctx.func, &mut frontend);
+                Ok::<_, ModuleError>(())
+            })?;
+            continue;
+        }
         module.clear_context(&mut ctx);
         ctx.func.signature = signature(&module);
         POPULATION.build(&mut module, &declared, index, &mut ctx.func, &mut frontend);

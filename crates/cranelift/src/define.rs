@@ -36,7 +36,7 @@ impl JITModule {
     }
 
     /// Compiles a function and hands it to the cache.
-    fn compile(
+    pub(crate) fn compile(
         &mut self,
         id: FuncId,
         ctx: &mut Context,
@@ -202,7 +202,9 @@ impl Module for JITModule {
             self.clif_key(id, &ctx.func)
         } else {
             // No one will ever look for it, so any key of its own will do.
-            KeyBuilder::new("uncached").u64(u64::from(id.as_u32())).finish()
+            KeyBuilder::new("uncached")
+                .u64(u64::from(id.as_u32()))
+                .finish()
         };
         let code = match self.scope.lookup(&key) {
             Lookup::Hit(code) => code,

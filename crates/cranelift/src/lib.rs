@@ -47,6 +47,7 @@ mod define;
 mod finish;
 mod isa;
 mod key;
+mod keyed;
 mod memory;
 mod module;
 mod reference;
@@ -59,7 +60,7 @@ pub use memory::{
     ArenaMemoryProvider, BranchProtection, JITMemoryKind, JITMemoryProvider, SystemMemoryProvider,
 };
 pub use module::JITModule;
-pub use rekindle::{Cache, CacheConfig, CacheMode, MissReason, Statistics};
+pub use rekindle::{Cache, CacheConfig, CacheMode, Key, KeyBuilder, MissReason, Statistics};
 
 /// The version of `cranelift-jit` whose interface this is.
 pub const VERSION: &str = "0.135.8";
