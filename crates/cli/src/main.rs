@@ -10,7 +10,6 @@
 mod arguments;
 mod cache;
 mod ending;
-mod machine;
 mod report;
 mod run;
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -28,12 +28,18 @@ pub(crate) fn run(arguments: RunArguments, started: Instant) -> ExitCode {
         return ExitCode::from(2);
     }
     let stats = arguments.stats;
-    match crate::machine::run(config(arguments, program.clone(), started)) {
+    match rekindle_vm::run(config(arguments, program.clone(), started)) {
         Ok(outcome) => {
+            if let GuestExit::Signal { message, .. } = &outcome.exit
+                && !message.is_empty()
+            {
+                eprintln!("rekindle: {}: {message}", program.display());
+            }
+            // The last line, so that whoever wants it knows where to look.
             if let Some(format) = stats {
                 report::print(format, &outcome.statistics);
             }
-            end_as(&program, &outcome)
+            end_as(&outcome)
         }
         Err(error) => {
             eprintln!("rekindle: {error}");
@@ -78,14 +84,9 @@ fn environment() -> Vec<OsString> {
 
 /// Ends this process without running destructors: what had to be kept is kept, and unmapping a
 /// guest's memory piece by piece helps nobody.
-fn end_as(program: &Path, outcome: &Outcome) -> ! {
-    match &outcome.exit {
+fn end_as(outcome: &Outcome) -> ! {
+    match outcome.exit {
         GuestExit::Code(code) => std::process::exit(code & 0xff),
-        GuestExit::Signal { signal, message } => {
-            if !message.is_empty() {
-                eprintln!("rekindle: {}: {message}", program.display());
-            }
-            ending::die_by(*signal)
-        }
+        GuestExit::Signal { signal, .. } => ending::die_by(signal),
     }
 }

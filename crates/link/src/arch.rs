@@ -46,11 +46,13 @@ impl Arch {
         }
     }
 
-    /// Fills the gaps between functions with instructions that trap.
-    pub const fn padding(self) -> [u8; 4] {
+    /// The byte that fills the gaps between functions: repeated, it makes instructions that trap.
+    pub const fn padding(self) -> u8 {
         match self {
-            Self::X86_64 => [0xcc; 4],
-            Self::Aarch64 => [0, 0, 0, 0],
+            // `int3`
+            Self::X86_64 => 0xcc,
+            // `udf #0`
+            Self::Aarch64 => 0,
         }
     }
 

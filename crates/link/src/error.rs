@@ -35,7 +35,8 @@ pub enum LinkError {
         /// Where the field starts.
         offset: u32,
     },
-    /// One of the artifact's own sections is referred to through a cell. Declare it as colocated.
+    /// One of the artifact's own sections is referred to through a cell, by an instruction that isn't
+    /// known. Declare the section as colocated.
     #[error("the text at {offset:#x} refers to its own {section} through a cell")]
     CellOfSection {
         /// The section.

@@ -150,6 +150,14 @@ impl Plan<'_> {
                 }
             }
         };
+        let row = match row.relaxation {
+            Some(relaxation) if matches!(target, Target::Section(_)) => {
+                let relaxes = (relaxation.rewrite)(&mut linked.text, *offset as usize);
+                assert!(relaxes, "the plan checked the instruction");
+                self.arch.row(relaxation.kind).expect("of the same machine")
+            }
+            _ => row,
+        };
         // Only text has fields of other formulas: `Artifact::validate` saw to it, and to the range.
         let place = placement.text.plus(u64::from(*offset));
         let start = *offset as usize;
@@ -179,10 +187,7 @@ impl Plan<'_> {
         if self.veneers.is_empty() {
             return Ok(());
         }
-        let padding = self.arch.padding();
-        let start = self.veneers_start() as usize;
-        let gap = start - text.len();
-        text.extend(padding.iter().cycle().take(gap));
+        text.resize(self.veneers_start() as usize, self.arch.padding());
         for symbol in &self.veneers {
             let veneer = self.arch.veneer();
             let offset = text.len();

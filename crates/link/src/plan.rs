@@ -6,7 +6,7 @@ use rekindle_artifact::{Artifact, Relocation, SectionKind, Target};
 
 use crate::arch::Arch;
 use crate::error::LinkError;
-use crate::relocation::{Formula, Reference};
+use crate::relocation::{Formula, Reference, Row};
 
 /// An artifact that was checked for a machine, and what it needs around it.
 ///
@@ -95,13 +95,27 @@ impl<'a> Plan<'a> {
                 symbol: symbol.clone(),
                 offset: *offset,
             }),
-            (Target::Section(section), Reference::Cell) => Err(LinkError::CellOfSection {
-                section: *section,
-                offset: *offset,
-            }),
+            (Target::Section(section), Reference::Cell) if !self.relaxes(row, *offset) => {
+                Err(LinkError::CellOfSection {
+                    section: *section,
+                    offset: *offset,
+                })
+            }
             (Target::Symbol(symbol), reference) => Ok(Some((symbol, reference))),
             (Target::Section(_), _) => Ok(None),
         }
+    }
+
+    /// Whether the instruction with its field at `offset` of the text can do without its cell.
+    fn relaxes(&self, row: &Row, offset: u32) -> bool {
+        let Some(relaxation) = row.relaxation else {
+            return false;
+        };
+        // No instruction has more than four bytes before its field.
+        let start = offset.saturating_sub(4) as usize;
+        let end = offset as usize + row.kind.field_len_bytes();
+        let mut window = self.artifact.text.bytes[start..end].to_vec();
+        (relaxation.rewrite)(&mut window, offset as usize - start)
     }
 
     /// The artifact.

@@ -50,6 +50,21 @@ pub(crate) struct Row {
     pub(crate) reference: Reference,
     pub(crate) formula: Formula,
     pub(crate) field: &'static Field,
+    /// How to do without the cell, for a [`Reference::Cell`] whose target is close.
+    pub(crate) relaxation: Option<Relaxation>,
+}
+
+/// Turns an instruction that loads an address from a cell into one that computes it.
+///
+/// Compilers load every address from a cell when they make position-independent code, also those
+/// of the artifact's own sections, which need none. Every ELF linker rewrites such loads; so do we.
+#[derive(Clone, Copy)]
+pub(crate) struct Relaxation {
+    /// Recognises the instruction that has its field at an offset of the text, and rewrites it.
+    /// One that was rewritten before is recognised too. Returns whether it was either.
+    pub(crate) rewrite: fn(&mut [u8], usize) -> bool,
+    /// The relocation of the rewritten instruction.
+    pub(crate) kind: RelocationKind,
 }
 
 /// Why a value doesn't go into its field.

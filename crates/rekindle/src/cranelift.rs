@@ -57,6 +57,10 @@ pub enum ConvertError {
 /// Converts one compiled function. Data that it refers to is the caller's to add: set `rodata`,
 /// `data` or `bss` of the result, and let `names` give `Target::Section` for it.
 ///
+/// Compile with `is_pic`, or Cranelift puts absolute addresses into the text. Declare the artifact's
+/// own data as colocated or not, as you like: Cranelift loads addresses from cells all the same, and
+/// the linker rewrites such loads. Names that live elsewhere must not be declared as colocated.
+///
 /// `isa` is the one that compiled; its `unwind_info` setting decides whether there is unwind
 /// information.
 ///

@@ -3,13 +3,12 @@
 //! Everything is opened relative to its folder, never through a symbolic link, and checked on the
 //! open descriptor, so that nothing can be exchanged between the check and the use.
 
-use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
 use crate::digest::hex;
@@ -168,10 +167,13 @@ impl Folder {
     /// The names in this folder, in no order. Names that aren't UTF-8 aren't ours.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.fd)? {
+        let mut buffer = Vec::with_capacity(4096);
+        // Reading goes on where the last reading of this descriptor ended.
+        rustix::fs::seek(&self.fd, SeekFrom::Start(0))?;
+        let mut entries = rustix::fs::RawDir::new(&self.fd, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
             let entry = entry?;
-            let name: &CStr = entry.file_name();
-            if let Ok(name) = name.to_str()
+            if let Ok(name) = entry.file_name().to_str()
                 && name != "."
                 && name != ".."
             {

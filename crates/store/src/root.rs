@@ -10,7 +10,7 @@
 
 use std::ffi::OsString;
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use crate::environment::{Environment, ScopeId};
@@ -231,13 +231,17 @@ fn read_or_make_secret(root: &Folder, writable: bool) -> Result<[u8; SECRET_LEN]
 
 /// The secret, or `None` if its file has another length.
 fn read_secret(root: &Folder) -> Result<Option<[u8; SECRET_LEN]>, FolderError> {
-    let (_, stat) = root.open_file(SECRET_FILE)?;
+    let (file, stat) = root.open_file(SECRET_FILE)?;
     let mode = stat.st_mode & 0o777;
     if mode & 0o077 != 0 {
         return Err(FolderError::WritableByOthers { mode });
     }
-    let bytes = root.read_file(SECRET_FILE, SECRET_LEN as u64 + 1)?;
-    Ok(<[u8; SECRET_LEN]>::try_from(bytes).ok())
+    let mut secret = [0; SECRET_LEN];
+    if stat.st_size != SECRET_LEN as i64 {
+        return Ok(None);
+    }
+    file.read_exact_at(&mut secret, 0)?;
+    Ok(Some(secret))
 }
 
 #[cfg(test)]

@@ -54,6 +54,11 @@ impl Secret {
     pub(crate) fn hasher(&self, usage: Use) -> blake3::Hasher {
         blake3::Hasher::new_keyed(&self.keys[usage as usize])
     }
+
+    /// The first half of a keyed digest.
+    pub(crate) fn short_digest(&self, usage: Use, bytes: &[u8]) -> ShortDigest {
+        shorten(&blake3::keyed_hash(&self.keys[usage as usize], bytes))
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -64,9 +69,13 @@ impl fmt::Debug for Secret {
 
 /// The first half of a hasher's result.
 pub(crate) fn short_digest(hasher: &blake3::Hasher) -> ShortDigest {
-    let mut digest = [0; 16];
-    digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    digest
+    shorten(&hasher.finalize())
+}
+
+fn shorten(digest: &blake3::Hash) -> ShortDigest {
+    let mut short = [0; 16];
+    short.copy_from_slice(&digest.as_bytes()[..16]);
+    short
 }
 
 /// Whether two digests are equal, in a time that doesn't depend on where they differ.

@@ -1,10 +1,49 @@
-//! RV64GC Linux user-mode engine.
+//! RV64GC Linux user-mode engine: runs static RISC-V Linux programs on an x86-64 Linux host.
+//!
+//! [`run`] loads a program, runs it to its end and says how it ended. Guest addresses are host
+//! addresses and the guest's system calls are the host's, made with this process's authority: the
+//! engine is no sandbox.
+//!
+//! ```no_run
+//! let config = rekindle_vm::Config {
+//!     program: "hello".into(),
+//!     args: vec!["hello".into()],
+//!     env: Vec::new(),
+//!     jit: true,
+//!     cache: None,
+//!     finish_compiles: false,
+//!     started: std::time::Instant::now(),
+//! };
+//! let outcome = rekindle_vm::run(config)?;
+//! assert_eq!(outcome.exit, rekindle_vm::GuestExit::Code(0));
+//! # Ok::<(), rekindle_vm::StartError>(())
+//! ```
 
+mod arch;
+mod attention;
 mod config;
-#[expect(dead_code, reason = "the interpreter is not here yet")]
+mod dispatch;
+mod elf;
+mod errno;
+mod exit;
 mod float;
+mod guest_memory;
+mod guest_signal;
+mod interpreter;
+mod loader;
+mod machine;
+mod memory;
+mod module;
+mod signal;
+mod signal_frame;
+mod stack;
+mod start_error;
 mod state;
 mod stats;
+mod syscall;
 
 pub use config::{Config, GuestExit, Outcome};
+pub use elf::ElfFault;
+pub use machine::run;
+pub use start_error::StartError;
 pub use stats::RunStatistics;

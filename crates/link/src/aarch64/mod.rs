@@ -8,17 +8,49 @@ use rekindle_artifact::RelocationKind as Kind;
 use crate::arch::Veneer;
 use crate::relocation::Formula::{Absolute, PageOffset, Relative, RelativePage};
 use crate::relocation::Reference::{Call, Cell, Direct};
-use crate::relocation::{Field, Row, WORD64};
+use crate::relocation::{Field, Relaxation, Row, WORD64};
 
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Row] = &[
-    Row { kind: Kind::Abs64,            reference: Direct, formula: Absolute,     field: &WORD64 },
-    Row { kind: Kind::Arm64Call26,      reference: Call,   formula: Relative,     field: &BRANCH26 },
-    Row { kind: Kind::Arm64AdrGotPage,  reference: Cell,   formula: RelativePage, field: &ADR_PAGE21 },
-    Row { kind: Kind::Arm64Ld64GotLo12, reference: Cell,   formula: PageOffset,   field: &LOAD64_12 },
-    Row { kind: Kind::Arm64AdrPage,     reference: Direct, formula: RelativePage, field: &ADR_PAGE21 },
-    Row { kind: Kind::Arm64AddLo12,     reference: Direct, formula: PageOffset,   field: &ADD12 },
+    Row { kind: Kind::Abs64,            reference: Direct, formula: Absolute,     field: &WORD64,     relaxation: None },
+    Row { kind: Kind::Arm64Call26,      reference: Call,   formula: Relative,     field: &BRANCH26,   relaxation: None },
+    Row { kind: Kind::Arm64AdrGotPage,  reference: Cell,   formula: RelativePage, field: &ADR_PAGE21, relaxation: Some(CELL_PAGE_TO_PAGE) },
+    Row { kind: Kind::Arm64Ld64GotLo12, reference: Cell,   formula: PageOffset,   field: &LOAD64_12,  relaxation: Some(LOAD_TO_ADD) },
+    Row { kind: Kind::Arm64AdrPage,     reference: Direct, formula: RelativePage, field: &ADR_PAGE21, relaxation: None },
+    Row { kind: Kind::Arm64AddLo12,     reference: Direct, formula: PageOffset,   field: &ADD12,      relaxation: None },
 ];
+
+/// `adrp` of a cell becomes `adrp` of the target: the same instruction.
+const CELL_PAGE_TO_PAGE: Relaxation = Relaxation {
+    rewrite: |text, offset| {
+        word_at(text, offset).is_some_and(|word| word & 0x9f00_0000 == 0x9000_0000)
+    },
+    kind: Kind::Arm64AdrPage,
+};
+
+/// `ldr x, [y, :got_lo12:target]` becomes `add x, y, :lo12:target`.
+const LOAD_TO_ADD: Relaxation = Relaxation {
+    rewrite: |text, offset| {
+        const OPCODE: u32 = 0xffc0_0000;
+        const LDR: u32 = 0xf940_0000;
+        const ADD: u32 = 0x9100_0000;
+        let Some(word) = word_at(text, offset) else {
+            return false;
+        };
+        let fits = matches!(word & OPCODE, LDR | ADD);
+        if fits {
+            insert(&mut text[offset..offset + 4], OPCODE, ADD);
+        }
+        fits
+    },
+    kind: Kind::Arm64AddLo12,
+};
+
+fn word_at(text: &[u8], offset: usize) -> Option<u32> {
+    text.get(offset..)?
+        .first_chunk()
+        .map(|word| u32::from_le_bytes(*word))
+}
 
 /// `b` and `bl`: bits 25:0 are words.
 static BRANCH26: Field = Field {

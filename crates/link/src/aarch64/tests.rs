@@ -1,6 +1,6 @@
 //! Patched instructions, decoded again independently of the code that patches.
 
-use super::{ROWS, VENEER};
+use super::{CELL_PAGE_TO_PAGE, LOAD_TO_ADD, ROWS, VENEER};
 use crate::address::Address;
 use crate::arch::Arch;
 use crate::relocation::PatchError;
@@ -142,4 +142,18 @@ fn the_veneers_rows_are_the_cells() {
         (ROWS[2].kind, ROWS[3].kind),
         (Arm64AdrGotPage, Arm64Ld64GotLo12)
     );
+}
+
+#[test]
+fn loads_of_cells_become_add() {
+    let mut text = 0xf940_0c41u32.to_le_bytes(); // ldr x1, [x2, #24]
+    for _ in 0..2 {
+        assert!((LOAD_TO_ADD.rewrite)(&mut text, 0));
+        assert_eq!(u32::from_le_bytes(text) & !0x3f_fc00, 0x9100_0041); // add x1, x2, …
+    }
+    let mut narrow = 0xb940_0041u32.to_le_bytes(); // ldr w1, [x2]
+    assert!(!(LOAD_TO_ADD.rewrite)(&mut narrow, 0));
+    assert!(!(LOAD_TO_ADD.rewrite)(&mut [0; 3], 0));
+    assert!((CELL_PAGE_TO_PAGE.rewrite)(&mut ADRP_X0.to_le_bytes(), 0));
+    assert!(!(CELL_PAGE_TO_PAGE.rewrite)(&mut BL.to_le_bytes(), 0));
 }

@@ -1,6 +1,6 @@
 //! Patched fields, re-read the way a processor does.
 
-use super::{ROWS, VENEER};
+use super::{LOAD_TO_LEA, ROWS, VENEER};
 use crate::address::Address;
 use crate::arch::Arch;
 use crate::relocation::PatchError;
@@ -69,4 +69,24 @@ fn a_veneer_jumps_through_its_cell() {
 #[test]
 fn the_veneers_row_is_the_cells() {
     assert_eq!(ROWS[3].kind, RelocationKind::X86GotPc32);
+}
+
+#[test]
+fn loads_of_cells_become_lea() {
+    let rewrite = LOAD_TO_LEA.rewrite;
+    for (rex, mod_rm) in [(0x48, 0x05), (0x4c, 0x3d)] {
+        let mut text = [0x90, rex, 0x8b, mod_rm, 0, 0, 0, 0];
+        assert!(rewrite(&mut text, 4));
+        assert_eq!(text[..4], [0x90, rex, 0x8d, mod_rm]);
+        assert!(rewrite(&mut text, 4), "once more");
+        assert_eq!(text[2], 0x8d);
+    }
+    // A 32-bit load, an addition, another addressing mode, too little text.
+    for before in [[0x90, 0x8b, 0x05], [0x48, 0x03, 0x05], [0x48, 0x8b, 0x45]] {
+        let mut text = before;
+        assert!(!rewrite(&mut text, 3));
+        assert_eq!(text, before);
+    }
+    assert!(!rewrite(&mut [0x8b, 0x05], 2));
+    assert!(!rewrite(&mut [0x8b, 0x05], 20));
 }

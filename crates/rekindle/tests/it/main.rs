@@ -2,6 +2,8 @@
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
+#[cfg(feature = "cranelift")]
+mod cranelift;
 mod damage;
 mod folders;
 mod housekeeping;

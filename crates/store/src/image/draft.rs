@@ -9,10 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rekindle_artifact::{Artifact, SectionKind};
 
 use crate::environment::{FORMAT_VERSION, ScopeId};
+use crate::image::bindings::StoredBindings;
+use crate::image::digest::{Digested, kept_digest};
 use crate::image::elf;
-use crate::image::entry::{
-    Digested, EntryRecord, Kept, StoredBindings, encode_tables, kept_digest,
-};
+use crate::image::entry::{EntryRecord, Kept, encode_tables};
 use crate::image::header::{
     HEADER_OFFSET, HeaderFields, Identity, MAGIC, PREFIX_LEN, SLOT_LEN, label_of, seal,
 };
@@ -83,7 +83,7 @@ pub struct ImageDraft<'a> {
     /// Call frame information.
     pub eh_frame: Area,
     /// Fills gaps in the text.
-    pub padding: [u8; 4],
+    pub padding: u8,
     /// The code.
     pub entries: Vec<DraftEntry<'a>>,
 }
@@ -340,15 +340,10 @@ impl ImageDraft<'_> {
     /// One area's bytes: the parts at their places, gaps filled.
     pub(crate) fn assemble<'b>(
         area: Area,
-        filler: [u8; 4],
+        filler: u8,
         parts: impl Iterator<Item = &'b Placed>,
     ) -> Result<Vec<u8>, BuildError> {
-        let mut bytes: Vec<u8> = filler
-            .iter()
-            .copied()
-            .cycle()
-            .take(area.len as usize)
-            .collect();
+        let mut bytes = vec![filler; area.len as usize];
         for Placed {
             address,
             bytes: part,

@@ -71,19 +71,14 @@ fn write_parts(
     let text = ImageDraft::assemble(draft.text, draft.padding, entries.iter().map(|e| &e.text))?;
     let is_constant = |placed: &&Placed| placed.address >= draft.file_base;
     let constants = entries.iter().map(|e| &e.rodata).filter(is_constant);
-    let rodata = ImageDraft::assemble(draft.rodata, [0; 4], constants)?;
-    let eh_frame =
-        ImageDraft::assemble(draft.eh_frame, [0; 4], entries.iter().map(|e| &e.eh_frame))?;
+    let rodata = ImageDraft::assemble(draft.rodata, 0, constants)?;
+    let eh_frame = ImageDraft::assemble(draft.eh_frame, 0, entries.iter().map(|e| &e.eh_frame))?;
     let whole = Area {
         address: 0,
         len: draft.data.address + draft.data.len,
     };
     let writable = entries.iter().flat_map(|e| [&e.rodata, &e.data]);
-    let initial = ImageDraft::assemble(
-        whole,
-        [0; 4],
-        writable.filter(|placed| !is_constant(placed)),
-    )?;
+    let initial = ImageDraft::assemble(whole, 0, writable.filter(|placed| !is_constant(placed)))?;
     let parts = [
         (HEADER_OFFSET as u64, &own.header[..]),
         (plan.text, &text),

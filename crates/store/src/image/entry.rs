@@ -1,4 +1,4 @@
-//! Entry records: what an image says of one piece of code, and how it is verified.
+//! Entry records: what an image says of one piece of code.
 
 use core::ops::Range;
 
@@ -10,7 +10,6 @@ use rekindle_artifact::{
 
 use crate::fixed::fixed;
 use crate::key::Key;
-use crate::secret::{Secret, ShortDigest, Use, short_digest};
 
 fixed! {
     /// An entry as it is on disk. Offsets count from the file's start, addresses from the image's
@@ -67,112 +66,6 @@ fixed! {
     }
 }
 
-/// A field of 8 bytes in writable memory that takes a value known only in the process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredBinding {
-    /// Where the field is, from the image's base.
-    pub address: u32,
-    /// What it takes.
-    pub value: StoredValue,
-}
-
-/// What a [`StoredBinding`] takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoredValue {
-    /// The image's base plus this.
-    Local(i64),
-    /// The value of a name, plus a number.
-    Symbol {
-        /// The name.
-        name: String,
-        /// The number.
-        addend: i64,
-    },
-}
-
-/// A cell that an entry's code reads, and the name whose value it holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredCell {
-    /// The cell's index from the start of the writable memory.
-    pub index: u32,
-    /// The name.
-    pub name: String,
-}
-
-/// The values that an entry needs before it can run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoredBindings {
-    /// Cells.
-    pub cells: Vec<StoredCell>,
-    /// Fields in its own data.
-    pub fields: Vec<StoredBinding>,
-}
-
-impl StoredBindings {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
-        if self.cells.is_empty() && self.fields.is_empty() {
-            return Vec::new();
-        }
-        writer.number(self.cells.len() as u64);
-        for StoredCell { index, name } in &self.cells {
-            writer.number(u64::from(*index));
-            writer.bytes(name.as_bytes());
-        }
-        writer.number(self.fields.len() as u64);
-        for StoredBinding { address, value } in &self.fields {
-            writer.number(u64::from(*address));
-            match value {
-                StoredValue::Local(offset) => {
-                    writer.u8(0);
-                    writer.signed(*offset);
-                }
-                StoredValue::Symbol { name, addend } => {
-                    writer.u8(1);
-                    writer.bytes(name.as_bytes());
-                    writer.signed(*addend);
-                }
-            }
-        }
-        writer.into_bytes()
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        if bytes.is_empty() {
-            return Ok(Self::default());
-        }
-        let mut reader = Reader::new(bytes);
-        let cells = reader.list(|reader| {
-            Ok(StoredCell {
-                index: reader.u32()?,
-                name: reader.text()?.to_owned(),
-            })
-        })?;
-        let fields = reader.list(|reader| {
-            let address = reader.u32()?;
-            let value = match reader.u8()? {
-                0 => StoredValue::Local(reader.signed()?),
-                1 => {
-                    let name = reader.text()?.to_owned();
-                    StoredValue::Symbol {
-                        name,
-                        addend: reader.signed()?,
-                    }
-                }
-                tag => {
-                    return Err(DecodeError::UnknownTag {
-                        what: "binding",
-                        tag: u64::from(tag),
-                    });
-                }
-            };
-            Ok(StoredBinding { address, value })
-        })?;
-        reader.finish()?;
-        Ok(Self { cells, fields })
-    }
-}
-
 /// An entry's bytes aren't the ones that were written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the entry's bytes aren't the ones that were written")]
@@ -191,51 +84,6 @@ pub(crate) fn slice(bytes: &[u8], offset: u32, len: u32) -> Result<&[u8], Damage
         .checked_add(len as usize)
         .and_then(|end| bytes.get(start..end))
         .ok_or(Damaged)
-}
-
-/// What an entry's digest covers: everything that it needs to run, whole.
-pub(crate) struct Digested<'a> {
-    pub(crate) image_id: &'a [u8; 16],
-    pub(crate) record: &'a [u8; EntryRecord::LEN],
-    pub(crate) text: &'a [u8],
-    pub(crate) rodata: &'a [u8],
-    pub(crate) data: &'a [u8],
-    /// Bindings, tables and metadata, which stand together.
-    pub(crate) side: &'a [u8],
-}
-
-impl Digested<'_> {
-    /// The lengths of all parts are in the record, so concatenation is unambiguous.
-    pub(crate) fn digest(&self, secret: &Secret) -> ShortDigest {
-        let Self {
-            image_id,
-            record,
-            text,
-            rodata,
-            data,
-            side,
-        } = self;
-        let mut hasher = secret.hasher(Use::Entry);
-        hasher.update(*image_id);
-        hasher.update(&record[..32]);
-        hasher.update(&record[48..]);
-        for part in [text, rodata, data, side] {
-            hasher.update(part);
-        }
-        short_digest(&hasher)
-    }
-}
-
-/// The digest of what only a merge needs.
-pub(crate) fn kept_digest(
-    secret: &Secret,
-    image_id: &[u8; 16],
-    key: &Key,
-    kept: &[u8],
-) -> ShortDigest {
-    let mut hasher = secret.hasher(Use::Kept);
-    hasher.update(image_id).update(key.as_bytes()).update(kept);
-    short_digest(&hasher)
 }
 
 /// What only a merge, or a person, needs: name, relocations, unwind information.

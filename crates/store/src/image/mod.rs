@@ -1,17 +1,18 @@
 //! Images: files of linked code. `docs/format.md` draws the bytes.
 
+mod bindings;
+mod digest;
 mod draft;
 mod elf;
 mod entry;
 mod header;
 mod view;
 
+pub use bindings::{StoredBinding, StoredBindings, StoredCell, StoredValue};
 pub use draft::{Area, BuildError, DraftEntry, ImageDraft, Placed};
 #[cfg(test)]
 pub(crate) use entry::EntryRecord;
-pub use entry::{
-    Damaged, StoredBinding, StoredBindings, StoredCell, StoredValue, Tables, VerifiedRecord,
-};
+pub use entry::{Damaged, Tables, VerifiedRecord};
 #[cfg(test)]
 pub(crate) use header::HeaderFields;
 pub use header::{HEADER_OFFSET, Identity, ImageHeader, PREFIX_LEN, Refusal};

@@ -4,10 +4,9 @@ use rekindle_artifact::Artifact;
 use rekindle_artifact::tables;
 use rekindle_artifact::wire::Reader;
 
-use crate::image::entry::{
-    Damaged, Digested, EntryRecord, Kept, StoredBindings, Tables, VerifiedRecord, kept_digest,
-    slice,
-};
+use crate::image::bindings::StoredBindings;
+use crate::image::digest::{Digested, kept_digest};
+use crate::image::entry::{Damaged, EntryRecord, Kept, Tables, VerifiedRecord, slice};
 use crate::image::header::{ImageHeader, SLOT_LEN};
 use crate::key::Key;
 use crate::secret::{Secret, equal};

@@ -11,6 +11,7 @@
 mod arithmetic;
 mod compare;
 mod convert;
+pub(crate) mod fast;
 mod format;
 mod round;
 #[cfg(test)]

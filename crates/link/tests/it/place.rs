@@ -1,0 +1,156 @@
+//! One artifact at given addresses.
+
+use proptest::prelude::*;
+use rekindle_artifact::{Artifact, RelocationKind, SectionKind, Target, UnwindInfo};
+use rekindle_link::{Address, Arch, LinkError, Placement, Plan};
+
+use crate::judge::judge;
+use crate::support::{artifact, busy, relocation, symbol};
+
+fn both() -> [Arch; 2] {
+    [Arch::X86_64, Arch::Aarch64]
+}
+
+proptest! {
+    #[test]
+    fn every_reference_leads_where_it_should(
+        base in 0x10u64..1 << 46,
+        distances in [0u64..1 << 14, 0u64..1 << 14, 0u64..1 << 14, 0u64..1 << 14],
+        backwards: bool,
+    ) {
+        // Within ±1 GiB of the text, in whichever direction, each aligned to 64.
+        let text = (base + (1 << 33)) & !63;
+        let [rodata, data, bss, cells] = distances.map(|distance| {
+            let distance = distance << 16;
+            Address(if backwards { text - distance } else { text + distance } & !63)
+        });
+        for arch in both() {
+            let artifact = busy(arch);
+            let plan = Plan::new(&artifact, arch).expect("it can be linked");
+            let text = Address(text);
+            let placement = Placement { text, rodata, data, bss, eh_frame: text };
+            let cells: Vec<Address> =
+                (0..plan.symbols().len() as u64).map(|index| cells.plus(index * 8)).collect();
+            let linked = plan.link(&placement, &cells).expect("it is close enough");
+            judge(arch, &plan, &linked, &placement, &cells);
+        }
+    }
+}
+
+#[test]
+fn too_far_is_an_error() {
+    for arch in both() {
+        let artifact = busy(arch);
+        let plan = Plan::new(&artifact, arch).expect("it can be linked");
+        let text = Address(1 << 40);
+        let far = Address((1 << 40) + (1 << 33));
+        let placement = Placement {
+            text,
+            rodata: far,
+            data: text,
+            bss: text,
+            eh_frame: text,
+        };
+        let cells = vec![text; plan.symbols().len()];
+        let error = plan.link(&placement, &cells).expect_err("it is too far");
+        assert!(matches!(error, LinkError::OutOfRange { .. }), "{error}");
+    }
+}
+
+#[test]
+fn one_name_has_one_cell_and_one_veneer() {
+    let mut code = artifact(64, 0, 0, 0);
+    let call = |offset, name| {
+        relocation(
+            SectionKind::Text,
+            offset,
+            RelocationKind::X86Plt32,
+            symbol(name),
+            -4,
+        )
+    };
+    code.relocations = vec![call(1, "a"), call(8, "b"), call(16, "a"), call(24, "b")];
+    let plan = Plan::new(&code, Arch::X86_64).expect("it can be linked");
+    assert_eq!(plan.symbols(), ["a", "b"]);
+    assert_eq!(plan.text_len_bytes(), 64 + 2 * 8);
+}
+
+#[test]
+fn what_cannot_be_linked_is_named() {
+    let refuse = |section, kind, target, arch| {
+        let mut code = artifact(64, 8, 8, 8);
+        code.relocations = vec![relocation(section, 0, kind, target, 0)];
+        Plan::new(&code, arch).expect_err("it can't be linked")
+    };
+    let text = SectionKind::Text;
+    let own = Target::Section(SectionKind::Data);
+    use RelocationKind as Kind;
+    assert!(matches!(
+        refuse(text, Kind::Abs64, symbol("s"), Arch::X86_64),
+        LinkError::AbsoluteInText { offset: 0, target } if target == "s"
+    ));
+    assert!(matches!(
+        refuse(text, Kind::X86Pc32, symbol("s"), Arch::X86_64),
+        LinkError::NotColocated { .. }
+    ));
+    assert!(matches!(
+        refuse(text, Kind::X86GotPc32, own, Arch::X86_64),
+        LinkError::CellOfSection {
+            section: SectionKind::Data,
+            ..
+        }
+    ));
+    assert!(matches!(
+        refuse(text, Kind::X86Pc32, symbol("s"), Arch::Aarch64),
+        LinkError::WrongMachine {
+            kind: Kind::X86Pc32
+        }
+    ));
+    let empty = Plan::new(&Artifact::default(), Arch::X86_64).map(|_| ());
+    assert!(matches!(empty, Err(LinkError::Invalid(_))));
+}
+
+#[test]
+fn constants_with_addresses_are_writable() {
+    let mut code = artifact(16, 16, 0, 0);
+    let own = Target::Section(SectionKind::Text);
+    code.relocations = vec![relocation(
+        SectionKind::Rodata,
+        8,
+        RelocationKind::Abs64,
+        own,
+        0,
+    )];
+    assert!(
+        Plan::new(&code, Arch::X86_64)
+            .expect("it can be linked")
+            .rodata_is_writable()
+    );
+    code.relocations.clear();
+    assert!(
+        !Plan::new(&code, Arch::X86_64)
+            .expect("it can be linked")
+            .rodata_is_writable()
+    );
+}
+
+#[test]
+fn frame_rows_point_at_the_text() {
+    let mut code = artifact(16, 0, 0, 0);
+    code.unwind = Some(UnwindInfo {
+        eh_frame: vec![0; 24],
+        location_field: 12,
+    });
+    let plan = Plan::new(&code, Arch::X86_64).expect("it can be linked");
+    let placement = Placement {
+        text: Address(0x1000),
+        eh_frame: Address(0x3000),
+        ..Placement::default()
+    };
+    let linked = plan.link(&placement, &[]).expect("it is close enough");
+    let field: [u8; 4] = linked.eh_frame[12..16].try_into().expect("four bytes");
+    assert_eq!(
+        0x300c_u64.wrapping_add_signed(i32::from_le_bytes(field).into()),
+        0x1000
+    );
+}

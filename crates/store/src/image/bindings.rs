@@ -1,0 +1,144 @@
+//! What an entry needs from the process before it can run.
+
+use rekindle_artifact::wire::{DecodeError, Reader, Writer};
+
+/// A field of 8 bytes in writable memory that takes a value known only in the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBinding {
+    /// Where the field is, from the image's base.
+    pub address: u32,
+    /// What it takes.
+    pub value: StoredValue,
+}
+
+/// What a [`StoredBinding`] takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoredValue {
+    /// The image's base plus this.
+    Local(i64),
+    /// The value of a name, plus a number.
+    Symbol {
+        /// The name.
+        name: String,
+        /// The number.
+        addend: i64,
+    },
+}
+
+/// A cell that an entry's code reads, and the name whose value it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCell {
+    /// The cell's index from the start of the writable memory.
+    pub index: u32,
+    /// The name.
+    pub name: String,
+}
+
+/// The values that an entry needs before it can run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredBindings {
+    /// Cells.
+    pub cells: Vec<StoredCell>,
+    /// Fields in its own data.
+    pub fields: Vec<StoredBinding>,
+}
+
+impl StoredBindings {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        if self.cells.is_empty() && self.fields.is_empty() {
+            return Vec::new();
+        }
+        writer.number(self.cells.len() as u64);
+        for StoredCell { index, name } in &self.cells {
+            writer.number(u64::from(*index));
+            writer.bytes(name.as_bytes());
+        }
+        writer.number(self.fields.len() as u64);
+        for StoredBinding { address, value } in &self.fields {
+            writer.number(u64::from(*address));
+            match value {
+                StoredValue::Local(offset) => {
+                    writer.u8(0);
+                    writer.signed(*offset);
+                }
+                StoredValue::Symbol { name, addend } => {
+                    writer.u8(1);
+                    writer.bytes(name.as_bytes());
+                    writer.signed(*addend);
+                }
+            }
+        }
+        writer.into_bytes()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut reader = Reader::new(bytes);
+        let cells = reader.list(|reader| {
+            Ok(StoredCell {
+                index: reader.u32()?,
+                name: reader.text()?.to_owned(),
+            })
+        })?;
+        let fields = reader.list(|reader| {
+            let address = reader.u32()?;
+            let value = match reader.u8()? {
+                0 => StoredValue::Local(reader.signed()?),
+                1 => {
+                    let name = reader.text()?.to_owned();
+                    StoredValue::Symbol {
+                        name,
+                        addend: reader.signed()?,
+                    }
+                }
+                tag => {
+                    return Err(DecodeError::UnknownTag {
+                        what: "binding",
+                        tag: u64::from(tag),
+                    });
+                }
+            };
+            Ok(StoredBinding { address, value })
+        })?;
+        reader.finish()?;
+        Ok(Self { cells, fields })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{StoredBinding, StoredBindings, StoredCell, StoredValue};
+    use proptest::prelude::*;
+
+    fn bindings() -> impl Strategy<Value = StoredBindings> {
+        let cell =
+            (any::<u32>(), "[a-z]{0,8}").prop_map(|(index, name)| StoredCell { index, name });
+        let value = prop_oneof![
+            any::<i64>().prop_map(StoredValue::Local),
+            ("[a-z]{0,8}", any::<i64>())
+                .prop_map(|(name, addend)| StoredValue::Symbol { name, addend }),
+        ];
+        let field =
+            (any::<u32>(), value).prop_map(|(address, value)| StoredBinding { address, value });
+        (
+            prop::collection::vec(cell, 0..4),
+            prop::collection::vec(field, 0..4),
+        )
+            .prop_map(|(cells, fields)| StoredBindings { cells, fields })
+    }
+
+    proptest! {
+        #[test]
+        fn bindings_round_trip(bindings in bindings()) {
+            prop_assert_eq!(StoredBindings::decode(&bindings.encode()), Ok(bindings));
+        }
+
+        #[test]
+        fn arbitrary_bindings_never_panic(bytes: Vec<u8>) {
+            let _ = StoredBindings::decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Tier 0: runs guest instructions one by one from a cache of decoded basic blocks.
+//!
+//! The interpreter is complete for what `rv-isa` decodes, and so the judge of compiled code. It
+//! knows nothing of system calls or compilation: it stops with an [`Exit`] and says which blocks
+//! became hot.
+
+pub(crate) mod alu;
+mod atomic;
+pub(crate) mod csr;
+mod decode_cache;
+mod execute;
+mod fp;
+
+use std::ops::Range;
+use std::time::Instant;
+
+use rustc_hash::FxHashSet;
+use rv_isa::Decoded;
+
+use self::decode_cache::{Block, BlockId, DecodeCache};
+use self::execute::{Step, execute};
+use crate::exit::{Exit, FaultKind, GuestFault};
+use crate::guest_memory::load16;
+use crate::memory::{AddressSpace, Protection, Vma};
+use crate::state::GuestState;
+use crate::{attention, signal};
+
+/// How often a block is entered before it is reported as hot.
+pub(crate) const HOT_ENTRIES: u32 = 50;
+
+/// The interpreter of one hart.
+#[derive(Debug)]
+pub(crate) struct Interpreter {
+    cache: DecodeCache,
+    hot: Vec<u64>,
+    reports_heat: bool,
+    instructions: u64,
+    compiled: FxHashSet<u64>,
+    started: Instant,
+}
+
+/// The fault of an access to `address` that just failed.
+#[cold]
+fn fault_at(address: u64) -> Exit {
+    Exit::Fault(GuestFault {
+        address,
+        kind: FaultKind::from_signal(signal::access_signal()),
+    })
+}
+
+impl Interpreter {
+    /// An interpreter that reports hot blocks if `reports_heat`.
+    pub(crate) fn new(reports_heat: bool) -> Self {
+        Self {
+            cache: DecodeCache::new(),
+            hot: Vec::new(),
+            reports_heat,
+            instructions: 0,
+            compiled: FxHashSet::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// How many instructions were executed.
+    pub(crate) fn instructions(&self) -> u64 {
+        self.instructions
+    }
+
+    /// The guest PCs of the blocks that became hot since the last call, in that order.
+    pub(crate) fn take_hot(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.hot)
+    }
+
+    /// Notes whether compiled code is installed for `pc`: the interpreter stops before such a block.
+    pub(crate) fn set_compiled(&mut self, pc: u64, is_compiled: bool) {
+        if is_compiled {
+            self.compiled.insert(pc);
+        } else {
+            self.compiled.remove(&pc);
+        }
+        if let Some(id) = self.cache.find(pc)
+            && let Some(block) = self.cache.block_mut(id)
+        {
+            block.is_compiled = is_compiled;
+        }
+    }
+
+    /// Forgets decoded instructions if there are any in `range`; what [`Self::set_compiled`] said
+    /// holds on.
+    pub(crate) fn invalidate(&mut self, range: &Range<u64>) {
+        if self.cache.touches(range) {
+            self.cache.clear();
+        }
+    }
+
+    /// Runs from the guest PC until something happens that is not the interpreter's to do, or a
+    /// block becomes hot, or the next block is compiled.
+    pub(crate) fn run(&mut self, state: &mut GuestState, space: &AddressSpace) -> Exit {
+        let mut id = BlockId::NONE;
+        let mut link = None;
+        loop {
+            let pc = state.pc;
+            if self.cache.block_mut(id).is_none_or(|block| block.pc != pc) {
+                id = match self.find_or_decode(pc, space) {
+                    Ok(id) => id,
+                    Err(exit) => return exit,
+                };
+                self.set_link(link, id);
+            }
+            let Some(block) = self.cache.block_mut(id) else {
+                return Exit::Dispatch;
+            };
+            // Nothing that depends on time may come between an entry and its being counted.
+            if block.is_compiled || attention::is_raised() {
+                return Exit::Dispatch;
+            }
+            block.heat = block.heat.saturating_add(1);
+            if block.heat == HOT_ENTRIES && self.reports_heat {
+                self.hot.push(pc);
+                return Exit::Dispatch;
+            }
+            let block = *block;
+            if block.len == 0 {
+                return Exit::IllegalInstruction;
+            }
+            link = match self.run_block(state, &block) {
+                Ok(jumped) => Some((id, jumped)),
+                Err(exit) => return exit,
+            };
+            id = if link == Some((id, true)) {
+                block.target
+            } else {
+                block.after
+            };
+        }
+    }
+
+    /// Runs a block; returns whether it ended with a jump.
+    #[inline(always)]
+    fn run_block(&mut self, state: &mut GuestState, block: &Block) -> Result<bool, Exit> {
+        let mut pc = block.pc;
+        for (index, decoded) in self.cache.instructions(block).iter().enumerate() {
+            match execute(state, decoded.inst, pc, decoded.len, self.started) {
+                Step::Next => pc = pc.wrapping_add(u64::from(decoded.len)),
+                Step::Jump(target) => {
+                    state.pc = target;
+                    self.instructions += index as u64 + 1;
+                    return Ok(true);
+                }
+                Step::Exit(exit) => {
+                    state.pc = pc;
+                    let completes = matches!(exit, Exit::Syscall | Exit::FenceI);
+                    self.instructions += index as u64 + u64::from(completes);
+                    return Err(exit);
+                }
+            }
+        }
+        state.pc = pc;
+        self.instructions += u64::from(block.len);
+        Ok(false)
+    }
+
+    /// Remembers that block `to` follows the block and edge `from`. A wrong link does no harm: the
+    /// block's PC is compared before it is run.
+    fn set_link(&mut self, from: Option<(BlockId, bool)>, to: BlockId) {
+        if let Some((id, jumped)) = from
+            && let Some(block) = self.cache.block_mut(id)
+        {
+            *(if jumped {
+                &mut block.target
+            } else {
+                &mut block.after
+            }) = to;
+        }
+    }
+
+    /// The block at `pc`, decoded now if it wasn't.
+    fn find_or_decode(&mut self, pc: u64, space: &AddressSpace) -> Result<BlockId, Exit> {
+        if let Some(id) = self.cache.find(pc) {
+            return Ok(id);
+        }
+        let mut code = CodeReader {
+            space,
+            checked: 0..0,
+        };
+        let first = code.instruction(pc)?;
+        let id = self.cache.add(pc, |at| {
+            if at == pc {
+                first
+            } else {
+                code.instruction(at).ok().flatten()
+            }
+        });
+        if self.compiled.contains(&pc)
+            && let Some(block) = self.cache.block_mut(id)
+        {
+            block.is_compiled = true;
+        }
+        Ok(id)
+    }
+}
+
+/// Reads instructions from executable guest memory.
+struct CodeReader<'a> {
+    space: &'a AddressSpace,
+    checked: Range<u64>,
+}
+
+impl CodeReader<'_> {
+    /// The instruction at `pc`, `None` where it doesn't exist, or the fault of fetching it.
+    fn instruction(&mut self, pc: u64) -> Result<Option<Decoded>, Exit> {
+        let low = self.half(pc)?;
+        let high = match rv_isa::instruction_len(low) {
+            2 => 0,
+            _ => self.half(pc.wrapping_add(2))?,
+        };
+        Ok(rv_isa::decode(u32::from(high) << 16 | u32::from(low)))
+    }
+
+    /// The half-word at `address`.
+    fn half(&mut self, address: u64) -> Result<u16, Exit> {
+        if !self.checked.contains(&address) {
+            let executable = |vma: &&Vma| vma.protection.contains(Protection::EXEC);
+            self.checked = match self.space.find(address).filter(executable) {
+                Some(vma) => vma.start..vma.end,
+                None => {
+                    let kind = FaultKind::Segmentation;
+                    return Err(Exit::Fault(GuestFault { address, kind }));
+                }
+            };
+        }
+        load16(address).map_err(|_| fault_at(address))
+    }
+}

@@ -1,0 +1,53 @@
+//! `epoll`, whose events are packed on x86-64 and nowhere else.
+
+use super::{Kernel, host};
+use crate::errno::Errno;
+use crate::guest_memory::{load32, load64, store32, store64};
+use crate::state::GuestState;
+
+/// The size of the guest's `struct epoll_event`: events, padding, data.
+const EVENT_LEN: u64 = 16;
+/// More events than this are not asked for at once.
+const MAX_EVENTS: u64 = 1024;
+
+pub(super) fn control(
+    _: &mut Kernel,
+    _: &mut GuestState,
+    [epoll, operation, fd, event, ..]: [u64; 6],
+) -> Result<u64, Errno> {
+    if operation == libc::EPOLL_CTL_DEL as u64 {
+        return host::call(libc::SYS_epoll_ctl, [epoll, operation, fd, 0, 0, 0]);
+    }
+    let event = libc::epoll_event {
+        events: load32(event)?,
+        u64: load64(event.wrapping_add(8))?,
+    };
+    let address = (&raw const event) as u64;
+    host::call(libc::SYS_epoll_ctl, [epoll, operation, fd, address, 0, 0])
+}
+
+pub(super) fn wait(
+    _: &mut Kernel,
+    _: &mut GuestState,
+    [epoll, events, count, timeout, mask, mask_len]: [u64; 6],
+) -> Result<u64, Errno> {
+    if count as i32 <= 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mut ready = vec![libc::epoll_event { events: 0, u64: 0 }; count.min(MAX_EVENTS) as usize];
+    let arguments = [
+        epoll,
+        ready.as_mut_ptr() as u64,
+        ready.len() as u64,
+        timeout,
+        mask,
+        mask_len,
+    ];
+    let count = host::call(libc::SYS_epoll_pwait, arguments)?;
+    for (index, event) in ready.iter().take(count as usize).enumerate() {
+        let address = events.wrapping_add(index as u64 * EVENT_LEN);
+        store32(address, event.events)?;
+        store64(address.wrapping_add(8), event.u64)?;
+    }
+    Ok(count)
+}

@@ -1,0 +1,106 @@
+//! The guest's own entries of `/proc`, where the host's would describe the engine.
+
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+
+use super::{Kernel, host};
+use crate::errno::Errno;
+use crate::memory::{Backing, Protection, Vma};
+
+/// What reading `/proc/self/<name>` gives, for the names that are stood in for.
+pub(super) fn contents(kernel: &Kernel, name: &[u8]) -> Option<Vec<u8>> {
+    match name {
+        b"cmdline" => Some(
+            kernel
+                .args
+                .iter()
+                .flat_map(|arg| [arg.as_bytes(), b"\0"].concat())
+                .collect(),
+        ),
+        b"auxv" => Some(kernel.auxiliary_vector.clone()),
+        b"maps" => Some(maps(kernel).into_bytes()),
+        _ => None,
+    }
+}
+
+/// A file descriptor from which `contents` can be read, once.
+pub(super) fn open(contents: &[u8], flags: u64) -> Result<u64, Errno> {
+    if flags & libc::O_ACCMODE as u64 != libc::O_RDONLY as u64 {
+        return Err(Errno::EACCES);
+    }
+    let close_on_exec = if flags & libc::O_CLOEXEC as u64 != 0 {
+        libc::MFD_CLOEXEC
+    } else {
+        0
+    };
+    let name = c"proc".as_ptr() as u64;
+    let fd = host::call(
+        libc::SYS_memfd_create,
+        [name, u64::from(close_on_exec), 0, 0, 0, 0],
+    )?;
+    let mut written = 0;
+    while written < contents.len() {
+        let rest = &contents[written..];
+        let arguments = [
+            fd,
+            rest.as_ptr() as u64,
+            rest.len() as u64,
+            written as u64,
+            0,
+            0,
+        ];
+        match host::call(libc::SYS_pwrite64, arguments) {
+            Ok(count) if count > 0 => written += count as usize,
+            _ => {
+                host::call(libc::SYS_close, [fd, 0, 0, 0, 0, 0])?;
+                return Err(Errno::ENOMEM);
+            }
+        }
+    }
+    Ok(fd)
+}
+
+/// The guest's mappings in the kernel's format.
+fn maps(kernel: &Kernel) -> String {
+    let mut text = String::new();
+    for vma in kernel.space.iter() {
+        let Vma {
+            start,
+            end,
+            protection,
+            backing,
+        } = *vma;
+        let letter = |bit, letter| {
+            if protection.contains(bit) {
+                letter
+            } else {
+                '-'
+            }
+        };
+        let (offset, device, inode) = match backing {
+            Backing::File(file) => (file.offset, file.device, file.inode),
+            _ => (0, 0, 0),
+        };
+        let name = match backing {
+            Backing::Heap => "[heap]".into(),
+            Backing::Stack => "[stack]".into(),
+            Backing::File(_) => kernel.program.to_string_lossy(),
+            Backing::Anonymous => "".into(),
+        };
+        let prefix = format!(
+            "{start:08x}-{end:08x} {}{}{}p {offset:08x} {:02x}:{:02x} {inode} ",
+            letter(Protection::READ, 'r'),
+            letter(Protection::WRITE, 'w'),
+            letter(Protection::EXEC, 'x'),
+            device >> 8 & 0xfff,
+            device & 0xff,
+        );
+        // Names start at column 73. Writing to a string can't fail.
+        let _ = if name.is_empty() {
+            writeln!(text, "{prefix}")
+        } else {
+            writeln!(text, "{prefix:<72} {name}")
+        };
+    }
+    text
+}

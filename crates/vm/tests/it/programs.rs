@@ -1,0 +1,43 @@
+//! Programs, one test each.
+
+use crate::harness::agree;
+
+macro_rules! agree {
+    ($($name:ident: $source:literal $(, flags $flags:expr)? $(, args $args:expr)? $(, stdin $stdin:expr)?;)*) => {$(
+        #[test]
+        fn $name() {
+            let flags: &[&str] = &[];
+            let args: &[&str] = &[];
+            let stdin = "";
+            $(let flags: &[&str] = $flags;)?
+            $(let args: &[&str] = $args;)?
+            $(let stdin = $stdin;)?
+            agree($source, flags, args, stdin);
+        }
+    )*};
+}
+
+/// The cross C library has no start-up code for static position-independent programs.
+const PIE: &[&str] = &[
+    "-nostdlib",
+    "-fPIE",
+    "-fno-builtin",
+    "-fno-tree-loop-distribute-patterns",
+    "-pie",
+    "-Wl,--no-dynamic-linker",
+];
+
+agree! {
+    hello: "hello.c", args &["one", "two words"];
+    static_pie: "pie.c", flags PIE, args &["x", "y"];
+    float: "float.c", flags &["-frounding-math"];
+    cxx: "cxx.cpp", flags &["-std=c++17"], stdin "the quick brown the lazy dog the end";
+    files: "files.c";
+    signals: "signals.c";
+    signals_abort: "signals.c", args &["0"];
+    signals_fault: "signals.c", args &["1"];
+    signals_pipe: "signals.c", args &["2"];
+    signals_illegal: "signals.c", args &["3"];
+    signals_breakpoint: "signals.c", args &["4"];
+    signals_terminate: "signals.c", args &["15"];
+}
