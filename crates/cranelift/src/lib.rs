@@ -40,6 +40,11 @@
 //! # }
 //! ```
 
+#![expect(
+    clippy::result_large_err,
+    reason = "`ModuleError` is what the interface of cranelift-jit returns"
+)]
+
 mod builder;
 mod data;
 mod declared;
@@ -48,6 +53,7 @@ mod finish;
 mod isa;
 mod key;
 mod keyed;
+mod log;
 mod memory;
 mod module;
 mod reference;

@@ -7,9 +7,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rekindle::{Cache, CacheConfig, Digest, KeyBuilder, Scope};
 
+/// The caches of this process by configuration.
+static OPEN: Mutex<Vec<(CacheConfig, Cache)>> = Mutex::new(Vec::new());
+
 /// The cache that a configuration describes; the same handle each time.
 pub(crate) fn cache(config: &CacheConfig) -> Cache {
-    static OPEN: Mutex<Vec<(CacheConfig, Cache)>> = Mutex::new(Vec::new());
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, cache)) = open.iter().find(|(other, _)| other == config) {
         return cache.clone();
@@ -116,6 +118,13 @@ extern "C" fn flush_living() {
         // A fork: what waits belongs to the parent.
         return;
     }
+    flush_scopes();
+    if let Ok(open) = OPEN.try_lock() {
+        crate::log::write(open.iter().map(|(_, cache)| cache));
+    }
+}
+
+fn flush_scopes() {
     // Another thread that holds the lock as the process ends may never give it back.
     let Ok(living) = LIVING.try_lock() else {
         return;
