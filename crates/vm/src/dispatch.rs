@@ -11,10 +11,26 @@ use crate::module::Modules;
 use crate::state::GuestState;
 use crate::syscall::Kernel;
 
+/// What became of the attempt to run compiled code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// There is none for the guest PC; nothing ran.
+    NotCompiled,
+    /// It ran, and the instruction at the guest PC is for the interpreter alone, though there may be
+    /// compiled code for it.
+    Interpret,
+    /// It ran and left.
+    Exit(Exit),
+}
+
 /// Where compiled code comes from. The loop calls it; it never calls the loop.
 pub(crate) trait Translator {
     /// Whether hot blocks are of interest.
     fn is_active(&self) -> bool;
+
+    /// The interpreter has decoded a block at this guest PC, and will run it unless compiled code is
+    /// installed now. Called once for each block, unless decoded blocks were forgotten.
+    fn note_decoded(&mut self, pc: u64, modules: &Modules, interpreter: &mut Interpreter);
 
     /// A block at this guest PC became hot. Called once for each block.
     fn note_hot(&mut self, pc: u64, modules: &Modules, interpreter: &mut Interpreter);
@@ -24,7 +40,15 @@ pub(crate) trait Translator {
     fn poll(&mut self, interpreter: &mut Interpreter);
 
     /// Runs compiled code from the guest PC, if there is some: until it leaves, and says why.
-    fn enter(&mut self, state: &mut GuestState) -> Option<Exit>;
+    fn enter(&mut self, state: &mut GuestState) -> Entered;
+
+    /// The guest has ended, and time doesn't matter: compiles what is queued, and what a run that
+    /// starts with all of that will find hot besides.
+    ///
+    /// Regions that are there from the start are left more often than those that this run had to
+    /// compile first, so the places to which they lead can become hot in the next run though they
+    /// didn't in this one.
+    fn finish(&mut self, modules: &Modules, interpreter: &mut Interpreter);
 
     /// Guest code in `range` may have changed: no translation of it may run again.
     fn invalidate(&mut self, range: Range<u64>, interpreter: &mut Interpreter);
@@ -39,13 +63,17 @@ impl Translator for InterpretOnly {
         false
     }
 
+    fn note_decoded(&mut self, _: u64, _: &Modules, _: &mut Interpreter) {}
+
     fn note_hot(&mut self, _: u64, _: &Modules, _: &mut Interpreter) {}
 
     fn poll(&mut self, _: &mut Interpreter) {}
 
-    fn enter(&mut self, _: &mut GuestState) -> Option<Exit> {
-        None
+    fn enter(&mut self, _: &mut GuestState) -> Entered {
+        Entered::NotCompiled
     }
+
+    fn finish(&mut self, _: &Modules, _: &mut Interpreter) {}
 
     fn invalidate(&mut self, _: Range<u64>, _: &mut Interpreter) {}
 }
@@ -75,8 +103,15 @@ impl<T: Translator> Machine<T> {
                 self.translator.poll(&mut self.interpreter);
             }
             let exit = match self.translator.enter(&mut self.state) {
-                Some(exit) => exit,
-                None => self.interpreter.run(&mut self.state, &self.kernel.space),
+                Entered::Exit(exit) => exit,
+                Entered::NotCompiled => {
+                    self.interpreter
+                        .run(&mut self.state, &self.kernel.space, false)
+                }
+                Entered::Interpret => {
+                    self.interpreter
+                        .run(&mut self.state, &self.kernel.space, true)
+                }
             };
             self.act_on(exit);
             if let Some(exit) = self.kernel.exit.take() {
@@ -88,6 +123,10 @@ impl<T: Translator> Machine<T> {
     fn act_on(&mut self, exit: Exit) {
         match exit {
             Exit::Dispatch => {
+                if let Some(pc) = self.interpreter.take_decoded() {
+                    self.translator
+                        .note_decoded(pc, &self.modules, &mut self.interpreter);
+                }
                 for pc in self.interpreter.take_hot() {
                     self.translator
                         .note_hot(pc, &self.modules, &mut self.interpreter);

@@ -19,6 +19,7 @@
 //! # Ok::<(), rekindle_vm::StartError>(())
 //! ```
 
+mod abi;
 mod arch;
 mod attention;
 mod config;
@@ -30,6 +31,7 @@ mod float;
 mod guest_memory;
 mod guest_signal;
 mod interpreter;
+mod jit;
 mod loader;
 mod machine;
 mod memory;

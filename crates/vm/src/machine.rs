@@ -1,14 +1,17 @@
 //! Starts a guest and runs it to its end.
 
 use std::io;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 
+use rekindle::Cache;
 use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
 
 use crate::config::{Config, GuestExit, Outcome};
 use crate::dispatch::{InterpretOnly, Machine, Translator};
 use crate::errno::Errno;
 use crate::interpreter::Interpreter;
+use crate::jit::Jit;
 use crate::loader::{self, LoadedProgram};
 use crate::memory::AddressSpace;
 use crate::module::Modules;
@@ -34,11 +37,34 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
     let _one_at_a_time = ADDRESS_SPACE.lock().unwrap_or_else(PoisonError::into_inner);
     signal::install();
     signal::adopt_thread();
-    let mut machine = prepare(&config, InterpretOnly)?;
+    if !config.jit {
+        return Ok(run_with(&config, InterpretOnly)?.0);
+    }
+    let cache = match &config.cache {
+        Some(settings) => Cache::open(settings),
+        None => Cache::in_memory(),
+    };
+    let (mut outcome, mut jit) = run_with(&config, Jit::new(cache.clone()))?;
+    jit.end();
+    let statistics = &mut outcome.statistics;
+    jit.add_to(statistics);
+    statistics.image_bytes_mapped = cache.statistics().image_bytes_mapped;
+    statistics.wall_ns = nanoseconds(config.started.elapsed());
+    Ok(outcome)
+}
+
+/// Runs the guest with `translator`, which is returned.
+fn run_with<T: Translator>(config: &Config, translator: T) -> Result<(Outcome, T), StartError> {
+    let mut machine = prepare(config, translator)?;
     let startup_ns = nanoseconds(config.started.elapsed());
     let exit = machine.run();
     if let GuestExit::Signal { signal, .. } = exit {
         signal::restore_default(signal);
+    }
+    if config.finish_compiles {
+        machine
+            .translator
+            .finish(&machine.modules, &mut machine.interpreter);
     }
     let statistics = RunStatistics {
         instructions_interpreted: machine.interpreter.instructions(),
@@ -46,7 +72,7 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
         wall_ns: nanoseconds(config.started.elapsed()),
         ..RunStatistics::default()
     };
-    Ok(Outcome { exit, statistics })
+    Ok((Outcome { exit, statistics }, machine.translator))
 }
 
 fn nanoseconds(duration: std::time::Duration) -> u64 {
@@ -110,6 +136,9 @@ fn initial_state() -> Box<GuestState> {
         reservation_value: 0,
         exit_slot: 0,
         host_stack: 0,
+        mxcsr: 0,
+        attention: AtomicU32::new(0),
+        scratch: 0,
         jump_cache: [JumpCacheEntry::EMPTY; JUMP_CACHE_LEN],
     })
 }

@@ -3,6 +3,8 @@
 //! Compiled code receives a pointer to a [`GuestState`] and addresses its fields by
 //! `offset_of!`, so the layout is `repr(C)` and part of the translator's version.
 
+use std::sync::atomic::AtomicU32;
+
 /// Entries of the jump cache; a power of two.
 pub const JUMP_CACHE_LEN: usize = 4096;
 
@@ -28,6 +30,13 @@ pub struct GuestState {
     pub exit_slot: u64,
     /// The host stack pointer to which the entry trampoline returns after a fault.
     pub host_stack: u64,
+    /// The floating-point control and status register of the host while compiled code runs.
+    pub mxcsr: u32,
+    /// Not 0 where the engine asks that compiled code leave at the next opportunity. A signal handler
+    /// of this thread may set it.
+    pub attention: AtomicU32,
+    /// Where compiled code stores what nobody reads.
+    pub scratch: u64,
     /// Where indirect jumps find compiled code, direct-mapped by guest PC.
     pub jump_cache: [JumpCacheEntry; JUMP_CACHE_LEN],
 }

@@ -33,6 +33,7 @@ pub(crate) const HOT_ENTRIES: u32 = 50;
 pub(crate) struct Interpreter {
     cache: DecodeCache,
     hot: Vec<u64>,
+    decoded: Option<u64>,
     reports_heat: bool,
     instructions: u64,
     compiled: FxHashSet<u64>,
@@ -54,6 +55,7 @@ impl Interpreter {
         Self {
             cache: DecodeCache::new(),
             hot: Vec::new(),
+            decoded: None,
             reports_heat,
             instructions: 0,
             compiled: FxHashSet::default(),
@@ -69,6 +71,25 @@ impl Interpreter {
     /// The guest PCs of the blocks that became hot since the last call, in that order.
     pub(crate) fn take_hot(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.hot)
+    }
+
+    /// The guest PC of the block before which the last run stopped because it was new.
+    pub(crate) fn take_decoded(&mut self) -> Option<u64> {
+        self.decoded.take()
+    }
+
+    /// The guest PCs of all instructions in decoded blocks.
+    pub(crate) fn decoded_instructions(&self) -> FxHashSet<u64> {
+        self.cache.instruction_pcs()
+    }
+
+    /// Starts counting the entries of the block at `pc` again.
+    pub(crate) fn cool(&mut self, pc: u64) {
+        if let Some(id) = self.cache.find(pc)
+            && let Some(block) = self.cache.block_mut(id)
+        {
+            block.heat = 0;
+        }
     }
 
     /// Notes whether compiled code is installed for `pc`: the interpreter stops before such a block.
@@ -94,8 +115,14 @@ impl Interpreter {
     }
 
     /// Runs from the guest PC until something happens that is not the interpreter's to do, or a
-    /// block becomes hot, or the next block is compiled.
-    pub(crate) fn run(&mut self, state: &mut GuestState, space: &AddressSpace) -> Exit {
+    /// block becomes hot or was decoded just now, or the next block is compiled; with `insists`, the
+    /// first block is run though it be compiled.
+    pub(crate) fn run(
+        &mut self,
+        state: &mut GuestState,
+        space: &AddressSpace,
+        mut insists: bool,
+    ) -> Exit {
         let mut id = BlockId::NONE;
         let mut link = None;
         loop {
@@ -106,12 +133,15 @@ impl Interpreter {
                     Err(exit) => return exit,
                 };
                 self.set_link(link, id);
+                if self.decoded.is_some() {
+                    return Exit::Dispatch;
+                }
             }
             let Some(block) = self.cache.block_mut(id) else {
                 return Exit::Dispatch;
             };
             // Nothing that depends on time may come between an entry and its being counted.
-            if block.is_compiled || attention::is_raised() {
+            if block.is_compiled && !insists || attention::is_raised() {
                 return Exit::Dispatch;
             }
             block.heat = block.heat.saturating_add(1);
@@ -123,6 +153,7 @@ impl Interpreter {
             if block.len == 0 {
                 return Exit::IllegalInstruction;
             }
+            insists = false;
             link = match self.run_block(state, &block) {
                 Ok(jumped) => Some((id, jumped)),
                 Err(exit) => return exit,
@@ -196,6 +227,7 @@ impl Interpreter {
         {
             block.is_compiled = true;
         }
+        self.decoded = self.reports_heat.then_some(pc);
         Ok(id)
     }
 }

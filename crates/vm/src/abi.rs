@@ -1,0 +1,360 @@
+//! The door between the engine and compiled code: entering it, leaving it, what it calls.
+//!
+//! Compiled code is entered through one trampoline and left through one of the exits below, which
+//! it jumps to like to another region; what they do is in the text of `arch`. Helpers are ordinary
+//! functions that compiled code calls with the state's address.
+//!
+//! Invariants on which this file relies, and which the JIT keeps: a [`RegionCode`] is made only from
+//! code whose recorded signature is that of regions, made by our translator and authenticated by
+//! the cache; it lives as long as the process, since scopes and their mappings are kept to the end;
+//! and slots are inside the zeroed data of such code, which is as long as its tables say.
+
+#![expect(unsafe_code, reason = "compiled code is entered, and calls back with raw pointers")]
+
+use std::arch::{asm, naked_asm};
+use std::mem::offset_of;
+use std::sync::atomic::Ordering;
+
+use rekindle::{Code, HostAddr, SectionKind};
+use rv_isa::{Csr, CsrOp, Inst, RoundingMode};
+
+use crate::arch::x86_64::entry::{
+    MXCSR_FLAGS, MXCSR_MASKED, enter_text, exit_text, flags_from_mxcsr, landing_text,
+    rounding_to_mxcsr,
+};
+use crate::attention;
+use crate::float::{self, Flags, Rounding};
+use crate::jit::REGION_SIGNATURE;
+use crate::signal;
+use crate::state::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
+
+/// Why compiled code came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Through the link slot at `state.exit_slot`; the guest PC is in the region's tables.
+    Unlinked,
+    /// By an indirect jump to `state.pc` that the jump cache doesn't know.
+    Indirect,
+    /// For the interpreter, at `state.pc`.
+    Interpret,
+    /// For a system call, at `state.pc`.
+    Syscall,
+    /// By a fault. The state is not exact, but for what the fault record says.
+    Fault,
+}
+
+/// The entry point of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RegionCode(HostAddr);
+
+impl RegionCode {
+    /// The entry point of `code`, if it is a region.
+    pub(crate) fn of(code: &Code) -> Option<Self> {
+        (code.signature() == REGION_SIGNATURE).then(|| Self(code.address()))
+    }
+
+    /// Its address.
+    pub(crate) fn address(self) -> HostAddr {
+        self.0
+    }
+}
+
+/// Runs compiled code until it comes back. `state.pc` is exact afterwards, but after
+/// [`Left::Unlinked`] and [`Left::Fault`].
+pub(crate) fn enter(state: &mut GuestState, code: RegionCode) -> Left {
+    state.mxcsr = MXCSR_MASKED | rounding_to_mxcsr(state.frm);
+    let landing = fault_landing as *const () as usize as u64;
+    let address = (&raw mut *state).expose_provenance() as u64;
+    signal::arm(landing, address, &raw const state.attention);
+    // After arming, so that no request between the two is lost.
+    state.attention.store(u32::from(attention::is_raised()), Ordering::Relaxed);
+    // SAFETY: `code` is a region's entry point and `state` is exclusively ours.
+    let left = unsafe { enter_region(state, code.0.0) };
+    signal::disarm();
+    state.fflags |= flags_from_mxcsr(state.mxcsr);
+    match left {
+        LEFT_UNLINKED => Left::Unlinked,
+        LEFT_INDIRECT => Left::Indirect,
+        LEFT_SYSCALL => Left::Syscall,
+        LEFT_FAULT => Left::Fault,
+        _ => Left::Interpret,
+    }
+}
+
+const LEFT_UNLINKED: u64 = 0;
+const LEFT_INDIRECT: u64 = 1;
+const LEFT_INTERPRET: u64 = 2;
+const LEFT_SYSCALL: u64 = 3;
+const LEFT_FAULT: u64 = 4;
+
+/// Offset of an integer register, for assembly text.
+const fn x(register: usize) -> usize {
+    offset_of!(GuestState, x) + 8 * register
+}
+
+/// Enters compiled code; returns when an exit or the fault landing returns.
+///
+/// # Safety
+/// `code` is the entry point of a region, and `state` is valid and used by nobody else.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn enter_region(state: *mut GuestState, code: u64) -> u64 {
+    naked_asm!(
+        enter_text!(),
+        host_stack = const offset_of!(GuestState, host_stack),
+        mxcsr = const offset_of!(GuestState, mxcsr),
+        x1 = const x(1),
+        x2 = const x(2),
+        x10 = const x(10),
+        x11 = const x(11),
+        x15 = const x(15),
+    )
+}
+
+/// Where the signal handler continues after a fault in compiled code: as if the region had left.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn fault_landing(state: *mut GuestState) {
+    naked_asm!(
+        landing_text!(),
+        host_stack = const offset_of!(GuestState, host_stack),
+        mxcsr = const offset_of!(GuestState, mxcsr),
+        left = const LEFT_FAULT,
+    )
+}
+
+macro_rules! exits {
+    ($($(#[$doc:meta])* $name:ident = $left:ident, $word:ident;)*) => {$(
+        $(#[$doc])*
+        #[unsafe(naked)]
+        unsafe extern "sysv64" fn $name() {
+            naked_asm!(
+                exit_text!(),
+                left = const $left,
+                word = const offset_of!(GuestState, $word),
+                x1 = const x(1),
+                x2 = const x(2),
+                x10 = const x(10),
+                x11 = const x(11),
+                x15 = const x(15),
+            )
+        }
+    )*};
+}
+
+exits! {
+    /// Where every link slot leads at first. The extra argument is the slot's address.
+    exit_unlinked = LEFT_UNLINKED, exit_slot;
+    /// Where indirect jumps go whose target the jump cache doesn't know.
+    exit_indirect = LEFT_INDIRECT, pc;
+    /// Where regions go that want an instruction interpreted.
+    exit_interpret = LEFT_INTERPRET, pc;
+    /// Where regions go for a system call.
+    exit_syscall = LEFT_SYSCALL, pc;
+}
+
+/// The value of a name that compiled code refers to; the module's base isn't known here.
+pub(crate) fn symbol(name: &str) -> Option<u64> {
+    let address = match name {
+        "rekindle_vm.exit_indirect" => exit_indirect as *const (),
+        "rekindle_vm.exit_interpret" => exit_interpret as *const (),
+        "rekindle_vm.exit_syscall" => exit_syscall as *const (),
+        "rekindle_vm.float_helper" => float_helper as *const (),
+        "rekindle_vm.environment_helper" => environment_helper as *const (),
+        _ => return None,
+    };
+    Some(address as usize as u64)
+}
+
+/// The layout on which compiled code relies, as a list of numbers for the cache's environment.
+pub(crate) fn state_layout() -> [usize; 15] {
+    [
+        size_of::<GuestState>(),
+        offset_of!(GuestState, x),
+        offset_of!(GuestState, f),
+        offset_of!(GuestState, pc),
+        offset_of!(GuestState, fflags),
+        offset_of!(GuestState, frm),
+        offset_of!(GuestState, reservation_address),
+        offset_of!(GuestState, reservation_value),
+        offset_of!(GuestState, attention),
+        offset_of!(GuestState, scratch),
+        offset_of!(GuestState, jump_cache),
+        JUMP_CACHE_LEN,
+        size_of::<JumpCacheEntry>(),
+        offset_of!(JumpCacheEntry, guest_pc),
+        offset_of!(JumpCacheEntry, code),
+    ]
+}
+
+/// The link slots of one region's code: words that hold where its direct exits lead.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkSlots {
+    start: HostAddr,
+    len: usize,
+}
+
+impl LinkSlots {
+    /// The `len` slots of `code`, all leading to the exit that asks for their target.
+    pub(crate) fn new(code: &Code, len: usize) -> Self {
+        let slots = Self { start: code.section_address(SectionKind::Bss), len };
+        for index in 0..len {
+            slots.unlink(index);
+        }
+        slots
+    }
+
+    /// Which slot is at `address`.
+    pub(crate) fn index_of(&self, address: HostAddr) -> Option<usize> {
+        let offset = usize::try_from(address.0.checked_sub(self.start.0)?).ok()?;
+        (offset.is_multiple_of(8) && offset / 8 < self.len).then_some(offset / 8)
+    }
+
+    /// Where the slots begin.
+    pub(crate) fn start(&self) -> HostAddr {
+        self.start
+    }
+
+    /// Makes a slot lead to `code`.
+    pub(crate) fn link(&self, index: usize, code: RegionCode) {
+        self.write(index, code.0.0);
+    }
+
+    /// Makes a slot lead to the engine.
+    pub(crate) fn unlink(&self, index: usize) {
+        self.write(index, exit_unlinked as *const () as usize as u64);
+    }
+
+    fn write(&self, index: usize, value: u64) {
+        assert!(index < self.len, "slot {index} of {}", self.len);
+        let address = self.start.0 as usize + 8 * index;
+        let slot = std::ptr::with_exposed_provenance_mut::<u64>(address);
+        // SAFETY: the slot is inside the code's zeroed data, by this file's invariant, which is
+        // writable, aligned to 8 and read by compiled code of this thread alone.
+        unsafe { slot.write_volatile(value) }
+    }
+}
+
+/// Does one floating-point instruction in software, for compiled code. Operands are bits, singles
+/// in the low half; so is the result, or it is an integer register's value.
+///
+/// # Safety
+/// Called by compiled code with the state that it was entered with.
+unsafe extern "sysv64" fn float_helper(
+    state: *mut GuestState,
+    word: u64,
+    a: u64,
+    b: u64,
+    c: u64,
+) -> u64 {
+    // SAFETY: compiled code passes the state that `enter` lent it, and touches it only after this.
+    let state = unsafe { &mut *state };
+    let (result, flags) = float_instruction(word as u32, state.frm, [a, b, c]);
+    state.fflags |= flags.0;
+    result
+}
+
+fn float_instruction(word: u32, frm: u32, [a, b, c]: [u64; 3]) -> (u64, Flags) {
+    let inst = rv_isa::decode(word).map(|decoded| decoded.inst);
+    // Regions are not entered with a reserved rounding mode.
+    let rounding = |mode| rounding(mode, frm).unwrap_or(Rounding::Rne);
+    match inst {
+        Some(Inst::FpBinary { op, format, rm, .. }) => {
+            float::binary(op, format, a, b, rounding(rm))
+        }
+        Some(Inst::FpFused { op, format, rm, .. }) => {
+            float::fused(op, format, (a, b, c), rounding(rm))
+        }
+        Some(Inst::FpSqrt { format, rm, .. }) => float::sqrt(format, a, rounding(rm)),
+        Some(Inst::FpMinMax { op, format, .. }) => float::min_max(op, format, a, b),
+        Some(Inst::FpCompare { op, format, .. }) => {
+            let (holds, flags) = float::compare(op, format, a, b);
+            (u64::from(holds), flags)
+        }
+        Some(Inst::FpClass { format, .. }) => (float::classify(format, a), Flags::NONE),
+        Some(Inst::FpToInt { int, format, rm, .. }) => float::to_int(int, format, a, rounding(rm)),
+        Some(Inst::IntToFp { int, format, rm, .. }) => {
+            float::from_int(format, int, a, rounding(rm))
+        }
+        Some(Inst::FpConvert { to, rm, .. }) => float::convert(to, a, rounding(rm)),
+        _ => {
+            debug_assert!(false, "compiled code asks for {word:#x}");
+            (0, Flags::NONE)
+        }
+    }
+}
+
+/// The mode in which an instruction rounds; `None` where it is reserved.
+fn rounding(mode: RoundingMode, frm: u32) -> Option<Rounding> {
+    Rounding::from_field(match mode {
+        RoundingMode::Rne => 0,
+        RoundingMode::Rtz => 1,
+        RoundingMode::Rdn => 2,
+        RoundingMode::Rup => 3,
+        RoundingMode::Rmm => 4,
+        RoundingMode::Dyn => frm,
+    })
+}
+
+/// What [`environment_helper`] is to do, in one number: the CSR, how it changes, whether it does.
+pub(crate) fn environment_action(op: CsrOp, csr: Csr, writes: bool) -> u32 {
+    let op = match op {
+        CsrOp::Write => 0,
+        CsrOp::Set => 1,
+        CsrOp::Clear => 2,
+    };
+    u32::from(csr.0) | op << 16 | u32::from(writes) << 24
+}
+
+/// Accesses `fflags`, `frm` or `fcsr` for compiled code; returns the old value.
+///
+/// # Safety
+/// Called by compiled code with the state that it was entered with.
+unsafe extern "sysv64" fn environment_helper(
+    state: *mut GuestState,
+    action: u64,
+    operand: u64,
+) -> u64 {
+    // SAFETY: compiled code passes the state that `enter` lent it, and touches it only after this.
+    let state = unsafe { &mut *state };
+    let mut mxcsr = 0_u32;
+    // SAFETY: stores the control register in a word of ours.
+    unsafe {
+        asm!("stmxcsr [{}]", in(reg) &raw mut mxcsr, options(nostack, preserves_flags));
+    }
+    state.fflags |= flags_from_mxcsr(mxcsr);
+    let old = access_environment(state, action as u32, operand as u32);
+    // A mode that the host lacks takes effect nowhere: the region ends here, and no region that
+    // rounds is entered with it.
+    let fresh = (mxcsr & !MXCSR_FLAGS & !(3 << 13)) | rounding_to_mxcsr(state.frm);
+    // SAFETY: the value differs from the register's in flags and rounding mode alone, which compiled
+    // code, whose register it is until it leaves, expects.
+    unsafe {
+        asm!("ldmxcsr [{}]", in(reg) &raw const fresh, options(nostack, preserves_flags));
+    }
+    u64::from(old)
+}
+
+fn access_environment(state: &mut GuestState, action: u32, operand: u32) -> u32 {
+    let csr = Csr((action & 0xfff) as u16);
+    let old = match csr {
+        Csr::FFLAGS => state.fflags,
+        Csr::FRM => state.frm,
+        _ => state.frm << 5 | state.fflags,
+    };
+    if action >> 24 == 0 {
+        return old;
+    }
+    let new = match action >> 16 & 3 {
+        0 => operand,
+        1 => old | operand,
+        _ => old & !operand,
+    };
+    match csr {
+        Csr::FFLAGS => state.fflags = new & 0x1f,
+        Csr::FRM => state.frm = new & 7,
+        _ => {
+            state.fflags = new & 0x1f;
+            state.frm = new >> 5 & 7;
+        }
+    }
+    old
+}

@@ -1,0 +1,142 @@
+//! x86-64: the text of the entry trampoline, of the exits, and what MXCSR means.
+//!
+//! While compiled code runs, `r15` holds the guest state's address, and the carried guest registers
+//! `x1 x2 x10 x11 x15` travel in `rdi rsi rdx rcx r8` wherever one region jumps to another or to an
+//! exit; `r9` holds a word for whoever is jumped to. The frame that [`enter_text`] builds (callee-
+//! saved registers, and the host's MXCSR in the lowest slot) stays below all of them; its stack
+//! pointer is kept in the state, so that a fault finds back.
+
+/// MXCSR with every exception masked, no flag, rounding to nearest.
+pub(crate) const MXCSR_MASKED: u32 = 0x1f80;
+/// MXCSR's exception flags.
+pub(crate) const MXCSR_FLAGS: u32 = 0x3f;
+
+/// MXCSR's rounding field for a guest rounding mode; one that the host lacks rounds to nearest.
+pub(crate) const fn rounding_to_mxcsr(frm: u32) -> u32 {
+    let field = match frm {
+        1 => 3,
+        2 => 1,
+        3 => 2,
+        _ => 0,
+    };
+    field << 13
+}
+
+/// The guest's exception flags for MXCSR's: invalid, (denormal,) divide, overflow, underflow,
+/// precision from bit 0, against inexact, underflow, overflow, divide, invalid.
+pub(crate) const fn flags_from_mxcsr(mxcsr: u32) -> u32 {
+    (mxcsr & 1) << 4
+        | (mxcsr >> 2 & 1) << 3
+        | (mxcsr >> 3 & 1) << 2
+        | (mxcsr >> 4 & 1) << 1
+        | (mxcsr >> 5 & 1)
+}
+
+/// Turns the instruction `mov r64, [rip + field]`, whose field of 4 bytes is at `field`, into the
+/// `lea` of the same operands. Returns whether it was that instruction.
+pub(crate) fn load_becomes_address(text: &mut [u8], field: u32) -> bool {
+    const MOV: u8 = 0x8b;
+    const LEA: u8 = 0x8d;
+    let Some(start) = (field as usize).checked_sub(3) else { return false };
+    let Some([prefix, opcode, operands]) = text.get_mut(start..start + 3) else { return false };
+    // REX.W with any register, the opcode, and a memory operand relative to RIP.
+    let is_load = *prefix & 0xf8 == 0x48 && *opcode == MOV && *operands & 0xc7 == 0x05;
+    if is_load {
+        *opcode = LEA;
+    }
+    is_load
+}
+
+/// Takes the frame of [`enter_text`] down and returns `eax` to the engine.
+macro_rules! leave_text {
+    () => {
+        "
+        stmxcsr [r15 + {mxcsr}]
+        ldmxcsr [rsp]
+        add rsp, 8
+        pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop rbx
+        pop rbp
+        ret
+        "
+    };
+}
+
+/// Enters the code in `rsi` with the state in `rdi`.
+macro_rules! enter_text {
+    () => {
+        concat!(
+            "
+        push rbp
+        push rbx
+        push r12
+        push r13
+        push r14
+        push r15
+        sub rsp, 8
+        mov r15, rdi
+        mov rax, rsi
+        mov [r15 + {host_stack}], rsp
+        stmxcsr [rsp]
+        ldmxcsr [r15 + {mxcsr}]
+        mov rdi, [r15 + {x1}]
+        mov rsi, [r15 + {x2}]
+        mov rdx, [r15 + {x10}]
+        mov rcx, [r15 + {x11}]
+        mov r8, [r15 + {x15}]
+        xor r9d, r9d
+        call rax
+        ",
+            $crate::arch::x86_64::entry::leave_text!()
+        )
+    };
+}
+
+/// Returns `{left}` from [`enter_text`] after a fault, with the state in `rdi`.
+macro_rules! landing_text {
+    () => {
+        concat!(
+            "
+        mov r15, rdi
+        mov rsp, [r15 + {host_stack}]
+        mov eax, {left}
+        ",
+            $crate::arch::x86_64::entry::leave_text!()
+        )
+    };
+}
+
+/// An exit: writes back what is carried and the word, and returns `{left}` to [`enter_text`].
+macro_rules! exit_text {
+    () => {
+        "
+        mov [r15 + {x1}], rdi
+        mov [r15 + {x2}], rsi
+        mov [r15 + {x10}], rdx
+        mov [r15 + {x11}], rcx
+        mov [r15 + {x15}], r8
+        mov [r15 + {word}], r9
+        mov eax, {left}
+        ret
+        "
+    };
+}
+
+pub(crate) use {enter_text, exit_text, landing_text, leave_text};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_the_guests() {
+        assert_eq!(flags_from_mxcsr(MXCSR_MASKED), 0);
+        let pairs = [(1, 16), (2, 0), (4, 8), (8, 4), (16, 2), (32, 1)];
+        for (host, guest) in pairs {
+            assert_eq!(flags_from_mxcsr(MXCSR_MASKED | host), guest);
+        }
+    }
+}

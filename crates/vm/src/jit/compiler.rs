@@ -1,0 +1,198 @@
+//! The compile thread: takes regions, gives code back, and is never waited for during a run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+
+use rekindle::{Code, Scope, Ticket};
+
+use super::backend::{Backend, Request};
+use super::region::Region;
+
+/// A region to compile.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// What to compile.
+    pub region: Region,
+    /// What to call it, and where it must be able to live.
+    pub request: Request,
+    /// Where it goes.
+    pub scope: Scope,
+    /// The miss that it answers.
+    pub ticket: Ticket,
+}
+
+/// A finished job: the region's head, and its code unless it can't be compiled.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub head: u64,
+    pub code: Option<Code>,
+}
+
+/// What the compile thread shares with its owner beside the channels.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Set when a result is waiting.
+    ready: AtomicBool,
+    /// Set when what is still queued shall be dropped.
+    cancelled: AtomicBool,
+    /// Regions compiled.
+    compiled: AtomicU64,
+    /// Time spent compiling, in nanoseconds.
+    spent_ns: AtomicU64,
+}
+
+/// The owner's end of the compile thread. The thread starts with the first job.
+#[derive(Debug)]
+pub(super) struct Compiler {
+    shared: Arc<Shared>,
+    thread: Option<Running>,
+    /// Called on the compile thread when a result is waiting.
+    notify: fn(),
+}
+
+#[derive(Debug)]
+struct Running {
+    jobs: Sender<Job>,
+    results: Receiver<Finished>,
+    handle: JoinHandle<()>,
+}
+
+impl Compiler {
+    /// A compiler whose thread isn't running yet.
+    pub(super) fn new(notify: fn()) -> Self {
+        Self {
+            shared: Arc::default(),
+            thread: None,
+            notify,
+        }
+    }
+
+    /// Hands a job over. Without a thread (the system gives none) the job is dropped, and the
+    /// region stays interpreted.
+    pub(super) fn submit(&mut self, job: Job) {
+        if self.thread.is_none() {
+            self.thread = self.start();
+        }
+        if let Some(thread) = &self.thread {
+            let _ = thread.jobs.send(job);
+        }
+    }
+
+    fn start(&self) -> Option<Running> {
+        let (jobs, queue) = channel();
+        let (sender, results) = channel();
+        let shared = Arc::clone(&self.shared);
+        let notify = self.notify;
+        let builder = std::thread::Builder::new().name("rekindle-compile".to_owned());
+        match builder.spawn(move || work(&queue, &sender, &shared, notify)) {
+            Ok(handle) => Some(Running {
+                jobs,
+                results,
+                handle,
+            }),
+            Err(error) => {
+                tracing::warn!(%error, "no compile thread; everything stays interpreted");
+                None
+            }
+        }
+    }
+
+    /// The results that are waiting.
+    pub(super) fn take_finished(&mut self) -> Vec<Finished> {
+        if !self.shared.ready.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        self.shared.ready.store(false, Ordering::Release);
+        let mut finished = Vec::new();
+        if let Some(thread) = &self.thread {
+            loop {
+                match thread.results.try_recv() {
+                    Ok(result) => finished.push(result),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                }
+            }
+        }
+        finished
+    }
+
+    /// Waits until all that is queued is compiled, and returns the results that nobody has taken.
+    /// The next job starts a new thread.
+    pub(super) fn finish(&mut self) -> Vec<Finished> {
+        let Some(Running {
+            jobs,
+            results,
+            handle,
+        }) = self.thread.take()
+        else {
+            return Vec::new();
+        };
+        drop(jobs);
+        // A panic there has been reported by the panic hook; the run's result doesn't depend on it.
+        let _ = handle.join();
+        results.try_iter().collect()
+    }
+
+    /// Ends the thread, and drops what is queued.
+    pub(super) fn end(&mut self) {
+        self.shared.cancelled.store(true, Ordering::Relaxed);
+        self.thread = None;
+    }
+
+    /// How many regions were compiled, and how long that took in nanoseconds.
+    pub(super) fn totals(&self) -> (u64, u64) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (load(&self.shared.compiled), load(&self.shared.spent_ns))
+    }
+}
+
+fn work(queue: &Receiver<Job>, results: &Sender<Finished>, shared: &Shared, notify: fn()) {
+    let mut backend = match Backend::new() {
+        Ok(backend) => backend,
+        Err(error) => {
+            tracing::warn!(%error, "no compiler; everything stays interpreted");
+            return;
+        }
+    };
+    for job in queue {
+        if shared.cancelled.load(Ordering::Relaxed) {
+            return;
+        }
+        let head = job.region.head;
+        let code = compile(&mut backend, job, shared);
+        if results.send(Finished { head, code }).is_err() {
+            return;
+        }
+        shared.ready.store(true, Ordering::Release);
+        notify();
+    }
+}
+
+fn compile(backend: &mut Backend, job: Job, shared: &Shared) -> Option<Code> {
+    let Job {
+        region,
+        request,
+        scope,
+        ticket,
+    } = job;
+    let artifact = match backend.compile(&region, &request) {
+        Ok(artifact) => artifact,
+        Err(error) => {
+            tracing::warn!(%error, region = request.name, "a region stays interpreted");
+            return None;
+        }
+    };
+    let spent = artifact.compile_time_ns;
+    match scope.insert(ticket, artifact) {
+        Ok(code) => {
+            shared.compiled.fetch_add(1, Ordering::Relaxed);
+            shared.spent_ns.fetch_add(spent, Ordering::Relaxed);
+            Some(code)
+        }
+        Err(error) => {
+            tracing::warn!(%error, region = request.name, "a region stays interpreted");
+            None
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A guest module as the JIT sees it: its scope in the cache, its code, its keys.
+
+use std::ops::Range;
+
+use rekindle::{Cache, Digest, Environment, Key, KeyBuilder, Scope, ScopeId};
+use rv_isa::Decoded;
+
+use crate::abi;
+use crate::guest_memory::load16;
+use crate::module::GuestModule;
+
+/// A module whose code may be compiled.
+#[derive(Debug)]
+pub(super) struct ModuleScope {
+    base: u64,
+    text: Vec<Range<u64>>,
+    digest: Digest,
+    name: String,
+    pub(super) scope: Scope,
+    /// Whether the guest may have changed the module's code in memory. What its file said is no
+    /// longer what runs, so nothing is looked up or compiled any more.
+    is_stale: bool,
+}
+
+impl ModuleScope {
+    /// Opens the scope of `module`.
+    pub(super) fn open(module: &GuestModule, cache: &Cache, environment: &Environment) -> Self {
+        let base = module.base();
+        let digest = module.digest(cache);
+        let name = module.name();
+        let symbols = move |name: &str| match name {
+            "rekindle_vm.module_base" => Some(base),
+            _ => abi::symbol(name),
+        };
+        let id = ScopeId::from_digest(digest).with_label(&name);
+        let scope = cache.scope(environment, id, Box::new(symbols));
+        let text = module.text_ranges().to_vec();
+        Self { base, text, digest, name, scope, is_stale: false }
+    }
+
+    /// Whether `pc` is in the module's code, unchanged.
+    pub(super) fn holds(&self, pc: u64) -> bool {
+        !self.is_stale && self.range(pc).is_some()
+    }
+
+    /// Whether a change of `range` would change the module's code.
+    pub(super) fn overlaps(&self, range: &Range<u64>) -> bool {
+        self.text.iter().any(|text| text.start < range.end && range.start < text.end)
+    }
+
+    /// Where its code is.
+    pub(super) fn text(&self) -> &[Range<u64>] {
+        &self.text
+    }
+
+    /// Whether this is the scope of `module`.
+    pub(super) fn is_of(&self, module: &GuestModule) -> bool {
+        self.base == module.base() && self.text == module.text_ranges()
+    }
+
+    /// Gives the module up: the guest may have changed its code.
+    pub(super) fn give_up(&mut self) {
+        self.is_stale = true;
+    }
+
+    fn range(&self, pc: u64) -> Option<&Range<u64>> {
+        self.text.iter().find(|text| text.contains(&pc))
+    }
+
+    /// The base on which code must not depend; `None` for a module at fixed addresses.
+    pub(super) fn floating_base(&self) -> Option<u64> {
+        (self.base != 0).then_some(self.base)
+    }
+
+    /// The key of the region at `head`. The module's digest stands for the instructions, since a
+    /// region never leaves the module; where it is loaded is no part of it, but whether that may
+    /// vary is.
+    pub(super) fn key(&self, head: u64) -> Key {
+        KeyBuilder::new("rekindle-vm/region")
+            .digest(&self.digest)
+            .u64(head.wrapping_sub(self.base))
+            .u64(u64::from(self.base != 0))
+            .finish()
+    }
+
+    /// The name of the region at `head`.
+    pub(super) fn region_name(&self, head: u64) -> String {
+        format!("{}:{:#x}", self.name, head.wrapping_sub(self.base))
+    }
+
+    /// The instruction at `pc`, if it lies in the same range of the module's code as `head`.
+    pub(super) fn fetch(&self, head: u64, pc: u64) -> Option<Decoded> {
+        let range = self.range(head)?;
+        let half = |address: u64| {
+            let inside = range.contains(&address) && range.contains(&address.checked_add(1)?);
+            if inside { load16(address).ok() } else { None }
+        };
+        let low = half(pc)?;
+        let high = if rv_isa::instruction_len(low) == 4 { half(pc.checked_add(2)?)? } else { 0 };
+        rv_isa::decode(u32::from(high) << 16 | u32::from(low))
+    }
+}
