@@ -93,6 +93,11 @@ impl Cache {
         }
     }
 
+    /// Whether anything is kept between processes.
+    pub fn is_persistent(&self) -> bool {
+        self.shared.store.is_some()
+    }
+
     /// What a person should hear about this cache.
     pub fn notices(&self) -> Vec<Notice> {
         self.shared
