@@ -95,10 +95,12 @@ impl<T: Translator> Machine<T> {
             let exit = match self.translator.enter(&mut self.state) {
                 Entered::Exit(exit) => exit,
                 Entered::NotCompiled => {
-                    self.interpreter.run(&mut self.state, &self.kernel.space, false)
+                    self.interpreter
+                        .run(&mut self.state, &self.kernel.space, false)
                 }
                 Entered::Interpret => {
-                    self.interpreter.run(&mut self.state, &self.kernel.space, true)
+                    self.interpreter
+                        .run(&mut self.state, &self.kernel.space, true)
                 }
             };
             self.act_on(exit);

@@ -98,12 +98,15 @@ impl Jit {
         if self.scopes.iter().any(|scope| scope.is_of(module)) {
             return None;
         }
-        self.scopes.push(ModuleScope::open(module, &self.cache, &self.environment));
+        self.scopes
+            .push(ModuleScope::open(module, &self.cache, &self.environment));
         Some(self.scopes.len() - 1)
     }
 
     fn install(&mut self, head: u64, code: &Code, interpreter: &mut Interpreter) {
-        let Some(scope) = self.scopes.iter().find(|scope| scope.holds(head)) else { return };
+        let Some(scope) = self.scopes.iter().find(|scope| scope.holds(head)) else {
+            return;
+        };
         if self.installed.install(head, code, &scope.scope) {
             interpreter.set_compiled(head, true);
         }
@@ -120,12 +123,17 @@ impl Jit {
 
     /// The exit for a fault in compiled code; the guest PC becomes that of the access.
     fn fault(&self, state: &mut GuestState) -> Exit {
-        let Some(record) = signal::take_fault() else { return Exit::Dispatch };
+        let Some(record) = signal::take_fault() else {
+            return Exit::Dispatch;
+        };
         if let Some(pc) = self.installed.guest_pc(record.host_pc) {
             state.pc = pc;
         }
         let kind = FaultKind::from_signal(record.signal);
-        Exit::Fault(GuestFault { address: record.address, kind })
+        Exit::Fault(GuestFault {
+            address: record.address,
+            kind,
+        })
     }
 }
 
@@ -135,7 +143,9 @@ impl Translator for Jit {
     }
 
     fn note_decoded(&mut self, pc: u64, modules: &Modules, interpreter: &mut Interpreter) {
-        let Some(index) = self.scope(pc, modules) else { return };
+        let Some(index) = self.scope(pc, modules) else {
+            return;
+        };
         let scope = &self.scopes[index];
         if let Lookup::Hit(code) = scope.scope.lookup(&scope.key(pc)) {
             self.install_loaded(pc, &code, interpreter);
@@ -146,19 +156,30 @@ impl Translator for Jit {
         if self.requested.contains(&pc) {
             return;
         }
-        let Some(index) = self.scope(pc, modules) else { return };
+        let Some(index) = self.scope(pc, modules) else {
+            return;
+        };
         let scope = &self.scopes[index];
-        let Some(region) = region::discover(pc, &|at| scope.fetch(pc, at)) else { return };
+        let Some(region) = region::discover(pc, &|at| scope.fetch(pc, at)) else {
+            return;
+        };
         let ticket = match scope.scope.lookup(&scope.key(pc)) {
             Lookup::Hit(code) => return self.install_loaded(pc, &code, interpreter),
             Lookup::Miss(ticket) => ticket,
         };
         *self.misses.entry(ticket.reason().to_string()).or_default() += 1;
         self.requested.insert(pc);
-        let request =
-            Request { name: scope.region_name(pc), floating_base: scope.floating_base() };
+        let request = Request {
+            name: scope.region_name(pc),
+            floating_base: scope.floating_base(),
+        };
         let scope = scope.scope.clone();
-        self.compiler.submit(Job { region, request, scope, ticket });
+        self.compiler.submit(Job {
+            region,
+            request,
+            scope,
+            ticket,
+        });
     }
 
     fn poll(&mut self, interpreter: &mut Interpreter) {
@@ -173,7 +194,9 @@ impl Translator for Jit {
         if std::mem::take(&mut self.has_stale_jumps) {
             state.jump_cache.fill(JumpCacheEntry::EMPTY);
         }
-        let Some(mut code) = self.installed.entry(state.pc) else { return Entered::NotCompiled };
+        let Some(mut code) = self.installed.entry(state.pc) else {
+            return Entered::NotCompiled;
+        };
         loop {
             match abi::enter(state, code) {
                 Left::Unlinked => {
@@ -186,7 +209,10 @@ impl Translator for Jit {
                 }
                 Left::Indirect => {
                     if let Some(code) = self.installed.entry(state.pc) {
-                        let entry = JumpCacheEntry { guest_pc: state.pc, code: code.address().0 };
+                        let entry = JumpCacheEntry {
+                            guest_pc: state.pc,
+                            code: code.address().0,
+                        };
                         state.jump_cache[(state.pc >> 1) as usize % JUMP_CACHE_LEN] = entry;
                     }
                 }
@@ -207,7 +233,10 @@ impl Translator for Jit {
         if range == (0..u64::MAX) {
             return;
         }
-        let changed = self.scopes.iter_mut().filter(|scope| scope.overlaps(&range));
+        let changed = self
+            .scopes
+            .iter_mut()
+            .filter(|scope| scope.overlaps(&range));
         let mut texts = Vec::new();
         for scope in changed {
             scope.give_up();

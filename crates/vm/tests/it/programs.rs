@@ -28,6 +28,8 @@ const PIE: &[&str] = &[
 ];
 
 agree! {
+    integer_instructions: "int_ops.c", flags &["-march=rv64gc_zba_zbb_zbs"];
+    floating_point_instructions: "fp_ops.c", flags &["-O1"];
     hello: "hello.c", args &["one", "two words"];
     static_pie: "pie.c", flags PIE, args &["x", "y"];
     float: "float.c", flags &["-frounding-math"];
