@@ -199,6 +199,31 @@ mod tests {
         }
     }
 
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn copied_and_mapped_text_runs() {
+        use crate::entry::{Entry, signature_of};
+        use std::os::unix::fs::FileExt;
+        use std::sync::Arc;
+        type Answer = unsafe extern "C" fn() -> u32;
+
+        let file = file(3 * PAGE as usize + 5);
+        // `mov eax, 9; ret`
+        file.write_all_at(&[0xb8, 9, 0, 0, 0, 0xc3], PAGE)
+            .expect("space");
+        for copy_text in [false, true] {
+            let mapping = ImageMapping::new(&file, &shape(copy_text)).expect("it maps");
+            let address = mapping.base().offset(2 * PAGE);
+            let entry: Entry<Answer> =
+                Entry::new(address, Arc::new(mapping), signature_of::<Answer>())
+                    .expect("the same type");
+            #[expect(unsafe_code, reason = "calls what was written above")]
+            // SAFETY: the code takes nothing and returns a number in `eax`, as its type says.
+            let result = unsafe { (entry.function())() };
+            assert_eq!(result, 9);
+        }
+    }
+
     #[test]
     fn impossible_shapes_are_refused() {
         let file = file(10);

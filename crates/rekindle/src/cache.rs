@@ -102,7 +102,8 @@ impl Cache {
     ///
     /// `symbols` gives the values of the names that code refers to: addresses, or plain numbers
     /// such as the base of a guest module. A value is asked for when code that refers to it is
-    /// first used, and must not change while the scope lives.
+    /// first used, and must not change while the scope lives. `symbols` must not look code up in
+    /// the same scope: it is asked while the scope holds a lock.
     pub fn scope(&self, environment: &Environment, scope: ScopeId, symbols: Symbols) -> Scope {
         Scope::open(
             Arc::clone(&self.shared),
@@ -126,6 +127,18 @@ impl Cache {
     /// Figures of this process's use of the cache.
     pub fn statistics(&self) -> Statistics {
         self.shared.counters.snapshot()
+    }
+
+    /// The digest of the running program: what a front whose input alone makes its keys puts into
+    /// its [`Environment`], so that another build of it doesn't take this one's code for its own.
+    /// Remembered as by [`Self::file_digest`]. `None` where the program can't be read, or nothing is
+    /// kept between runs anyway.
+    pub fn program_digest(&self) -> Option<Digest> {
+        let store = self.shared.store.as_ref()?;
+        let program = File::open("/proc/self/exe").ok()?;
+        store
+            .try_file_digest(&program, || Digest::of_reader(&program))
+            .ok()
     }
 
     /// The digest of a file's contents as `compute` finds it, remembered under the file's device,

@@ -102,22 +102,23 @@ impl LoadedImage {
                 .ok_or(MissReason::Damaged)?;
             write(address, bytes)?;
         }
+        for Value {
+            address,
+            value,
+            cell,
+        } in &values
+        {
+            write(*address, &value.to_le_bytes())?;
+            if let Some((cell, _)) = cell {
+                state.note_cell(*cell, self.header.cell_count());
+            }
+        }
+        // Only now, or a value that another thread binds meanwhile would be overwritten.
         if let Some(late) = names.late() {
             let cells = values.iter().filter_map(|value| Some((value.cell?, value)));
             late.wait(cells.map(|((_, name), value)| {
                 (name, WaitingCell::Image(Arc::clone(self), value.address))
             }));
-        }
-        for Value {
-            address,
-            value,
-            cell,
-        } in values
-        {
-            write(address, &value.to_le_bytes())?;
-            if let Some((cell, _)) = cell {
-                state.note_cell(cell, self.header.cell_count());
-            }
         }
         state.entries_bound.insert(record.text_offset());
         Ok(())

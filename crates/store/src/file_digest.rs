@@ -6,6 +6,7 @@
 //! remembered: it could change again within the clock's grain. The record is authenticated, so
 //! nobody but the user makes one file pass for another.
 
+use std::convert::Infallible;
 use std::fs::File;
 
 use rustix::fs::Stat;
@@ -54,13 +55,26 @@ const DIGESTED_LEN: usize = MemoRecord::LEN - 32;
 impl Store {
     /// The digest of a file's contents, remembered or as `compute` finds it.
     pub fn file_digest(&self, file: &File, compute: impl FnOnce() -> Digest) -> Digest {
+        let Ok(digest) = self.try_file_digest(file, || Ok::<_, Infallible>(compute()));
+        digest
+    }
+
+    /// The digest of a file's contents, remembered or as `compute` finds it.
+    ///
+    /// # Errors
+    /// If `compute` fails.
+    pub fn try_file_digest<E>(
+        &self,
+        file: &File,
+        compute: impl FnOnce() -> Result<Digest, E>,
+    ) -> Result<Digest, E> {
         let Ok(stat) = rustix::fs::fstat(file) else {
             return compute();
         };
         if let Some(digest) = self.recall(&stat) {
-            return digest;
+            return Ok(digest);
         }
-        let digest = compute();
+        let digest = compute()?;
         // What was hashed is what was asked about only if nothing changed meanwhile.
         let unchanged = rustix::fs::fstat(file)
             .is_ok_and(|after| record_of(&after, digest) == record_of(&stat, digest));
@@ -73,7 +87,7 @@ impl Store {
         {
             tracing::debug!(%error, "can't remember a file's digest");
         }
-        digest
+        Ok(digest)
     }
 
     fn recall(&self, stat: &Stat) -> Option<Digest> {

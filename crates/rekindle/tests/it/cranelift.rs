@@ -11,11 +11,9 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use rekindle::cranelift::{ConvertError, Description, artifact_from_compiled};
-use rekindle::{Artifact, Code, SectionKind, Target, ZeroSection, signature_of};
+use rekindle::{Artifact, SectionKind, Target, ZeroSection, signature_of};
 
-use crate::support::{Home, hit, key, obtain, scope, symbol};
-
-type Unary = unsafe extern "C" fn(u64) -> u64;
+use crate::support::{Home, Unary, call_unary, hit, key, obtain, scope, symbol};
 
 fn isa(is_pic: bool) -> OwnedTargetIsa {
     let mut flags = settings::builder();
@@ -140,15 +138,6 @@ fn artifact() -> Artifact {
     }
 }
 
-fn call(code: &Code, x: u64) -> u64 {
-    let entry = code.entry::<Unary>().expect("the same signature");
-    #[expect(unsafe_code, reason = "tests call what they compiled")]
-    // SAFETY: the function was compiled with this signature, and `code` keeps it mapped.
-    unsafe {
-        (entry.function())(x)
-    }
-}
-
 #[test]
 fn cranelift_code_comes_back() {
     let home = Home::new();
@@ -159,8 +148,8 @@ fn cranelift_code_comes_back() {
     let loaded = hit(&second, &key(1));
     for (scope, code) in [(&first, &inserted), (&second, &loaded)] {
         // helper() + value + count + x * 2.5
-        assert_eq!(call(code, 10), 42 + 1000 + 1 + 25);
-        assert_eq!(call(code, 4), 42 + 1000 + 2 + 10);
+        assert_eq!(call_unary(code, 10), 42 + 1000 + 1 + 25);
+        assert_eq!(call_unary(code, 4), 42 + 1000 + 2 + 10);
         let located = |offset: u32| {
             scope
                 .locate(code.address().offset(offset.into()))

@@ -142,3 +142,13 @@ fn what_is_there_can_be_listed_and_cleared() {
     obtain(&again, &key(0), rich);
     assert_eq!(again.flush().entries_written, 1);
 }
+
+#[test]
+fn the_program_has_a_digest() {
+    let home = Home::new();
+    let digest = home.open().program_digest().expect("it can be read");
+    let program = std::fs::read("/proc/self/exe").expect("it can be read");
+    assert_eq!(digest, rekindle::Digest::of(&program));
+    assert_eq!(home.open().program_digest(), Some(digest));
+    assert_eq!(Cache::in_memory().program_digest(), None);
+}

@@ -1,0 +1,253 @@
+//! Images as bytes: whatever happens to them, nothing panics, and what verifies is what was written.
+
+use proptest::prelude::*;
+use rekindle_artifact::{Artifact, Section, Signature, SourceLocation, Trap, ZeroSection};
+use rekindle_store::image::{
+    Area, DraftEntry, HEADER_OFFSET, Identity, ImageDraft, ImageHeader, ImageView, PREFIX_LEN,
+    Placed, Refusal, StoredBinding, StoredBindings, StoredCell, StoredValue,
+};
+use rekindle_store::{Digest, Key, KeyBuilder, ScopeId, Secret};
+
+const PAGE: u64 = 4096;
+const ENTRIES: u64 = 5;
+
+fn secret() -> Secret {
+    Secret::new(&[42; 32])
+}
+
+fn identity() -> Identity {
+    Identity {
+        environment: Digest([1; 32]),
+        scope: ScopeId::from_name("s").digest(),
+        machine: 62,
+    }
+}
+
+fn key(number: u64) -> Key {
+    KeyBuilder::new("test").u64(number).finish()
+}
+
+fn artifact(number: u64) -> Artifact {
+    let section = |len: u64, fill| Section {
+        bytes: vec![fill; len as usize],
+        align: 16,
+    };
+    Artifact {
+        name: format!("entry{number}"),
+        signature: Signature(number),
+        text: section(100 + number, 0x90 + number as u8),
+        rodata: section(10 * number, 3),
+        data: section(8 * number, 5),
+        bss: ZeroSection {
+            size: 16,
+            align: 16,
+        },
+        traps: vec![Trap { offset: 3, code: 9 }],
+        source_locations: vec![SourceLocation {
+            start: 1,
+            end: 50,
+            location: 7,
+        }],
+        metadata: vec![number as u8; 20],
+        compile_time_ns: 1000 + number,
+        ..Artifact::default()
+    }
+}
+
+fn bindings(number: u64) -> StoredBindings {
+    StoredBindings {
+        cells: vec![StoredCell {
+            index: 0,
+            name: "cell".to_owned(),
+        }],
+        fields: vec![StoredBinding {
+            address: 0x100 + number as u32 * 64,
+            value: StoredValue::Local(-5),
+        }],
+    }
+}
+
+/// An image of a few entries, laid out with room between them.
+fn image() -> Vec<u8> {
+    let artifacts: Vec<Artifact> = (0..ENTRIES).map(artifact).collect();
+    let at = |base: u64, index: usize| base + index as u64 * 256;
+    let entries = artifacts
+        .iter()
+        .enumerate()
+        .map(|(index, artifact)| DraftEntry {
+            key: key(index as u64),
+            artifact,
+            text: Placed {
+                address: at(2 * PAGE, index),
+                bytes: artifact.text.bytes.clone(),
+            },
+            rodata: Placed {
+                address: at(3 * PAGE, index),
+                bytes: artifact.rodata.bytes.clone(),
+            },
+            data: Placed {
+                address: at(0x100, index),
+                bytes: artifact.data.bytes.clone(),
+            },
+            bss_address: 0x800,
+            eh_frame: Placed {
+                address: 4 * PAGE,
+                bytes: Vec::new(),
+            },
+            bindings: bindings(index as u64),
+        });
+    let area = |address, len| Area { address, len };
+    let draft = ImageDraft {
+        identity: identity(),
+        scope: &ScopeId::from_name("s"),
+        page_len: PAGE,
+        file_base: PAGE,
+        cells: &["cell".to_owned()],
+        data: area(0x100, 0x600),
+        bss: area(0x800, 0x100),
+        text: area(2 * PAGE, 0x600),
+        rodata: area(3 * PAGE, 0x600),
+        eh_frame: area(4 * PAGE, 0),
+        padding: 0xcc,
+        entries: entries.collect(),
+    };
+    draft.build(&secret()).expect("the layout is possible")
+}
+
+fn header(image: &[u8]) -> Result<ImageHeader, Refusal> {
+    let prefix = &image[..image.len().min(PREFIX_LEN)];
+    ImageHeader::read(prefix, image.len() as u64, &secret(), Some(&identity()))
+}
+
+/// Asks an image for everything. What verifies must be what was written.
+fn judge(image: &[u8]) -> Result<usize, TestCaseError> {
+    let Ok(header) = header(image) else {
+        return Ok(0);
+    };
+    let secret = secret();
+    let Ok(view) = ImageView::new(&header, image, &secret) else {
+        return Ok(0);
+    };
+    let mut found = 0;
+    for number in 0..ENTRIES {
+        let Some(entry) = view.find(&key(number)) else {
+            continue;
+        };
+        prop_assert_eq!(entry.key(), key(number));
+        let Ok(record) = entry.verify() else { continue };
+        found += 1;
+        prop_assert_eq!(view.bindings(&record), Ok(bindings(number)));
+        prop_assert_eq!(view.metadata(&record), &artifact(number).metadata);
+        let tables = view.tables(&record).expect("verified");
+        prop_assert_eq!(tables.traps, artifact(number).traps);
+        if let Ok(read) = view.artifact(&record) {
+            prop_assert_eq!(read, artifact(number));
+        }
+        for (range, _) in record.copies(header.writable_len()) {
+            prop_assert!(image.get(range).is_some());
+        }
+    }
+    for entry in view.entries() {
+        let _ = entry.verify();
+    }
+    prop_assert!(
+        view.find(&key(ENTRIES))
+            .is_none_or(|entry| entry.verify().is_err())
+    );
+    Ok(found)
+}
+
+#[test]
+fn a_sound_image_gives_everything() {
+    let image = image();
+    assert_eq!(judge(&image).expect("equal"), ENTRIES as usize);
+    let header = header(&image).expect("it is sound");
+    assert_eq!(
+        (
+            header.label().as_str(),
+            header.entry_count(),
+            header.cell_count()
+        ),
+        ("s", 5, 1)
+    );
+    assert_eq!(header.compile_time_ns(), 5 * 1000 + 10);
+}
+
+#[test]
+fn images_differ_even_with_the_same_contents() {
+    assert_ne!(image(), image());
+}
+
+#[test]
+fn refusals_say_why() {
+    let image = image();
+    let read = |image: &[u8]| header(image).map(|_| ()).expect_err("it is refused");
+    assert_eq!(read(&image[..100]), Refusal::TooShort);
+    let mut other = image.clone();
+    other[HEADER_OFFSET] ^= 1;
+    assert_eq!(read(&other), Refusal::NotAnImage);
+    let mut other = image.clone();
+    other[HEADER_OFFSET + 8] = 9;
+    assert_eq!(read(&other), Refusal::FormatVersion(9));
+    let mut other = image.clone();
+    other[HEADER_OFFSET + 200] ^= 1;
+    assert_eq!(read(&other), Refusal::Digest);
+    assert!(matches!(
+        read(&image[..image.len() - 1]),
+        Refusal::Length { .. }
+    ));
+    let foreign = Identity {
+        machine: 183,
+        ..identity()
+    };
+    let result = ImageHeader::read(
+        &image[..PREFIX_LEN],
+        image.len() as u64,
+        &secret(),
+        Some(&foreign),
+    );
+    assert!(matches!(result, Err(Refusal::Foreign)));
+    let others = Secret::new(&[43; 32]);
+    let result = ImageHeader::read(&image[..PREFIX_LEN], image.len() as u64, &others, None);
+    assert!(matches!(result, Err(Refusal::Digest)));
+}
+
+#[test]
+fn entries_of_one_image_mean_nothing_in_another() {
+    // The same key, layout and secret; only the images' random numbers differ.
+    let (first, mut second) = (image(), image());
+    let start = PREFIX_LEN;
+    second[start..].copy_from_slice(&first[start..]);
+    assert_eq!(judge(&second).expect("equal"), 0);
+}
+
+proptest! {
+    #[test]
+    fn mutated_images_never_lie(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..40),
+        spare_header: bool,
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut image = image();
+        for (place, change) in changes {
+            let place = place.index(image.len());
+            let in_header = (HEADER_OFFSET..PREFIX_LEN).contains(&place);
+            if !(spare_header && in_header) {
+                image[place] ^= change;
+            }
+        }
+        if let Some(cut) = cut {
+            image.truncate(cut.index(image.len()));
+        }
+        judge(&image)?;
+    }
+
+    #[test]
+    fn rubbish_behind_a_sound_header_never_panics(rubbish in any::<u8>(), step in 1usize..9) {
+        let mut image = image();
+        for byte in image[PREFIX_LEN..].iter_mut().step_by(step) {
+            *byte = rubbish;
+        }
+        judge(&image)?;
+    }
+}
