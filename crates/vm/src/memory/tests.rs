@@ -227,9 +227,9 @@ fn maps_and_unmaps(space: &mut AddressSpace) {
     space
         .protect(at, PAGE, Protection::READ.union(Protection::EXEC))
         .unwrap();
-    assert_eq!(space.take_stale_code(), [at..at + PAGE]);
+    assert_eq!(space.take_stale_code(), vec![at..at + PAGE]);
     space.unmap(at, 3 * PAGE).unwrap();
-    assert_eq!(space.take_stale_code(), [at..at + PAGE]);
+    assert_eq!(space.take_stale_code(), vec![at..at + PAGE]);
 }
 
 fn moves(space: &mut AddressSpace) {

@@ -130,8 +130,27 @@ fn feed(mut command: Command, stdin: &str) -> (String, i32, String) {
     (text(&output.stdout), status, text(&output.stderr))
 }
 
+/// A program to build and how to run it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Guest {
+    /// Its source's name in `tests/programs`.
+    pub(crate) source: &'static str,
+    /// Flags for the compiler.
+    pub(crate) flags: &'static [&'static str],
+    /// Its arguments.
+    pub(crate) args: &'static [&'static str],
+    /// What it reads from standard input.
+    pub(crate) stdin: &'static str,
+}
+
 /// Asserts that engine and judge agree on a program.
-pub(crate) fn agree(source: &str, flags: &[&str], args: &[&str], stdin: &str) {
+pub(crate) fn agree(guest: &Guest) {
+    let Guest {
+        source,
+        flags,
+        args,
+        stdin,
+    } = *guest;
     let program = build(source, flags);
     let theirs = run_judge(&program, args, stdin);
     for jit in [false, true] {
@@ -143,6 +162,10 @@ pub(crate) fn agree(source: &str, flags: &[&str], args: &[&str], stdin: &str) {
 }
 
 /// In the process that [`run_engine`] started: runs the guest and exits as it did.
+#[expect(
+    clippy::print_stderr,
+    reason = "the parent process shows this where a test fails"
+)]
 pub(crate) fn become_guest() {
     let Some(program) = std::env::var_os(PROGRAM) else {
         return;

@@ -1,18 +1,16 @@
 //! Programs, one test each.
 
-use crate::harness::agree;
+use crate::harness::{Guest, agree};
 
 macro_rules! agree {
     ($($name:ident: $source:literal $(, flags $flags:expr)? $(, args $args:expr)? $(, stdin $stdin:expr)?;)*) => {$(
         #[test]
         fn $name() {
-            let flags: &[&str] = &[];
-            let args: &[&str] = &[];
-            let stdin = "";
-            $(let flags: &[&str] = $flags;)?
-            $(let args: &[&str] = $args;)?
-            $(let stdin = $stdin;)?
-            agree($source, flags, args, stdin);
+            let guest = Guest { source: $source, ..Guest::default() };
+            $(let guest = Guest { flags: $flags, ..guest };)?
+            $(let guest = Guest { args: $args, ..guest };)?
+            $(let guest = Guest { stdin: $stdin, ..guest };)?
+            agree(&guest);
         }
     )*};
 }

@@ -24,7 +24,7 @@ int main(void) {
     TWO("mul") TWO("mulh") TWO("mulhsu") TWO("mulhu") TWO("div") TWO("divu") TWO("rem") TWO("remu") TWO("mulw") TWO("divw") TWO("divuw") TWO("remw") TWO("remuw")
     TWO("add.uw") TWO("sh1add") TWO("sh2add") TWO("sh3add") TWO("sh1add.uw") TWO("sh2add.uw") TWO("sh3add.uw") TWO("andn") TWO("orn") TWO("xnor") TWO("max") TWO("maxu") TWO("min") TWO("minu") TWO("rol") TWO("ror") TWO("rolw") TWO("rorw") TWO("bclr") TWO("bext") TWO("binv") TWO("bset")
     ONE("clz") ONE("ctz") ONE("cpop") ONE("clzw") ONE("cpopw") ONE("sext.b") ONE("sext.h") ONE("zext.h") ONE("orc.b") ONE("rev8")
-    for (int i = 0; i < COUNT; i++) { uint64_t r; asm volatile("ctzw %0, %1" : "=r"(r) : "r"(v[i])); if ((uint32_t)v[i]) mix(r); else printf("%ld ", (long)r == 32 || 1 ? 32l : 0l); } show("ctzw"); // QEMU 7.2 gets ctzw of 0 wrong
+    for (int i = 0; i < COUNT; i++) { uint64_t r; asm volatile("ctzw %0, %1" : "=r"(r) : "r"(v[i])); mix((uint32_t)v[i] ? r : 32); } show("ctzw"); // QEMU 7.2 gets ctzw of 0 wrong
     IMM("addi") IMM("slti") IMM("sltiu") IMM("xori") IMM("ori") IMM("andi") IMM("addiw") SHIFT64("slli") SHIFT64("srli") SHIFT64("srai") SHIFT("slliw") SHIFT("srliw") SHIFT("sraiw") SHIFT64("slli.uw") SHIFT64("rori") SHIFT("roriw") SHIFT64("bclri") SHIFT64("bexti") SHIFT64("binvi") SHIFT64("bseti")
     BRANCH("beq") BRANCH("bne") BRANCH("blt") BRANCH("bge") BRANCH("bltu") BRANCH("bgeu")
     AMO("amoswap.w", ) AMO("amoadd.w", ) AMO("amoxor.w", ) AMO("amoand.w", ) AMO("amoor.w", ) AMO("amomin.w", ) AMO("amomax.w", ) AMO("amominu.w", ) AMO("amomaxu.w", ) AMO("amoswap.d", ) AMO("amoadd.d.aqrl", ) AMO("amoxor.d", ) AMO("amoand.d.aq", ) AMO("amoor.d.rl", ) AMO("amomin.d", ) AMO("amomax.d", ) AMO("amominu.d", ) AMO("amomaxu.d", )
