@@ -117,24 +117,27 @@ impl Compiler {
         finished
     }
 
-    /// Ends the thread: at once, or after all that is queued.
-    pub(super) fn end(&mut self, finish: bool) {
+    /// Waits until all that is queued is compiled, and returns the results that nobody has taken.
+    /// The next job starts a new thread.
+    pub(super) fn finish(&mut self) -> Vec<Finished> {
         let Some(Running {
             jobs,
             results,
             handle,
         }) = self.thread.take()
         else {
-            return;
+            return Vec::new();
         };
-        self.shared.cancelled.store(!finish, Ordering::Relaxed);
         drop(jobs);
-        if finish {
-            // A panic there has been reported by the panic hook; the run's result doesn't depend
-            // on it.
-            let _ = handle.join();
-        }
-        drop(results);
+        // A panic there has been reported by the panic hook; the run's result doesn't depend on it.
+        let _ = handle.join();
+        results.try_iter().collect()
+    }
+
+    /// Ends the thread, and drops what is queued.
+    pub(super) fn end(&mut self) {
+        self.shared.cancelled.store(true, Ordering::Relaxed);
+        self.thread = None;
     }
 
     /// How many regions were compiled, and how long that took in nanoseconds.

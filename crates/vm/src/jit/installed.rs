@@ -82,6 +82,13 @@ impl Installed {
         Some(((*index, slot), *region.tables.slots.get(slot)?))
     }
 
+    /// The guest PCs to which installed regions leave by direct jumps.
+    pub(super) fn exits(&self) -> impl Iterator<Item = u64> {
+        self.regions
+            .iter()
+            .flat_map(|region| region.tables.slots.iter().copied())
+    }
+
     /// Makes a slot lead to the region of `target`.
     pub(super) fn link(&mut self, (region, slot): (usize, usize), target: u64) {
         let Some(entry) = self.entry(target) else {
