@@ -12,16 +12,20 @@ macro_rules! register_file {
 
         impl $name {
             /// The register numbered `number`, of which only the low five bits count.
+            #[inline]
             pub const fn new(number: u8) -> Self {
                 Self(number & 31)
             }
 
-            /// The register's number, 0 to 31.
+            /// The register's number, 0 to 31. The compiler sees that it can't be more, so an array
+            /// of 32 is indexed unchecked.
+            #[inline]
             pub const fn index(self) -> usize {
-                self.0 as usize
+                (self.0 & 31) as usize
             }
 
             /// The register's number as the five-bit field of an encoding.
+            #[inline]
             pub const fn field(self) -> u32 {
                 self.0 as u32
             }
@@ -81,6 +85,7 @@ impl XReg {
     pub const A7: Self = Self(17);
 
     /// Whether this is `x0`, which reads as zero and ignores writes.
+    #[inline]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }

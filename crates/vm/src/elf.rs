@@ -211,7 +211,7 @@ impl ElfProgram {
             segment.protection.contains(Protection::EXEC)
                 && entry.wrapping_sub(segment.address) < segment.memory_len
         };
-        if entry % 2 != 0 || segments.iter().find(holds_entry).is_none() {
+        if !entry.is_multiple_of(2) || segments.iter().find(holds_entry).is_none() {
             return Err(ElfFault::EntryPoint(entry));
         }
         let program_headers = segments

@@ -5,8 +5,6 @@
 pub(crate) struct Errno(pub(crate) i32);
 
 impl Errno {
-    pub(crate) const ENOENT: Self = Self(libc::ENOENT);
-    pub(crate) const ESRCH: Self = Self(libc::ESRCH);
     pub(crate) const EINTR: Self = Self(libc::EINTR);
     pub(crate) const EAGAIN: Self = Self(libc::EAGAIN);
     pub(crate) const ENOMEM: Self = Self(libc::ENOMEM);
@@ -15,7 +13,6 @@ impl Errno {
     pub(crate) const EEXIST: Self = Self(libc::EEXIST);
     pub(crate) const EINVAL: Self = Self(libc::EINVAL);
     pub(crate) const EPIPE: Self = Self(libc::EPIPE);
-    pub(crate) const ENAMETOOLONG: Self = Self(libc::ENAMETOOLONG);
     pub(crate) const ENOSYS: Self = Self(libc::ENOSYS);
 }
 

@@ -23,7 +23,7 @@ use crate::stats::RunStatistics;
 use crate::syscall::{Kernel, host};
 
 /// Held while a guest runs: guest addresses are host addresses, so a process has room for one.
-static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
+pub(crate) static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
 
 /// Runs a guest program to its end.
 ///

@@ -143,11 +143,6 @@ impl Modules {
             .find(|module| module.text_ranges.iter().any(|text| text.contains(&pc)))
     }
 
-    /// All modules.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &GuestModule> {
-        self.modules.iter()
-    }
-
     /// `pc` for a message: in hexadecimal, with the function's name where one is known.
     pub(crate) fn describe(&self, pc: u64) -> String {
         let module = self.modules.iter().find(|module| module.spans(pc));

@@ -81,43 +81,29 @@ pub(crate) fn fused(
     let product = match (a.class, b.class) {
         (
             Class::Finite {
-                exponent: exponent_a,
-                significand: significand_a,
+                exponent: high,
+                significand: a,
             },
             Class::Finite {
-                exponent: exponent_b,
-                significand: significand_b,
+                exponent,
+                significand: b,
             },
         ) => {
-            let product = u128::from(significand_a) * u128::from(significand_b);
             // The operands have at most 53 significant bits, so the bit shifted out is zero.
+            let significand = (u128::from(a) * u128::from(b)) >> 1;
             Term {
                 sign,
-                exponent: exponent_a + exponent_b,
-                significand: product >> 1,
+                exponent: high + exponent,
+                significand,
             }
         }
         (Class::Infinity, _) | (_, Class::Infinity) => {
-            return add(
-                layout,
-                Unpacked {
-                    sign,
-                    class: Class::Infinity,
-                },
-                c,
-                rounding,
-            );
+            let class = Class::Infinity;
+            return add(layout, Unpacked { sign, class }, c, rounding);
         }
         _ => {
-            return add(
-                layout,
-                Unpacked {
-                    sign,
-                    class: Class::Zero,
-                },
-                c,
-                rounding,
-            );
+            let class = Class::Zero;
+            return add(layout, Unpacked { sign, class }, c, rounding);
         }
     };
     match c.class {

@@ -40,26 +40,8 @@ pub(super) fn execute(
     let (rd, value) = match inst {
         Inst::AluImm { op, rd, rs1, imm } => (rd, alu::alu_imm(op, x(rs1), imm)),
         Inst::Alu { op, rd, rs1, rs2 } => (rd, alu::alu(op, x(rs1), x(rs2))),
-        Inst::Load {
-            op,
-            rd,
-            rs1,
-            offset,
-        } => {
-            let address = offset_by(x(rs1), offset);
-            match load(op, address) {
-                Ok(value) => (rd, value),
-                Err(AccessFault) => return Step::Exit(fault_at(address)),
-            }
-        }
-        Inst::Store {
-            op,
-            rs1,
-            rs2,
-            offset,
-        } => {
-            let address = offset_by(x(rs1), offset);
-            return done(store(op, address, x(rs2)), address);
+        Inst::Load { .. } | Inst::Store { .. } | Inst::FpLoad { .. } | Inst::FpStore { .. } => {
+            return access(state, inst);
         }
         Inst::Branch {
             op,
@@ -88,31 +70,6 @@ pub(super) fn execute(
             return Step::Jump(target);
         }
         Inst::AluUnary { op, rd, rs1 } => (rd, alu::alu_unary(op, x(rs1))),
-        Inst::FpLoad {
-            format,
-            rd,
-            rs1,
-            offset,
-        } => {
-            let address = offset_by(x(rs1), offset);
-            return match fp_load(format, address) {
-                Ok(bits) => {
-                    state.f[rd.index()] = bits;
-                    Step::Next
-                }
-                Err(AccessFault) => Step::Exit(fault_at(address)),
-            };
-        }
-        Inst::FpStore {
-            format,
-            rs1,
-            rs2,
-            offset,
-        } => {
-            let address = offset_by(x(rs1), offset);
-            let bits = state.f[rs2.index()];
-            return done(fp_store(format, address, bits), address);
-        }
         Inst::Fence { .. } => {
             std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
             return Step::Next;
@@ -125,6 +82,61 @@ pub(super) fn execute(
     state.x[rd.index()] = value;
     state.x[0] = 0;
     Step::Next
+}
+
+/// Loads and stores.
+#[inline(always)]
+fn access(state: &mut GuestState, inst: Inst) -> Step {
+    let (address, result) = match inst {
+        Inst::Load {
+            op,
+            rd,
+            rs1,
+            offset,
+        } => {
+            let address = offset_by(state.x[rs1.index()], offset);
+            let result = load(op, address).map(|value| {
+                state.x[rd.index()] = value;
+                state.x[0] = 0;
+            });
+            (address, result)
+        }
+        Inst::Store {
+            op,
+            rs1,
+            rs2,
+            offset,
+        } => {
+            let address = offset_by(state.x[rs1.index()], offset);
+            (address, store(op, address, state.x[rs2.index()]))
+        }
+        Inst::FpLoad {
+            format,
+            rd,
+            rs1,
+            offset,
+        } => {
+            let address = offset_by(state.x[rs1.index()], offset);
+            (
+                address,
+                fp_load(format, address).map(|bits| state.f[rd.index()] = bits),
+            )
+        }
+        Inst::FpStore {
+            format,
+            rs1,
+            rs2,
+            offset,
+        } => {
+            let address = offset_by(state.x[rs1.index()], offset);
+            (address, fp_store(format, address, state.f[rs2.index()]))
+        }
+        _ => unreachable!("{inst:?} touches no memory"),
+    };
+    match result {
+        Ok(()) => Step::Next,
+        Err(AccessFault) => Step::Exit(fault_at(address)),
+    }
 }
 
 /// CSRs, atomics and floating point: what is long anyway stays out of the hot loop.
@@ -189,15 +201,6 @@ fn execute_rare(state: &mut GuestState, inst: Inst, started: Instant) -> Step {
             Step::Next
         }
         Err(exit) => Step::Exit(exit),
-    }
-}
-
-/// After a store.
-#[inline(always)]
-fn done(result: Result<(), AccessFault>, address: u64) -> Step {
-    match result {
-        Ok(()) => Step::Next,
-        Err(AccessFault) => Step::Exit(fault_at(address)),
     }
 }
 

@@ -12,54 +12,66 @@ pub(super) struct ReservedRounding;
 /// Executes `inst`, a floating-point instruction that touches no memory.
 pub(super) fn execute(state: &mut GuestState, inst: Inst) -> Result<(), ReservedRounding> {
     match inst {
-        Inst::FpBinary {
-            op,
-            format,
-            rm,
-            rd,
-            rs1,
-            rs2,
-        } => {
-            let rounding = rounding(state, rm)?;
-            let (a, b) = (read(state, format, rs1), read(state, format, rs2));
-            let quick = may_be_quick(state, rounding).then(|| fast::binary(op, format, a, b));
-            let result = quick.flatten().map(exact);
-            let result = result.unwrap_or_else(|| float::binary(op, format, a, b, rounding));
-            write(state, format, rd, result);
+        Inst::FpBinary { .. } | Inst::FpFused { .. } | Inst::FpSqrt { .. } => {
+            arithmetic(state, inst)
         }
+        Inst::FpToInt { .. } | Inst::IntToFp { .. } | Inst::FpConvert { .. } => {
+            convert(state, inst)
+        }
+        _ => {
+            exact_operation(state, inst);
+            Ok(())
+        }
+    }
+}
+
+/// What rounds.
+fn arithmetic(state: &mut GuestState, inst: Inst) -> Result<(), ReservedRounding> {
+    let (Inst::FpBinary { format, rm, rd, .. }
+    | Inst::FpFused { format, rm, rd, .. }
+    | Inst::FpSqrt { format, rm, rd, .. }) = inst
+    else {
+        unreachable!("{inst:?} is no arithmetic")
+    };
+    let rounding = rounding(state, rm)?;
+    let operand = |register| read(state, format, register);
+    // Host arithmetic can stand in at times: see `float/fast.rs`.
+    let quick = rounding == Rounding::Rne && state.fflags & Flags::INEXACT.0 != 0;
+    let result = match inst {
         Inst::FpFused {
-            op,
-            format,
-            rm,
-            rd,
-            rs1,
-            rs2,
-            rs3,
+            op, rs1, rs2, rs3, ..
         } => {
-            let rounding = rounding(state, rm)?;
-            let operands = (
-                read(state, format, rs1),
-                read(state, format, rs2),
-                read(state, format, rs3),
-            );
-            let quick = may_be_quick(state, rounding).then(|| fast::fused(op, format, operands));
-            let result = quick.flatten().map(exact);
-            let result = result.unwrap_or_else(|| float::fused(op, format, operands, rounding));
-            write(state, format, rd, result);
+            let operands = (operand(rs1), operand(rs2), operand(rs3));
+            let result = if quick {
+                fast::fused(op, format, operands)
+            } else {
+                None
+            };
+            result.map_or_else(|| float::fused(op, format, operands, rounding), exact)
         }
-        Inst::FpSqrt {
-            format,
-            rm,
-            rd,
-            rs1,
-        } => {
-            let rounding = rounding(state, rm)?;
-            let a = read(state, format, rs1);
-            let quick = may_be_quick(state, rounding).then(|| fast::sqrt(format, a));
-            let result = quick.flatten().map(exact);
-            let result = result.unwrap_or_else(|| float::sqrt(format, a, rounding));
-            write(state, format, rd, result);
+        Inst::FpBinary { op, rs1, rs2, .. } => {
+            let (a, b) = (operand(rs1), operand(rs2));
+            let result = if quick {
+                fast::binary(op, format, a, b)
+            } else {
+                None
+            };
+            result.map_or_else(|| float::binary(op, format, a, b, rounding), exact)
         }
+        Inst::FpSqrt { rs1, .. } => {
+            let a = operand(rs1);
+            let result = if quick { fast::sqrt(format, a) } else { None };
+            result.map_or_else(|| float::sqrt(format, a, rounding), exact)
+        }
+        _ => unreachable!("{inst:?} is no arithmetic"),
+    };
+    write(state, format, rd, result);
+    Ok(())
+}
+
+/// What doesn't round: signs, comparisons, classes, moves.
+fn exact_operation(state: &mut GuestState, inst: Inst) {
+    match inst {
         Inst::FpSignInject {
             op,
             format,
@@ -100,12 +112,27 @@ pub(super) fn execute(state: &mut GuestState, inst: Inst) -> Result<(), Reserved
             let class = float::classify(format, read(state, format, rs1));
             write_int(state, rd, exact(class));
         }
-        _ => return convert(state, inst),
+        Inst::FpMoveToInt { format, rd, rs1 } => {
+            let bits = state.f[rs1.index()];
+            let value = match format {
+                FpFormat::Single => bits as i32 as i64 as u64,
+                FpFormat::Double => bits,
+            };
+            write_int(state, rd, exact(value));
+        }
+        Inst::FpMoveFromInt { format, rd, rs1 } => {
+            let bits = state.x[rs1.index()];
+            let bits = match format {
+                FpFormat::Single => bits & 0xffff_ffff,
+                FpFormat::Double => bits,
+            };
+            write(state, format, rd, exact(bits));
+        }
+        other => unreachable!("{other:?} is no floating-point instruction"),
     }
-    Ok(())
 }
 
-/// Conversions and moves.
+/// Conversions.
 fn convert(state: &mut GuestState, inst: Inst) -> Result<(), ReservedRounding> {
     match inst {
         Inst::FpToInt {
@@ -139,22 +166,6 @@ fn convert(state: &mut GuestState, inst: Inst) -> Result<(), ReservedRounding> {
             let result = float::convert(to, read(state, from, rs1), rounding);
             write(state, to, rd, result);
         }
-        Inst::FpMoveToInt { format, rd, rs1 } => {
-            let bits = state.f[rs1.index()];
-            let value = match format {
-                FpFormat::Single => bits as i32 as i64 as u64,
-                FpFormat::Double => bits,
-            };
-            write_int(state, rd, exact(value));
-        }
-        Inst::FpMoveFromInt { format, rd, rs1 } => {
-            let bits = state.x[rs1.index()];
-            let bits = match format {
-                FpFormat::Single => bits & 0xffff_ffff,
-                FpFormat::Double => bits,
-            };
-            write(state, format, rd, exact(bits));
-        }
         other => unreachable!("{other:?} is no floating-point instruction"),
     }
     Ok(())
@@ -170,11 +181,6 @@ fn rounding(state: &GuestState, mode: RoundingMode) -> Result<Rounding, Reserved
         RoundingMode::Dyn => Rounding::from_field(state.frm),
     };
     mode.ok_or(ReservedRounding)
-}
-
-/// Whether host arithmetic can stand in: see `float/fast.rs`.
-fn may_be_quick(state: &GuestState, rounding: Rounding) -> bool {
-    rounding == Rounding::Rne && state.fflags & Flags::INEXACT.0 != 0
 }
 
 /// A result that raised nothing, or nothing new.

@@ -1,6 +1,8 @@
 //! The guest's half of the address space: which ranges are mapped, and how they change.
 
 mod space;
+#[cfg(test)]
+mod tests;
 mod vma;
 
 pub(crate) use space::{AddressSpace, MapRequest, Placement};

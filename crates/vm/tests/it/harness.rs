@@ -64,7 +64,12 @@ pub(crate) fn build(source: &str, flags: &[&str]) -> PathBuf {
 }
 
 /// Runs `program` with `stdin` under the engine; returns its standard error too.
-pub(crate) fn run_engine(program: &Path, args: &[&str], stdin: &str) -> (Ending, String) {
+pub(crate) fn run_engine(
+    program: &Path,
+    args: &[&str],
+    stdin: &str,
+    jit: bool,
+) -> (Ending, String) {
     let output = tempfile::NamedTempFile::new_in(scratch()).expect("scratch space");
     let mut command = Command::new("timeout");
     command
@@ -78,6 +83,7 @@ pub(crate) fn run_engine(program: &Path, args: &[&str], stdin: &str) -> (Ending,
         ])
         .env(PROGRAM, program)
         .env(OUTPUT, output.path())
+        .env("REKINDLE_TEST_JIT", if jit { "on" } else { "off" })
         .env("REKINDLE_TEST_ARGS", args.join("\u{1}"));
     let (_, status, stderr) = feed(command, stdin);
     let stdout = std::fs::read(output.path()).expect("the output is there");
@@ -97,6 +103,7 @@ pub(crate) fn run_judge(program: &Path, args: &[&str], stdin: &str) -> Ending {
     command
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
+        .env("QEMU_CPU", "rv64,zba=true,zbb=true,zbs=true")
         .args(["60", "qemu-riscv64"])
         .arg(program)
         .args(args);
@@ -123,22 +130,42 @@ fn feed(mut command: Command, stdin: &str) -> (String, i32, String) {
     (text(&output.stdout), status, text(&output.stderr))
 }
 
+/// A program to build and how to run it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Guest {
+    /// Its source's name in `tests/programs`.
+    pub(crate) source: &'static str,
+    /// Flags for the compiler.
+    pub(crate) flags: &'static [&'static str],
+    /// Its arguments.
+    pub(crate) args: &'static [&'static str],
+    /// What it reads from standard input.
+    pub(crate) stdin: &'static str,
+}
+
 /// Asserts that engine and judge agree on a program.
-pub(crate) fn agree(source: &str, flags: &[&str], args: &[&str], stdin: &str) {
+pub(crate) fn agree(guest: &Guest) {
+    let Guest {
+        source,
+        flags,
+        args,
+        stdin,
+    } = *guest;
     let program = build(source, flags);
-    let (ours, stderr) = run_engine(&program, args, stdin);
     let theirs = run_judge(&program, args, stdin);
-    assert_eq!(
-        ours.stdout, theirs.stdout,
-        "{source}: output; stderr: {stderr}"
-    );
-    assert_eq!(
-        ours.status, theirs.status,
-        "{source}: status; stderr: {stderr}"
-    );
+    for jit in [false, true] {
+        let (ours, stderr) = run_engine(&program, args, stdin, jit);
+        let how = format!("{source}, jit {jit}; stderr: {stderr}");
+        assert_eq!(ours.stdout, theirs.stdout, "output of {how}");
+        assert_eq!(ours.status, theirs.status, "status of {how}");
+    }
 }
 
 /// In the process that [`run_engine`] started: runs the guest and exits as it did.
+#[expect(
+    clippy::print_stderr,
+    reason = "the parent process shows this where a test fails"
+)]
 pub(crate) fn become_guest() {
     let Some(program) = std::env::var_os(PROGRAM) else {
         return;
@@ -157,16 +184,14 @@ pub(crate) fn become_guest() {
         args: std::iter::once(program.clone()).chain(args).collect(),
         program: program.into(),
         env: vec!["PATH=/usr/bin:/bin".into()],
-        jit: false,
+        jit: std::env::var_os("REKINDLE_TEST_JIT").is_some_and(|jit| jit == "on"),
         cache: None,
         finish_compiles: false,
         started,
     };
     let status = match rekindle_vm::run(config) {
         Ok(outcome) => {
-            let ns = outcome.statistics.wall_ns.max(1);
-            let count = outcome.statistics.instructions_interpreted;
-            eprintln!("instructions: {count}, {} M/s", count * 1000 / ns);
+            eprintln!("{:?}", outcome.statistics);
             match outcome.exit {
                 GuestExit::Code(code) => code,
                 GuestExit::Signal { signal, message } => {

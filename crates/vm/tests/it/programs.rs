@@ -1,18 +1,16 @@
 //! Programs, one test each.
 
-use crate::harness::agree;
+use crate::harness::{Guest, agree};
 
 macro_rules! agree {
     ($($name:ident: $source:literal $(, flags $flags:expr)? $(, args $args:expr)? $(, stdin $stdin:expr)?;)*) => {$(
         #[test]
         fn $name() {
-            let flags: &[&str] = &[];
-            let args: &[&str] = &[];
-            let stdin = "";
-            $(let flags: &[&str] = $flags;)?
-            $(let args: &[&str] = $args;)?
-            $(let stdin = $stdin;)?
-            agree($source, flags, args, stdin);
+            let guest = Guest { source: $source, ..Guest::default() };
+            $(let guest = Guest { flags: $flags, ..guest };)?
+            $(let guest = Guest { args: $args, ..guest };)?
+            $(let guest = Guest { stdin: $stdin, ..guest };)?
+            agree(&guest);
         }
     )*};
 }
@@ -28,6 +26,8 @@ const PIE: &[&str] = &[
 ];
 
 agree! {
+    integer_instructions: "int_ops.c", flags &["-march=rv64gc_zba_zbb_zbs"];
+    floating_point_instructions: "fp_ops.c", flags &["-O1"];
     hello: "hello.c", args &["one", "two words"];
     static_pie: "pie.c", flags PIE, args &["x", "y"];
     float: "float.c", flags &["-frounding-math"];
