@@ -150,8 +150,8 @@ fn float_operands(inst: &Inst) -> Operands {
         Inst::FpConvert { to: FpFormat::Single, rm, rd, rs1 } => {
             none.f_read(FpFormat::Double, rs1).f_write(FpFormat::Single, rd).rounds(rm)
         }
-        Inst::FpConvert { to: FpFormat::Double, rd, rs1, .. } => {
-            none.f_read(FpFormat::Single, rs1).f_write(FpFormat::Double, rd)
+        Inst::FpConvert { to: FpFormat::Double, rm, rd, rs1 } => {
+            none.f_read(FpFormat::Single, rs1).f_write(FpFormat::Double, rd).rounds(rm)
         }
         Inst::FpMoveToInt { format, rd, rs1 } => none.f_read_bits(format, rs1).x_write(rd),
         Inst::FpMoveFromInt { format, rd, rs1 } => none.x_read(rs1).f_write(format, rd),
