@@ -1,7 +1,6 @@
 //! Starts a guest and runs it to its end.
 
 use std::io;
-use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 
 use rekindle::Cache;
@@ -18,7 +17,7 @@ use crate::module::Modules;
 use crate::signal;
 use crate::stack::{self, ProcessFacts, StackError};
 use crate::start_error::StartError;
-use crate::state::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
+use crate::state::GuestState;
 use crate::stats::RunStatistics;
 use crate::syscall::{Kernel, host};
 
@@ -97,7 +96,7 @@ fn prepare<T: Translator>(config: &Config, translator: T) -> Result<Machine<T>, 
     modules.add(module);
     let mut kernel = Kernel::new(space, path, config.args.clone());
     kernel.auxiliary_vector = initial.auxiliary_vector;
-    let mut state = initial_state();
+    let mut state = GuestState::new();
     state.pc = entry;
     state.x[2] = initial.pointer;
     let interpreter = Interpreter::new(translator.is_active());
@@ -122,25 +121,6 @@ fn stack_error(config: &Config, error: StackError) -> StartError {
             source: io::Error::from_raw_os_error(errno),
         },
     }
-}
-
-/// A hart as Linux starts it: all registers zero.
-fn initial_state() -> Box<GuestState> {
-    Box::new(GuestState {
-        x: [0; 32],
-        f: [0; 32],
-        pc: 0,
-        fflags: 0,
-        frm: 0,
-        reservation_address: u64::MAX,
-        reservation_value: 0,
-        exit_slot: 0,
-        host_stack: 0,
-        mxcsr: 0,
-        attention: AtomicU32::new(0),
-        scratch: 0,
-        jump_cache: [JumpCacheEntry::EMPTY; JUMP_CACHE_LEN],
-    })
 }
 
 /// What the initial stack tells the guest of its process.

@@ -41,6 +41,27 @@ pub struct GuestState {
     pub jump_cache: [JumpCacheEntry; JUMP_CACHE_LEN],
 }
 
+impl GuestState {
+    /// A hart as Linux starts it: all registers zero.
+    pub(crate) fn new() -> Box<Self> {
+        Box::new(Self {
+            x: [0; 32],
+            f: [0; 32],
+            pc: 0,
+            fflags: 0,
+            frm: 0,
+            reservation_address: u64::MAX,
+            reservation_value: 0,
+            exit_slot: 0,
+            host_stack: 0,
+            mxcsr: 0,
+            attention: AtomicU32::new(0),
+            scratch: 0,
+            jump_cache: [JumpCacheEntry::EMPTY; JUMP_CACHE_LEN],
+        })
+    }
+}
+
 /// A guest PC and the host address of its compiled code.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

@@ -195,7 +195,7 @@ impl Backend {
         let target = |name: &ExternalName| match name {
             ExternalName::User(name) => {
                 let symbol = Symbol::from_user_name(&names[*name])?;
-                Some(rekindle::Target::Symbol(match symbol {
+                Some(Target::Symbol(match symbol {
                     Symbol::Slot(slot) => format!("{SLOT_PREFIX}{slot}"),
                     _ => symbol.name()?.to_owned(),
                 }))

@@ -6,7 +6,9 @@
 //! writes them back) before writing them. *Single*: which floating-point registers hold a boxed
 //! single on every path, so that neither boxing nor its check is needed between blocks. *Loose*:
 //! which may hold a NaN that isn't canonical yet; arithmetic may leave one, and whoever shows the
-//! bits to somebody makes it canonical first.
+//! bits to somebody makes it canonical first. That would spoil a NaN which came from memory or from
+//! the state with bits of its own, so where such a register and a loose one would meet in one
+//! variable, the loose one is made canonical before they do.
 
 use super::operands::{Operands, is_arithmetic, operands};
 use super::reg_set::RegSet;
@@ -23,6 +25,8 @@ pub(crate) const CARRIED_SET: RegSet = RegSet::of(&CARRIED);
 pub(crate) struct Flow {
     /// Per block.
     pub blocks: Vec<BlockFlow>,
+    /// The blocks in an order in which each comes after all its predecessors, loops apart.
+    pub order: Vec<usize>,
     /// Integer registers to load at entry; the carried ones are at hand anyway.
     pub x_needed: RegSet,
     /// Floating-point registers to load at entry.
@@ -52,16 +56,25 @@ pub(crate) struct BlockFlow {
     pub f_loose: RegSet,
     /// Blocks of the region from which control comes, the region's entry not counted.
     pub predecessors: usize,
-    /// Whether control can come from this block or a later one.
+    /// Whether a loop begins here: control can come back from what comes after.
     pub is_loop_header: bool,
 }
 
 /// Whether `inst` can leave a NaN that isn't canonical in its destination.
-pub(crate) fn leaves_loose(inst: &Inst) -> bool {
+fn leaves_loose(inst: &Inst) -> bool {
     matches!(
         inst,
-        Inst::FpBinary { .. } | Inst::FpSqrt { .. } | Inst::FpFused { .. } | Inst::FpConvert { .. }
+        Inst::FpBinary { .. } | Inst::FpSqrt { .. } | Inst::FpConvert { .. }
     )
+}
+
+/// Whether `inst` can leave a NaN in its destination that must keep its bits.
+fn leaves_marked(inst: &Inst) -> bool {
+    match inst {
+        Inst::FpMoveFromInt { rs1, .. } => !rs1.is_zero(),
+        Inst::FpLoad { .. } | Inst::FpSignInject { .. } => true,
+        _ => false,
+    }
 }
 
 /// One block's own effect, summed up.
@@ -71,6 +84,7 @@ struct Summary {
     f_defined: RegSet,
     f_single_after: RegSet,
     f_loose_after: RegSet,
+    f_marked_after: RegSet,
     first_single: RegSet,
     first_raw: RegSet,
 }
@@ -79,19 +93,21 @@ struct Summary {
 pub(crate) fn analyse(region: &Region) -> Flow {
     let summaries: Vec<Summary> = region.blocks.iter().map(summarise).collect();
     let mut blocks = vec![BlockFlow::default(); region.blocks.len()];
-    for (index, block) in region.blocks.iter().enumerate() {
+    for block in &region.blocks {
         for successor in block.end.successors() {
             blocks[successor].predecessors += 1;
-            blocks[successor].is_loop_header |= successor <= index;
         }
     }
+    let order = reverse_postorder(region, &mut blocks);
     flow_dirty(region, &summaries, &mut blocks);
     let (x_live, f_live) = flow_live(region, &mut blocks);
     let single = first_singles(region, &summaries);
     let f_needed_single = single.intersection(f_live);
     flow_types(region, &summaries, f_needed_single, &mut blocks);
+    flow_loose(region, &summaries, &mut blocks);
     Flow {
         blocks,
+        order,
         x_needed: x_live.minus(CARRIED_SET),
         f_needed: f_live,
         f_needed_single,
@@ -125,8 +141,48 @@ fn summarise(block: &Block) -> Summary {
             RegSet::EMPTY
         };
         summary.f_loose_after = summary.f_loose_after.minus(o.f_writes()).union(loose);
+        let marked = if leaves_marked(&instruction.inst) {
+            o.f_writes()
+        } else {
+            RegSet::EMPTY
+        };
+        summary.f_marked_after = summary.f_marked_after.minus(o.f_writes()).union(marked);
     }
     summary
+}
+
+/// Orders the blocks, and marks those to which depth-first search finds a way back.
+fn reverse_postorder(region: &Region, blocks: &mut [BlockFlow]) -> Vec<usize> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        Open,
+        Done,
+    }
+    let mut marks = vec![Mark::New; blocks.len()];
+    let mut order = Vec::with_capacity(blocks.len());
+    let successors =
+        |block: usize| -> Vec<usize> { region.blocks[block].end.successors().collect() };
+    let mut stack = vec![(0, successors(0))];
+    marks[0] = Mark::Open;
+    while let Some((block, left)) = stack.last_mut() {
+        let Some(next) = left.pop() else {
+            marks[*block] = Mark::Done;
+            order.push(*block);
+            stack.pop();
+            continue;
+        };
+        match marks[next] {
+            Mark::New => {
+                marks[next] = Mark::Open;
+                stack.push((next, successors(next)));
+            }
+            Mark::Open => blocks[next].is_loop_header = true,
+            Mark::Done => {}
+        }
+    }
+    order.reverse();
+    order
 }
 
 /// What is live after each instruction of a block, integer and floating-point. Whatever control
@@ -164,17 +220,48 @@ fn flow_dirty(region: &Region, summaries: &[Summary], blocks: &mut [BlockFlow]) 
         for (index, block) in region.blocks.iter().enumerate() {
             let x = blocks[index].x_dirty.union(summaries[index].x_defined);
             let f = blocks[index].f_dirty.union(summaries[index].f_defined);
-            let loose = blocks[index]
-                .f_loose
-                .minus(summaries[index].f_defined)
-                .union(summaries[index].f_loose_after);
             for successor in block.end.successors() {
                 let target = &mut blocks[successor];
-                let before = (target.x_dirty, target.f_dirty, target.f_loose);
+                let before = (target.x_dirty, target.f_dirty);
                 target.x_dirty = target.x_dirty.union(x);
                 target.f_dirty = target.f_dirty.union(f);
-                target.f_loose = target.f_loose.union(loose);
-                changed |= before != (target.x_dirty, target.f_dirty, target.f_loose);
+                changed |= before != (target.x_dirty, target.f_dirty);
+            }
+        }
+    }
+}
+
+/// Forward, union over predecessors: first the registers that may hold a NaN with bits of its own,
+/// which at the entry is all of them, and after it every boxed single that is held raw; then the
+/// loose ones, without the former.
+fn flow_loose(region: &Region, summaries: &[Summary], blocks: &mut [BlockFlow]) {
+    let mut marked = vec![RegSet::EMPTY; blocks.len()];
+    marked[0] = RegSet::ALL;
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for (index, block) in region.blocks.iter().enumerate() {
+            let summary = &summaries[index];
+            let out = marked[index]
+                .minus(summary.f_defined)
+                .union(summary.f_marked_after);
+            let single = blocks[index]
+                .f_single
+                .minus(summary.f_defined)
+                .union(summary.f_single_after);
+            let loose = blocks[index]
+                .f_loose
+                .minus(summary.f_defined)
+                .union(summary.f_loose_after);
+            for successor in block.end.successors() {
+                let boxed = single.minus(blocks[successor].f_single);
+                let met = marked[successor].union(out).union(boxed);
+                changed |= met != marked[successor];
+                marked[successor] = met;
+                let target = &mut blocks[successor].f_loose;
+                let met = target.union(loose).minus(marked[successor]);
+                changed |= met != *target;
+                *target = met;
             }
         }
     }

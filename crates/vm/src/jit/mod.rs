@@ -14,6 +14,8 @@ mod operands;
 mod reg_set;
 mod region;
 mod scopes;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 use std::collections::BTreeMap;

@@ -213,12 +213,13 @@ fn float_operands(inst: &Inst) -> Operands {
             .rounds(rm),
         Inst::FpConvert {
             to: FpFormat::Double,
+            rm,
             rd,
             rs1,
-            ..
         } => none
             .f_read(FpFormat::Single, rs1)
-            .f_write(FpFormat::Double, rd),
+            .f_write(FpFormat::Double, rd)
+            .rounds(rm),
         Inst::FpMoveToInt { format, rd, rs1 } => none.f_read_bits(format, rs1).x_write(rd),
         Inst::FpMoveFromInt { format, rd, rs1 } => none.x_read(rs1).f_write(format, rd),
         _ => none,

@@ -39,7 +39,7 @@ impl Translator<'_, '_> {
 
     /// Jumps to a block of the region.
     pub(super) fn jump_inside(&mut self, block: usize) {
-        self.box_for(block);
+        self.settle_for(block);
         let target = self.blocks[block].0;
         self.builder.ins().jump(target, &[]);
         self.arrived(block);
@@ -76,7 +76,7 @@ impl Translator<'_, '_> {
         let condition = self.compare(cc, rs1, rs2);
         for edge in [taken, not_taken] {
             if let Edge::Inside(inside) = edge {
-                self.box_for(inside);
+                self.settle_for(inside);
             }
         }
         let [then, otherwise] = [taken, not_taken].map(|edge| match edge {

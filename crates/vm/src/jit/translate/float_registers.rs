@@ -230,15 +230,21 @@ impl Translator<'_, '_> {
         self.locals.f_is_single.contains(register.index())
     }
 
-    /// Boxes the singles that the block `inside` wants raw.
-    pub(super) fn box_for(&mut self, inside: usize) {
+    /// Brings registers into the form in which the block `inside` wants them: exact, and raw.
+    pub(super) fn settle_for(&mut self, inside: usize) {
         let wanted = &self.flow.blocks[inside];
-        let registers = self
+        let (loose, single) = (wanted.f_loose, wanted.f_single);
+        let live = wanted.f_live;
+        for index in self.locals.f_loose.minus(loose).intersection(live).iter() {
+            self.make_exact(index);
+        }
+        for index in self
             .locals
             .f_is_single
-            .minus(wanted.f_single)
-            .intersection(wanted.f_live);
-        for index in registers.iter() {
+            .minus(single)
+            .intersection(live)
+            .iter()
+        {
             let value = self.f_raw(index);
             self.builder.def_var(self.f_raw[index], value);
         }

@@ -146,8 +146,8 @@ pub(crate) fn translate(
         tables: Tables::default(),
     };
     translator.entry(entry);
-    for index in 0..region.blocks.len() {
-        translator.block(index);
+    for index in &flow.order {
+        translator.block(*index);
     }
     let Translator {
         builder,
@@ -168,7 +168,9 @@ impl Translator<'_, '_> {
             let value = self.builder.block_params(entry)[position];
             self.builder.def_var(self.x[register], value);
         }
-        self.poll(self.region.head, RegSet::EMPTY, RegSet::EMPTY);
+        if !self.flow.blocks[0].is_loop_header {
+            self.poll(self.region.head, RegSet::EMPTY, RegSet::EMPTY);
+        }
         self.check_environment();
         let state = self.state();
         for register in self.flow.x_needed.iter() {
@@ -176,6 +178,7 @@ impl Translator<'_, '_> {
             self.builder.def_var(self.x[register], value);
         }
         self.load_float_registers(state);
+        self.locals.f_is_single = self.flow.f_needed_single;
         self.jump_inside(0);
     }
 

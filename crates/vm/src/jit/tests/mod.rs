@@ -1,0 +1,190 @@
+//! Compiled code held against the interpreter.
+
+mod differential;
+mod random;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rekindle::{Cache, Environment, KeyBuilder, Lookup, Scope, ScopeId};
+use rv_isa::{Decoded, Inst};
+
+use super::backend::{Backend, Request};
+use super::{metadata, region};
+use crate::abi::{self, Left, LinkSlots, RegionCode};
+use crate::exit::{Exit, FaultKind, GuestFault};
+use crate::guest_memory::{copy_in, copy_out, load16, store32};
+use crate::interpreter::Interpreter;
+use crate::memory::{AddressSpace, MapRequest, Placement, Protection};
+use crate::signal;
+use crate::state::GuestState;
+
+/// How much code and data there is, in bytes.
+const CODE_LEN: u64 = 0x1000;
+const DATA_LEN: u64 = 0x2000;
+
+/// Held while a bench lives: guest addresses are host addresses, so there is room for one.
+static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
+
+/// Guest memory with room for code and data, and both tiers over it.
+struct Bench {
+    space: AddressSpace,
+    code: u64,
+    data: u64,
+    backend: Backend,
+    scope: Scope,
+    compilations: u64,
+    interpreter: Interpreter,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// What can be seen of a guest after it ran.
+#[derive(Clone, Debug, PartialEq)]
+struct Seen {
+    exit: Exit,
+    pc: u64,
+    x: [u64; 32],
+    f: [u64; 32],
+    fflags: u32,
+    frm: u32,
+    data: Vec<u8>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let alone = ADDRESS_SPACE.lock().unwrap_or_else(PoisonError::into_inner);
+        signal::install();
+        let mut space = AddressSpace::default();
+        let all = Protection::READ
+            .union(Protection::WRITE)
+            .union(Protection::EXEC);
+        let mut map = |len| {
+            let request = MapRequest::anonymous(Placement::Anywhere, len, all);
+            space.map(request).expect("memory")
+        };
+        let (code, data) = (map(CODE_LEN), map(DATA_LEN));
+        let symbols = move |name: &str| match name {
+            "rekindle_vm.module_base" => Some(code),
+            _ => abi::symbol(name),
+        };
+        let environment = Environment::builder("rekindle-vm-tests").build();
+        let scope =
+            Cache::in_memory().scope(&environment, ScopeId::from_name("tests"), Box::new(symbols));
+        Self {
+            space,
+            code,
+            data,
+            backend: Backend::new().expect("Cranelift"),
+            scope,
+            compilations: 0,
+            interpreter: Interpreter::new(false),
+            _alone: alone,
+        }
+    }
+
+    /// Writes a program and a breakpoint after it; returns where the breakpoint is.
+    fn load(&mut self, program: &[Inst]) -> u64 {
+        let mut address = self.code;
+        for inst in program.iter().chain([&Inst::Ebreak]) {
+            let word = rv_isa::encode(inst).expect("an instruction that encodes");
+            store32(address, word).expect("code memory");
+            address += 4;
+        }
+        self.interpreter.invalidate(&(0..u64::MAX));
+        address - 4
+    }
+
+    fn fetch(&self, pc: u64) -> Option<Decoded> {
+        if !(self.code..self.code + CODE_LEN - 4).contains(&pc) {
+            return None;
+        }
+        let (low, high) = (load16(pc).ok()?, load16(pc + 2).ok()?);
+        rv_isa::decode(u32::from(high) << 16 | u32::from(low))
+    }
+
+    fn start(&self, x: &[u64; 32], f: &[u64; 32], frm: u32) -> Box<GuestState> {
+        let mut state = GuestState::new();
+        (state.x, state.f, state.frm, state.pc) = (*x, *f, frm, self.code);
+        state
+    }
+
+    fn set_data(&self, data: &[u8]) {
+        copy_out(self.data, data).expect("data memory");
+    }
+
+    fn see(&self, state: &GuestState, exit: Exit) -> Seen {
+        let mut data = vec![0; DATA_LEN as usize];
+        copy_in(&mut data, self.data).expect("data memory");
+        let GuestState {
+            pc,
+            x,
+            f,
+            fflags,
+            frm,
+            ..
+        } = *state;
+        Seen {
+            exit,
+            pc,
+            x,
+            f,
+            fflags,
+            frm,
+            data,
+        }
+    }
+
+    /// Interprets until something other than a block's end happens.
+    fn interpret(&mut self, state: &mut GuestState) -> Exit {
+        self.interpreter.run(state, &self.space, true)
+    }
+
+    /// Runs compiled regions wherever there can be any.
+    fn run_compiled(&mut self, state: &mut GuestState, floating: bool) -> Exit {
+        loop {
+            let Some(region) = region::discover(state.pc, &|pc| self.fetch(pc)) else {
+                return self.interpret(state);
+            };
+            let request = Request {
+                name: "region".to_owned(),
+                floating_base: floating.then_some(self.code),
+            };
+            let artifact = self
+                .backend
+                .compile(&region, &request)
+                .expect("a compiled region");
+            self.compilations += 1;
+            let key = KeyBuilder::new("test").u64(self.compilations).finish();
+            let Lookup::Miss(ticket) = self.scope.lookup(&key) else {
+                panic!("a hit")
+            };
+            let code = self
+                .scope
+                .insert(ticket, artifact)
+                .expect("executable memory");
+            let entry = RegionCode::of(&code).expect("a region");
+            let tables = metadata::decode(region.head, code.metadata()).expect("tables");
+            let slots = LinkSlots::new(&code, tables.slots.len());
+            match abi::enter(state, entry) {
+                Left::Unlinked => {
+                    let address = rekindle::HostAddr(state.exit_slot);
+                    let slot = slots.index_of(address).expect("a slot of this region");
+                    state.pc = tables.slots[slot];
+                }
+                Left::Indirect => {}
+                Left::Interpret => return self.interpret(state),
+                Left::Syscall => return Exit::Syscall,
+                Left::Fault => {
+                    let record = signal::take_fault().expect("a fault");
+                    let located = self.scope.locate(rekindle::HostAddr(record.host_pc));
+                    let trap = located.and_then(|located| located.trap).expect("a trap");
+                    state.pc = tables.accesses[usize::from(trap) - 1];
+                    let kind = FaultKind::from_signal(record.signal);
+                    return Exit::Fault(GuestFault {
+                        address: record.address,
+                        kind,
+                    });
+                }
+            }
+        }
+    }
+}
