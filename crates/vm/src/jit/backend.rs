@@ -25,7 +25,7 @@ use crate::abi;
 use crate::arch::x86_64::entry::load_becomes_address;
 
 /// Version of the translator: a new one whenever a region could come out different.
-const TRANSLATOR_VERSION: u32 = 1;
+const TRANSLATOR_VERSION: u32 = 2;
 
 /// The signature number of regions: `tail` functions of the carried registers and a word.
 pub(crate) const REGION_SIGNATURE: Signature = Signature(0x7265_6769_6f6e_0001);

@@ -10,9 +10,9 @@
 //! the state with bits of its own, so where such a register and a loose one would meet in one
 //! variable, the loose one is made canonical before they do.
 
-use super::operands::{Operands, is_arithmetic, operands};
+use super::operands::{has_no_effect, is_arithmetic, operands};
 use super::reg_set::RegSet;
-use super::region::{Block, Region};
+use super::region::{Block, Instruction, Region};
 use rv_isa::Inst;
 
 /// Integer registers that travel between regions in host registers instead of through the state.
@@ -27,6 +27,8 @@ pub(crate) struct Flow {
     pub blocks: Vec<BlockFlow>,
     /// The blocks in an order in which each comes after all its predecessors, loops apart.
     pub order: Vec<usize>,
+    /// Per block, the registers whose values matter at its start, if there is arithmetic.
+    mattering: Vec<(RegSet, RegSet)>,
     /// Integer registers to load at entry; the carried ones are at hand anyway.
     pub x_needed: RegSet,
     /// Floating-point registers to load at entry.
@@ -100,18 +102,29 @@ pub(crate) fn analyse(region: &Region) -> Flow {
     }
     let order = reverse_postorder(region, &mut blocks);
     flow_dirty(region, &summaries, &mut blocks);
-    let (x_live, f_live) = flow_live(region, &mut blocks);
+    let live = flow_live(region, &blocks, false);
+    for (block, (x, f)) in blocks.iter_mut().zip(live) {
+        (block.x_live, block.f_live) = (x, f);
+    }
+    let (x_live, f_live) = (blocks[0].x_live, blocks[0].f_live);
     let single = first_singles(region, &summaries);
     let f_needed_single = single.intersection(f_live);
     flow_types(region, &summaries, f_needed_single, &mut blocks);
     flow_loose(region, &summaries, &mut blocks);
+    let has_arithmetic = region.instructions().any(|i| is_arithmetic(&i.inst));
+    let mattering = if has_arithmetic {
+        flow_live(region, &blocks, true)
+    } else {
+        Vec::new()
+    };
     Flow {
         blocks,
         order,
+        mattering,
         x_needed: x_live.minus(CARRIED_SET),
         f_needed: f_live,
         f_needed_single,
-        has_arithmetic: region.instructions().any(|i| is_arithmetic(&i.inst)),
+        has_arithmetic,
         dynamic_rounding: region
             .instructions()
             .any(|i| operands(&i.inst).dynamic_rounding),
@@ -185,16 +198,14 @@ fn reverse_postorder(region: &Region, blocks: &mut [BlockFlow]) -> Vec<usize> {
     order
 }
 
-/// What is live after each instruction of a block, integer and floating-point. Whatever control
-/// may take out of the region counts as live.
-pub(crate) fn live_after(flow: &Flow, block: &Block) -> Vec<(RegSet, RegSet)> {
+/// The registers whose values matter after each instruction of a block, integer and floating-point:
+/// somebody reads them who has an effect, or who computes what matters in turn. Whatever control may
+/// take out of the region matters.
+pub(crate) fn mattering_after(flow: &Flow, block: &Block) -> Vec<(RegSet, RegSet)> {
     let mut live = (RegSet::EMPTY, RegSet::EMPTY);
     for successor in block.end.successors() {
-        let successor = &flow.blocks[successor];
-        live = (
-            live.0.union(successor.x_live),
-            live.1.union(successor.f_live),
-        );
+        let (x, f) = flow.mattering[successor];
+        live = (live.0.union(x), live.1.union(f));
     }
     if block.end.leaves() {
         live = (RegSet::ALL, RegSet::ALL);
@@ -202,14 +213,24 @@ pub(crate) fn live_after(flow: &Flow, block: &Block) -> Vec<(RegSet, RegSet)> {
     let mut all = vec![live; block.instructions.len()];
     for (index, instruction) in block.instructions.iter().enumerate().rev() {
         all[index] = live;
-        let o = operands(&instruction.inst);
-        live.0 = live.0.minus(o.x_writes).union(o.x_reads);
-        live.1 = live.1.minus(o.f_writes()).union(o.f_reads());
-        if o.may_leave {
+        live = before(instruction, live, true);
+        if operands(&instruction.inst).may_leave {
             live = (RegSet::ALL, RegSet::ALL);
         }
     }
     all
+}
+
+/// The registers that matter before an instruction, given those that do after it. With `strictly`,
+/// what an instruction without effects reads matters only if what it writes does.
+fn before(instruction: &Instruction, (x, f): (RegSet, RegSet), strictly: bool) -> (RegSet, RegSet) {
+    let o = operands(&instruction.inst);
+    let unread = o.x_writes.intersection(x).is_empty() && o.f_writes().intersection(f).is_empty();
+    let (x, f) = (x.minus(o.x_writes), f.minus(o.f_writes()));
+    if strictly && unread && has_no_effect(&instruction.inst) {
+        return (x, f);
+    }
+    (x.union(o.x_reads), f.union(o.f_reads()))
 }
 
 /// Forward, union over predecessors.
@@ -267,42 +288,48 @@ fn flow_loose(region: &Region, summaries: &[Summary], blocks: &mut [BlockFlow]) 
     }
 }
 
-/// Backward, union over successors; returns what is live where the region is entered.
-fn flow_live(region: &Region, blocks: &mut [BlockFlow]) -> (RegSet, RegSet) {
+/// Backward, union over successors: the registers that matter where each block starts.
+fn flow_live(region: &Region, blocks: &[BlockFlow], strictly: bool) -> Vec<(RegSet, RegSet)> {
+    let mut all = vec![(RegSet::EMPTY, RegSet::EMPTY); blocks.len()];
     let mut changed = true;
     while changed {
         changed = false;
         for (index, block) in region.blocks.iter().enumerate().rev() {
-            let mut x = RegSet::EMPTY;
-            let mut f = RegSet::EMPTY;
-            for successor in block.end.successors() {
-                x = x.union(blocks[successor].x_live);
-                f = f.union(blocks[successor].f_live);
-            }
-            let all: Vec<Operands> = block
-                .instructions
-                .iter()
-                .map(|i| operands(&i.inst))
-                .collect();
             // Whatever may be dirty when control leaves is written back, and so is read.
-            if block.end.leaves() {
-                x = x.union(blocks[index].x_dirty);
-                f = f.union(blocks[index].f_dirty);
+            let leave = |(x, f): (RegSet, RegSet)| {
+                (
+                    x.union(blocks[index].x_dirty),
+                    f.union(blocks[index].f_dirty),
+                )
+            };
+            let mut live = (RegSet::EMPTY, RegSet::EMPTY);
+            for successor in block.end.successors() {
+                let (x, f) = all[successor];
+                live = (live.0.union(x), live.1.union(f));
             }
-            for o in all.iter().rev() {
-                x = x.minus(o.x_writes).union(o.x_reads);
-                f = f.minus(o.f_writes()).union(o.f_reads());
-                if o.may_leave {
-                    x = x.union(blocks[index].x_dirty);
-                    f = f.union(blocks[index].f_dirty);
+            if block.end.leaves() {
+                // What this block writes is written back too.
+                let written = block.instructions.iter().map(|i| operands(&i.inst));
+                let (x, f) = written.fold(live, |(x, f), o| {
+                    (x.union(o.x_writes), f.union(o.f_writes()))
+                });
+                live = leave((x, f));
+            }
+            for instruction in block.instructions.iter().rev() {
+                live = before(instruction, live, strictly);
+                if operands(&instruction.inst).may_leave {
+                    live = if strictly {
+                        (RegSet::ALL, RegSet::ALL)
+                    } else {
+                        leave(live)
+                    };
                 }
             }
-            changed |= x != blocks[index].x_live || f != blocks[index].f_live;
-            blocks[index].x_live = x;
-            blocks[index].f_live = f;
+            changed |= live != all[index];
+            all[index] = live;
         }
     }
-    (blocks[0].x_live, blocks[0].f_live)
+    all
 }
 
 /// The registers that some path from the entry first reads as a single, and none as raw bits.

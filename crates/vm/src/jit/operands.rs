@@ -263,3 +263,20 @@ pub(crate) fn is_arithmetic(inst: &Inst) -> bool {
             | Inst::FpConvert { .. }
     )
 }
+
+/// Whether `inst` does nothing but write a register, so that Cranelift drops it where nothing reads
+/// that register.
+pub(crate) fn has_no_effect(inst: &Inst) -> bool {
+    matches!(
+        inst,
+        Inst::Lui { .. }
+            | Inst::Auipc { .. }
+            | Inst::Jal { .. }
+            | Inst::AluImm { .. }
+            | Inst::Alu { .. }
+            | Inst::AluUnary { .. }
+            | Inst::FpSignInject { .. }
+            | Inst::FpMoveToInt { .. }
+            | Inst::FpMoveFromInt { .. }
+    )
+}

@@ -217,12 +217,12 @@ impl Translator<'_, '_> {
 
     /// Whether nobody reads what the current instruction writes to a register.
     pub(super) fn flow_kills_float(&self, register: FReg) -> bool {
-        !self.live_after.1.contains(register.index())
+        !self.mattering_after.1.contains(register.index())
     }
 
     /// The same for an integer register.
     pub(super) fn flow_kills_integer(&self, register: XReg) -> bool {
-        register.is_zero() || !self.live_after.0.contains(register.index())
+        register.is_zero() || !self.mattering_after.0.contains(register.index())
     }
 
     /// Whether a register is held as a single.

@@ -26,7 +26,7 @@ use rv_isa::Inst;
 
 use self::symbols::Imports;
 pub(super) use self::symbols::Symbol;
-use super::flow::{CARRIED, Flow, live_after};
+use super::flow::{CARRIED, Flow, mattering_after};
 use super::reg_set::RegSet;
 use super::region::{Instruction, Region};
 
@@ -97,8 +97,8 @@ struct Translator<'a, 'b> {
     /// Registers that may differ from the state at this point.
     x_dirty: RegSet,
     f_dirty: RegSet,
-    /// Registers whose values after the current instruction some path needs, where that matters.
-    live_after: (RegSet, RegSet),
+    /// Registers whose values after the current instruction matter, where that is asked.
+    mattering_after: (RegSet, RegSet),
     imports: Imports,
     state_region: AliasRegion,
     tables: Tables,
@@ -140,7 +140,7 @@ pub(crate) fn translate(
         locals: Locals::default(),
         x_dirty: RegSet::EMPTY,
         f_dirty: RegSet::EMPTY,
-        live_after: (RegSet::ALL, RegSet::ALL),
+        mattering_after: (RegSet::ALL, RegSet::ALL),
         imports: Imports::default(),
         state_region,
         tables: Tables::default(),
@@ -202,13 +202,13 @@ impl Translator<'_, '_> {
             }
             self.poll(block.start, flow.x_live, flow.f_live);
         }
-        let live_after = match self.flow.has_arithmetic {
-            true => live_after(self.flow, block),
+        let mattering = match self.flow.has_arithmetic {
+            true => mattering_after(self.flow, block),
             false => Vec::new(),
         };
         for (index, instruction) in block.instructions.iter().enumerate() {
-            if let Some(live) = live_after.get(index) {
-                self.live_after = *live;
+            if let Some(after) = mattering.get(index) {
+                self.mattering_after = *after;
             }
             self.instruction(instruction);
         }
