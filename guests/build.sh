@@ -13,7 +13,8 @@ flags=(-std=gnu11 -O2 -Wall -Wextra -Werror -march=rv64gc -mabi=lp64d -mcmodel=m
        -ffreestanding -nostdlib -static -fno-pic -no-pie -fno-builtin -fno-math-errno
        -fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-ident
        -fno-tree-loop-distribute-patterns
-       -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--gc-sections -Wl,-z,separate-code)
+       -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--gc-sections
+       -Wl,-z,separate-code)
 
 build() { # name, sources…
     local name=$1 out

@@ -13,6 +13,7 @@
 
 use std::arch::{asm, naked_asm};
 use std::mem::offset_of;
+use std::sync::atomic::Ordering;
 
 use rekindle::{Code, HostAddr, SectionKind};
 use rv_isa::{Csr, CsrOp, Inst, RoundingMode};
@@ -63,10 +64,12 @@ impl RegionCode {
 pub(crate) fn enter(state: &mut GuestState, code: RegionCode) -> Left {
     state.mxcsr = MXCSR_MASKED | rounding_to_mxcsr(state.frm);
     let landing = fault_landing as *const () as usize as u64;
-    let pointer = &raw mut *state;
-    signal::arm(landing, pointer.expose_provenance() as u64);
+    let address = (&raw mut *state).expose_provenance() as u64;
+    signal::arm(landing, address, &raw const state.attention);
+    // After arming, so that no request between the two is lost.
+    state.attention.store(u32::from(attention::is_raised()), Ordering::Relaxed);
     // SAFETY: `code` is a region's entry point and `state` is exclusively ours.
-    let left = unsafe { enter_region(pointer, code.0.0) };
+    let left = unsafe { enter_region(state, code.0.0) };
     signal::disarm();
     state.fflags |= flags_from_mxcsr(state.mxcsr);
     match left {
@@ -150,9 +153,6 @@ exits! {
 
 /// The value of a name that compiled code refers to; the module's base isn't known here.
 pub(crate) fn symbol(name: &str) -> Option<u64> {
-    if name == "rekindle_vm.attention" {
-        return Some(attention::flag_address());
-    }
     let address = match name {
         "rekindle_vm.exit_indirect" => exit_indirect as *const (),
         "rekindle_vm.exit_interpret" => exit_interpret as *const (),
@@ -165,7 +165,7 @@ pub(crate) fn symbol(name: &str) -> Option<u64> {
 }
 
 /// The layout on which compiled code relies, as a list of numbers for the cache's environment.
-pub(crate) fn state_layout() -> [usize; 14] {
+pub(crate) fn state_layout() -> [usize; 15] {
     [
         size_of::<GuestState>(),
         offset_of!(GuestState, x),
@@ -175,6 +175,7 @@ pub(crate) fn state_layout() -> [usize; 14] {
         offset_of!(GuestState, frm),
         offset_of!(GuestState, reservation_address),
         offset_of!(GuestState, reservation_value),
+        offset_of!(GuestState, attention),
         offset_of!(GuestState, scratch),
         offset_of!(GuestState, jump_cache),
         JUMP_CACHE_LEN,

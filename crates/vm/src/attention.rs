@@ -22,8 +22,3 @@ pub(crate) fn is_raised() -> bool {
 pub(crate) fn take() -> bool {
     is_raised() && RAISED.swap(false, Ordering::AcqRel)
 }
-
-/// The address of the flag, a byte that isn't 0 while attention is asked for; for compiled code.
-pub(crate) fn flag_address() -> u64 {
-    RAISED.as_ptr().addr() as u64
-}

@@ -42,6 +42,14 @@ pub(crate) trait Translator {
     /// Runs compiled code from the guest PC, if there is some: until it leaves, and says why.
     fn enter(&mut self, state: &mut GuestState) -> Entered;
 
+    /// The guest has ended, and time doesn't matter: compiles what is queued, and what a run that
+    /// starts with all of that will find hot besides.
+    ///
+    /// Regions that are there from the start are left more often than those that this run had to
+    /// compile first, so the places to which they lead can become hot in the next run though they
+    /// didn't in this one.
+    fn finish(&mut self, modules: &Modules, interpreter: &mut Interpreter);
+
     /// Guest code in `range` may have changed: no translation of it may run again.
     fn invalidate(&mut self, range: Range<u64>, interpreter: &mut Interpreter);
 }
@@ -64,6 +72,8 @@ impl Translator for InterpretOnly {
     fn enter(&mut self, _: &mut GuestState) -> Entered {
         Entered::NotCompiled
     }
+
+    fn finish(&mut self, _: &Modules, _: &mut Interpreter) {}
 
     fn invalidate(&mut self, _: Range<u64>, _: &mut Interpreter) {}
 }
@@ -95,10 +105,12 @@ impl<T: Translator> Machine<T> {
             let exit = match self.translator.enter(&mut self.state) {
                 Entered::Exit(exit) => exit,
                 Entered::NotCompiled => {
-                    self.interpreter.run(&mut self.state, &self.kernel.space, false)
+                    self.interpreter
+                        .run(&mut self.state, &self.kernel.space, false)
                 }
                 Entered::Interpret => {
-                    self.interpreter.run(&mut self.state, &self.kernel.space, true)
+                    self.interpreter
+                        .run(&mut self.state, &self.kernel.space, true)
                 }
             };
             self.act_on(exit);

@@ -1,6 +1,7 @@
 //! Starts a guest and runs it to its end.
 
 use std::io;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 
 use rekindle::Cache;
@@ -44,7 +45,7 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
         None => Cache::in_memory(),
     };
     let (mut outcome, mut jit) = run_with(&config, Jit::new(cache.clone()))?;
-    jit.end(config.finish_compiles);
+    jit.end();
     let statistics = &mut outcome.statistics;
     jit.add_to(statistics);
     statistics.image_bytes_mapped = cache.statistics().image_bytes_mapped;
@@ -59,6 +60,11 @@ fn run_with<T: Translator>(config: &Config, translator: T) -> Result<(Outcome, T
     let exit = machine.run();
     if let GuestExit::Signal { signal, .. } = exit {
         signal::restore_default(signal);
+    }
+    if config.finish_compiles {
+        machine
+            .translator
+            .finish(&machine.modules, &mut machine.interpreter);
     }
     let statistics = RunStatistics {
         instructions_interpreted: machine.interpreter.instructions(),
@@ -131,7 +137,7 @@ fn initial_state() -> Box<GuestState> {
         exit_slot: 0,
         host_stack: 0,
         mxcsr: 0,
-        reserved: 0,
+        attention: AtomicU32::new(0),
         scratch: 0,
         jump_cache: [JumpCacheEntry::EMPTY; JUMP_CACHE_LEN],
     })

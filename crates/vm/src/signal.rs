@@ -15,7 +15,7 @@ use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use crate::arch::x86_64::{DIRECTION_FLAG, EFLAGS, RDI, RIP};
 use crate::guest_signal::{DEFAULT, IGNORE};
@@ -39,6 +39,8 @@ struct Landing {
     address: u64,
     /// What the landing finds in the first argument register.
     argument: u64,
+    /// The word by which compiled code is asked to leave.
+    attention: *const AtomicU32,
 }
 
 thread_local! {
@@ -61,12 +63,14 @@ pub(crate) fn install() {
 }
 
 /// Tells the handler that this thread is about to run compiled code: a fault from here on continues
-/// at the host address `landing`, with `argument` in the first argument register.
+/// at the host address `landing`, with `argument` in the first argument register, and a signal for
+/// the guest sets `attention`, which must live until [`disarm`].
 #[inline]
-pub(crate) fn arm(landing: u64, argument: u64) {
+pub(crate) fn arm(landing: u64, argument: u64, attention: *const AtomicU32) {
     LANDING.set(Some(Landing {
         address: landing,
         argument,
+        attention,
     }));
 }
 
@@ -159,6 +163,11 @@ extern "C" fn collect(signal: c_int) {
     }
     ARRIVED.fetch_or(guest_signal::bit(signal), Ordering::AcqRel);
     attention::raise();
+    if let Some(landing) = LANDING.get() {
+        // SAFETY: whoever armed this thread keeps the word alive until it disarms it.
+        let attention = unsafe { &*landing.attention };
+        attention.store(1, Ordering::Relaxed);
+    }
 }
 
 /// Makes our handler the one for `signal`, and returns the one before.

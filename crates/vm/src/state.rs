@@ -3,6 +3,8 @@
 //! Compiled code receives a pointer to a [`GuestState`] and addresses its fields by
 //! `offset_of!`, so the layout is `repr(C)` and part of the translator's version.
 
+use std::sync::atomic::AtomicU32;
+
 /// Entries of the jump cache; a power of two.
 pub const JUMP_CACHE_LEN: usize = 4096;
 
@@ -30,8 +32,9 @@ pub struct GuestState {
     pub host_stack: u64,
     /// The floating-point control and status register of the host while compiled code runs.
     pub mxcsr: u32,
-    /// Fills up.
-    pub reserved: u32,
+    /// Not 0 where the engine asks that compiled code leave at the next opportunity. A signal handler
+    /// of this thread may set it.
+    pub attention: AtomicU32,
     /// Where compiled code stores what nobody reads.
     pub scratch: u64,
     /// Where indirect jumps find compiled code, direct-mapped by guest PC.

@@ -4,7 +4,7 @@
 //! [`MAX_BLOCK_LEN`], or before an instruction that can't be fetched or doesn't exist; so where
 //! blocks begin and end depends on the program and its path alone, never on time.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use rv_isa::{Decoded, Inst};
 
 /// The most instructions in one block.
@@ -116,6 +116,19 @@ impl DecodeCache {
         });
         self.by_pc.insert(pc, id);
         id
+    }
+
+    /// Where the instructions of all blocks are.
+    pub(super) fn instruction_pcs(&self) -> FxHashSet<u64> {
+        let mut pcs = FxHashSet::default();
+        for block in &self.blocks {
+            let mut pc = block.pc;
+            for decoded in self.instructions(block) {
+                pcs.insert(pc);
+                pc = pc.wrapping_add(u64::from(decoded.len));
+            }
+        }
+        pcs
     }
 
     /// Forgets all blocks.

@@ -78,6 +78,20 @@ impl Interpreter {
         self.decoded.take()
     }
 
+    /// The guest PCs of all instructions in decoded blocks.
+    pub(crate) fn decoded_instructions(&self) -> FxHashSet<u64> {
+        self.cache.instruction_pcs()
+    }
+
+    /// Starts counting the entries of the block at `pc` again.
+    pub(crate) fn cool(&mut self, pc: u64) {
+        if let Some(id) = self.cache.find(pc)
+            && let Some(block) = self.cache.block_mut(id)
+        {
+            block.heat = 0;
+        }
+    }
+
     /// Notes whether compiled code is installed for `pc`: the interpreter stops before such a block.
     pub(crate) fn set_compiled(&mut self, pc: u64, is_compiled: bool) {
         if is_compiled {

@@ -62,7 +62,11 @@ struct Running {
 impl Compiler {
     /// A compiler whose thread isn't running yet.
     pub(super) fn new(notify: fn()) -> Self {
-        Self { shared: Arc::default(), thread: None, notify }
+        Self {
+            shared: Arc::default(),
+            thread: None,
+            notify,
+        }
     }
 
     /// Hands a job over. Without a thread (the system gives none) the job is dropped, and the
@@ -83,7 +87,11 @@ impl Compiler {
         let notify = self.notify;
         let builder = std::thread::Builder::new().name("rekindle-compile".to_owned());
         match builder.spawn(move || work(&queue, &sender, &shared, notify)) {
-            Ok(handle) => Some(Running { jobs, results, handle }),
+            Ok(handle) => Some(Running {
+                jobs,
+                results,
+                handle,
+            }),
             Err(error) => {
                 tracing::warn!(%error, "no compile thread; everything stays interpreted");
                 None
@@ -109,17 +117,27 @@ impl Compiler {
         finished
     }
 
-    /// Ends the thread: at once, or after all that is queued.
-    pub(super) fn end(&mut self, finish: bool) {
-        let Some(Running { jobs, results, handle }) = self.thread.take() else { return };
-        self.shared.cancelled.store(!finish, Ordering::Relaxed);
+    /// Waits until all that is queued is compiled, and returns the results that nobody has taken.
+    /// The next job starts a new thread.
+    pub(super) fn finish(&mut self) -> Vec<Finished> {
+        let Some(Running {
+            jobs,
+            results,
+            handle,
+        }) = self.thread.take()
+        else {
+            return Vec::new();
+        };
         drop(jobs);
-        if finish {
-            // A panic there has been reported by the panic hook; the run's result doesn't depend
-            // on it.
-            let _ = handle.join();
-        }
-        drop(results);
+        // A panic there has been reported by the panic hook; the run's result doesn't depend on it.
+        let _ = handle.join();
+        results.try_iter().collect()
+    }
+
+    /// Ends the thread, and drops what is queued.
+    pub(super) fn end(&mut self) {
+        self.shared.cancelled.store(true, Ordering::Relaxed);
+        self.thread = None;
     }
 
     /// How many regions were compiled, and how long that took in nanoseconds.
@@ -152,7 +170,12 @@ fn work(queue: &Receiver<Job>, results: &Sender<Finished>, shared: &Shared, noti
 }
 
 fn compile(backend: &mut Backend, job: Job, shared: &Shared) -> Option<Code> {
-    let Job { region, request, scope, ticket } = job;
+    let Job {
+        region,
+        request,
+        scope,
+        ticket,
+    } = job;
     let artifact = match backend.compile(&region, &request) {
         Ok(artifact) => artifact,
         Err(error) => {

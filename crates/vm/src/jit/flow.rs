@@ -193,11 +193,6 @@ fn flow_live(region: &Region, blocks: &mut [BlockFlow]) -> (RegSet, RegSet) {
                     f = f.union(blocks[index].f_dirty);
                 }
             }
-            // A loop's header may leave to a signal.
-            if blocks[index].is_loop_header {
-                x = x.union(blocks[index].x_dirty);
-                f = f.union(blocks[index].f_dirty);
-            }
             changed |= x != blocks[index].x_live || f != blocks[index].f_live;
             blocks[index].x_live = x;
             blocks[index].f_live = f;

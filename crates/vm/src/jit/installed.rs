@@ -37,9 +37,10 @@ impl Installed {
     /// Installs `code` as the region of `head`. Returns whether it could be: whether it is a region
     /// with readable tables.
     pub(super) fn install(&mut self, head: u64, code: &Code, scope: &Scope) -> bool {
-        let (Some(entry), Some(tables)) =
-            (RegionCode::of(code), metadata::decode(head, code.metadata()))
-        else {
+        let (Some(entry), Some(tables)) = (
+            RegionCode::of(code),
+            metadata::decode(head, code.metadata()),
+        ) else {
             return false;
         };
         if self.by_head.contains_key(&head) {
@@ -54,14 +55,23 @@ impl Installed {
         }
         self.by_text.insert(text.start, index);
         self.by_head.insert(head, index);
-        self.regions.push(InstalledRegion { head, entry, text, tables, slots, scope: scope.clone() });
+        self.regions.push(InstalledRegion {
+            head,
+            entry,
+            text,
+            tables,
+            slots,
+            scope: scope.clone(),
+        });
         true
     }
 
     /// The code of the region that starts at `pc`.
     #[inline]
     pub(super) fn entry(&self, pc: u64) -> Option<RegionCode> {
-        self.by_head.get(&pc).map(|index| self.regions[*index].entry)
+        self.by_head
+            .get(&pc)
+            .map(|index| self.regions[*index].entry)
     }
 
     /// Where the link slot at `address` leads: the slot, and the guest PC.
@@ -72,11 +82,23 @@ impl Installed {
         Some(((*index, slot), *region.tables.slots.get(slot)?))
     }
 
+    /// The guest PCs to which installed regions leave by direct jumps.
+    pub(super) fn exits(&self) -> impl Iterator<Item = u64> {
+        self.regions
+            .iter()
+            .flat_map(|region| region.tables.slots.iter().copied())
+    }
+
     /// Makes a slot lead to the region of `target`.
     pub(super) fn link(&mut self, (region, slot): (usize, usize), target: u64) {
-        let Some(entry) = self.entry(target) else { return };
+        let Some(entry) = self.entry(target) else {
+            return;
+        };
         self.regions[region].slots.link(slot, entry);
-        self.incoming.entry(target).or_default().push((region, slot));
+        self.incoming
+            .entry(target)
+            .or_default()
+            .push((region, slot));
     }
 
     /// The guest PC of the access that the host instruction at `host_pc` makes.
@@ -86,15 +108,28 @@ impl Installed {
         if !region.text.contains(&host_pc) {
             return None;
         }
-        let trap = region.scope.locate(HostAddr(host_pc)).and_then(|located| located.trap);
+        let trap = region
+            .scope
+            .locate(HostAddr(host_pc))
+            .and_then(|located| located.trap);
         let access = usize::from(trap?).checked_sub(1)?;
-        region.tables.accesses.get(access).copied().or(Some(region.head))
+        region
+            .tables
+            .accesses
+            .get(access)
+            .copied()
+            .or(Some(region.head))
     }
 
     /// Forgets every region for which `gone` says so by its head; slots that lead there lead to the
     /// engine again. The jump cache is the caller's to clear. Their memory stays, for code may be on its way through them.
     pub(super) fn remove(&mut self, gone: impl Fn(u64) -> bool) -> Vec<u64> {
-        let heads: Vec<u64> = self.by_head.keys().copied().filter(|head| gone(*head)).collect();
+        let heads: Vec<u64> = self
+            .by_head
+            .keys()
+            .copied()
+            .filter(|head| gone(*head))
+            .collect();
         for head in &heads {
             self.by_head.remove(head);
             for (region, slot) in self.incoming.remove(head).unwrap_or_default() {

@@ -20,11 +20,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use rekindle::{Cache, Code, Environment, Lookup};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 pub(crate) use self::backend::REGION_SIGNATURE;
 use self::backend::Request;
-use self::compiler::{Compiler, Job};
+use self::compiler::{Compiler, Finished, Job};
 use self::installed::Installed;
 use self::scopes::ModuleScope;
 use crate::abi::{self, Left};
@@ -47,6 +47,10 @@ pub(crate) struct Jit {
     compiler: Compiler,
     /// Heads that were asked for, so that none is asked for twice.
     requested: FxHashSet<u64>,
+    /// Where the blocks of regions start that are being compiled: heat there is no news yet.
+    pending: FxHashMap<u64, Vec<u64>>,
+    /// Hot blocks that weren't asked for because a region that is on its way holds them.
+    put_off: FxHashSet<u64>,
     /// Whether the jump cache may lead to regions that were removed.
     has_stale_jumps: bool,
     regions_loaded: u64,
@@ -64,6 +68,8 @@ impl Jit {
             installed: Installed::default(),
             compiler: Compiler::new(attention::raise),
             requested: FxHashSet::default(),
+            pending: FxHashMap::default(),
+            put_off: FxHashSet::default(),
             has_stale_jumps: false,
             regions_loaded: 0,
             avoided_ns: 0,
@@ -71,9 +77,9 @@ impl Jit {
         }
     }
 
-    /// Ends the compile thread, after what is queued if `finish`, and writes what was compiled.
-    pub(crate) fn end(&mut self, finish: bool) {
-        self.compiler.end(finish);
+    /// Ends the compile thread, and writes what was compiled.
+    pub(crate) fn end(&mut self) {
+        self.compiler.end();
         for scope in &self.scopes {
             scope.scope.flush();
         }
@@ -98,12 +104,15 @@ impl Jit {
         if self.scopes.iter().any(|scope| scope.is_of(module)) {
             return None;
         }
-        self.scopes.push(ModuleScope::open(module, &self.cache, &self.environment));
+        self.scopes
+            .push(ModuleScope::open(module, &self.cache, &self.environment));
         Some(self.scopes.len() - 1)
     }
 
     fn install(&mut self, head: u64, code: &Code, interpreter: &mut Interpreter) {
-        let Some(scope) = self.scopes.iter().find(|scope| scope.holds(head)) else { return };
+        let Some(scope) = self.scopes.iter().find(|scope| scope.holds(head)) else {
+            return;
+        };
         if self.installed.install(head, code, &scope.scope) {
             interpreter.set_compiled(head, true);
         }
@@ -118,14 +127,59 @@ impl Jit {
         self.install(head, code, interpreter);
     }
 
+    /// Asks for the region of `pc`, unless it is there or was asked for.
+    fn request(&mut self, pc: u64, modules: &Modules, interpreter: &mut Interpreter) {
+        if self.requested.contains(&pc) {
+            return;
+        }
+        let Some(index) = self.scope(pc, modules) else {
+            return;
+        };
+        let scope = &self.scopes[index];
+        let Some(region) = region::discover(pc, &|at| scope.fetch(pc, at)) else {
+            return;
+        };
+        let ticket = match scope.scope.lookup(&scope.key(pc)) {
+            Lookup::Hit(code) => return self.install_loaded(pc, &code, interpreter),
+            Lookup::Miss(ticket) => ticket,
+        };
+        *self.misses.entry(ticket.reason().to_string()).or_default() += 1;
+        self.requested.insert(pc);
+        let request = Request {
+            name: scope.region_name(pc),
+            floating_base: scope.floating_base(),
+        };
+        let scope = scope.scope.clone();
+        self.pending
+            .insert(pc, region.blocks.iter().map(|block| block.start).collect());
+        self.compiler.submit(Job {
+            region,
+            request,
+            scope,
+            ticket,
+        });
+    }
+
+    fn take(&mut self, finished: Finished, interpreter: &mut Interpreter) {
+        self.pending.remove(&finished.head);
+        if let Some(code) = finished.code {
+            self.install(finished.head, &code, interpreter);
+        }
+    }
+
     /// The exit for a fault in compiled code; the guest PC becomes that of the access.
     fn fault(&self, state: &mut GuestState) -> Exit {
-        let Some(record) = signal::take_fault() else { return Exit::Dispatch };
+        let Some(record) = signal::take_fault() else {
+            return Exit::Dispatch;
+        };
         if let Some(pc) = self.installed.guest_pc(record.host_pc) {
             state.pc = pc;
         }
         let kind = FaultKind::from_signal(record.signal);
-        Exit::Fault(GuestFault { address: record.address, kind })
+        Exit::Fault(GuestFault {
+            address: record.address,
+            kind,
+        })
     }
 }
 
@@ -135,7 +189,9 @@ impl Translator for Jit {
     }
 
     fn note_decoded(&mut self, pc: u64, modules: &Modules, interpreter: &mut Interpreter) {
-        let Some(index) = self.scope(pc, modules) else { return };
+        let Some(index) = self.scope(pc, modules) else {
+            return;
+        };
         let scope = &self.scopes[index];
         if let Lookup::Hit(code) = scope.scope.lookup(&scope.key(pc)) {
             self.install_loaded(pc, &code, interpreter);
@@ -146,34 +202,47 @@ impl Translator for Jit {
         if self.requested.contains(&pc) {
             return;
         }
-        let Some(index) = self.scope(pc, modules) else { return };
-        let scope = &self.scopes[index];
-        let Some(region) = region::discover(pc, &|at| scope.fetch(pc, at)) else { return };
-        let ticket = match scope.scope.lookup(&scope.key(pc)) {
-            Lookup::Hit(code) => return self.install_loaded(pc, &code, interpreter),
-            Lookup::Miss(ticket) => ticket,
-        };
-        *self.misses.entry(ticket.reason().to_string()).or_default() += 1;
-        self.requested.insert(pc);
-        let request =
-            Request { name: scope.region_name(pc), floating_base: scope.floating_base() };
-        let scope = scope.scope.clone();
-        self.compiler.submit(Job { region, request, scope, ticket });
+        // A loop inside a region that is on its way may never be entered by itself again. If it is,
+        // it will be reported again.
+        if self.pending.values().any(|starts| starts.contains(&pc)) {
+            interpreter.cool(pc);
+            self.put_off.insert(pc);
+            return;
+        }
+        self.request(pc, modules, interpreter);
     }
 
-    fn poll(&mut self, interpreter: &mut Interpreter) {
-        for finished in self.compiler.take_finished() {
-            if let Some(code) = finished.code {
-                self.install(finished.head, &code, interpreter);
+    fn finish(&mut self, modules: &Modules, interpreter: &mut Interpreter) {
+        let seen = interpreter.decoded_instructions();
+        let mut tried = FxHashSet::default();
+        loop {
+            for finished in self.compiler.finish() {
+                self.take(finished, interpreter);
+            }
+            let exits = self.installed.exits().filter(|pc| seen.contains(pc));
+            let mut wanted: Vec<u64> = exits.chain(self.put_off.drain()).collect();
+            wanted.retain(|pc| tried.insert(*pc));
+            if wanted.is_empty() {
+                return;
+            }
+            for pc in wanted {
+                self.request(pc, modules, interpreter);
             }
         }
     }
 
+    fn poll(&mut self, interpreter: &mut Interpreter) {
+        for finished in self.compiler.take_finished() {
+            self.take(finished, interpreter);
+        }
+    }
     fn enter(&mut self, state: &mut GuestState) -> Entered {
         if std::mem::take(&mut self.has_stale_jumps) {
             state.jump_cache.fill(JumpCacheEntry::EMPTY);
         }
-        let Some(mut code) = self.installed.entry(state.pc) else { return Entered::NotCompiled };
+        let Some(mut code) = self.installed.entry(state.pc) else {
+            return Entered::NotCompiled;
+        };
         loop {
             match abi::enter(state, code) {
                 Left::Unlinked => {
@@ -186,7 +255,10 @@ impl Translator for Jit {
                 }
                 Left::Indirect => {
                     if let Some(code) = self.installed.entry(state.pc) {
-                        let entry = JumpCacheEntry { guest_pc: state.pc, code: code.address().0 };
+                        let entry = JumpCacheEntry {
+                            guest_pc: state.pc,
+                            code: code.address().0,
+                        };
                         state.jump_cache[(state.pc >> 1) as usize % JUMP_CACHE_LEN] = entry;
                     }
                 }
@@ -207,7 +279,10 @@ impl Translator for Jit {
         if range == (0..u64::MAX) {
             return;
         }
-        let changed = self.scopes.iter_mut().filter(|scope| scope.overlaps(&range));
+        let changed = self
+            .scopes
+            .iter_mut()
+            .filter(|scope| scope.overlaps(&range));
         let mut texts = Vec::new();
         for scope in changed {
             scope.give_up();

@@ -8,6 +8,7 @@ use rv_isa::{BranchOp, Inst, XReg};
 
 use super::{Known, Locals, Symbol, Translator, state};
 use crate::jit::flow::{CARRIED, CARRIED_SET};
+use crate::jit::reg_set::RegSet;
 use crate::jit::region::{Block, Edge, End, Leave};
 use crate::state::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
 
@@ -153,22 +154,27 @@ impl Translator<'_, '_> {
         self.jump_inside(inside);
     }
 
-    /// Leaves at `pc` if the engine asks for attention. Every region and every loop begins with
-    /// this, so no guest code runs for long without.
-    pub(super) fn poll(&mut self, pc: u64) {
-        let flag = self.symbol(Symbol::Attention);
-        let flags = MemFlagsData::trusted();
-        let raised = self.builder.ins().load(types::I8, flags, flag, 0);
+    /// Leaves at `pc`, where a block of the region starts, if the engine asks for attention. Every
+    /// region and every loop begins with this, so no guest code runs for long without.
+    ///
+    /// Registers that aren't live are not written back: whoever goes on from here writes them
+    /// before anybody reads them, since leaving the region counts as reading.
+    pub(super) fn poll(&mut self, pc: u64, x_live: RegSet, f_live: RegSet) {
+        let offset = offset_of!(GuestState, attention) as i32;
+        let raised = self.load_state(types::I32, offset);
+        let raised = self.builder.ins().icmp_imm_s(IntCC::NotEqual, raised, 0);
         self.unlikely(raised, |this| {
+            this.write_back(this.x_dirty.intersection(x_live), this.f_dirty.intersection(f_live));
             let pc = this.guest_address(pc);
-            this.leave_through(Symbol::ExitIndirect, pc);
+            let code = this.symbol(Symbol::ExitIndirect);
+            this.jump_out(code, pc);
         });
     }
 
     /// Leaves to a guest PC through a link slot, which holds the code of the target or, as long as
     /// there is none, of the exit that asks for it.
     fn leave_linked(&mut self, pc: u64) {
-        self.write_back();
+        self.write_back(self.x_dirty, self.f_dirty);
         let slot = match self.tables.slots.iter().position(|slot| *slot == pc) {
             Some(slot) => slot,
             None => {
@@ -184,7 +190,7 @@ impl Translator<'_, '_> {
 
     /// Leaves to the guest PC `target` through the jump cache.
     fn leave_indirect(&mut self, target: Value) {
-        self.write_back();
+        self.write_back(self.x_dirty, self.f_dirty);
         // Entries are 16 bytes and instructions at least 2, so bits 1 and up select.
         let scaled = self.builder.ins().ishl_imm_u(target, 3);
         let index = self.builder.ins().band_imm_s(scaled, 16 * (JUMP_CACHE_LEN as i64 - 1));
@@ -204,18 +210,23 @@ impl Translator<'_, '_> {
 
     /// Leaves to one of the engine's exits, with the guest PC `pc`.
     pub(super) fn leave_through(&mut self, exit: Symbol, pc: Value) {
-        self.write_back();
+        self.write_back(self.x_dirty, self.f_dirty);
         let code = self.symbol(exit);
         self.jump_out(code, pc);
     }
 
-    /// Writes back what may differ from the state, but for the carried registers.
-    fn write_back(&mut self) {
-        for register in self.x_dirty.minus(CARRIED_SET).iter() {
-            let value = self.x(XReg::new(register as u8));
-            self.store_state(value, state::x_offset(register));
+    /// Writes registers back, but for the carried ones.
+    fn write_back(&mut self, x: RegSet, f: RegSet) {
+        let x = x.minus(CARRIED_SET);
+        if x.union(f).is_empty() {
+            return;
         }
-        self.write_back_floats();
+        let state = self.state();
+        for register in x.iter() {
+            let value = self.x(XReg::new(register as u8));
+            self.store_at(state, value, state::x_offset(register));
+        }
+        self.write_back_floats(state, f);
     }
 
     fn jump_out(&mut self, code: Value, word: Value) {

@@ -11,6 +11,7 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use rv_isa::{FReg, FpFormat, XReg};
 
 use super::{Symbol, Translator, state};
+use crate::jit::reg_set::RegSet;
 use crate::state::GuestState;
 
 /// The upper half of a boxed single.
@@ -40,10 +41,10 @@ impl Translator<'_, '_> {
 
     /// Loads the floating-point registers that the region needs. Those that it first reads as
     /// singles are expected to be boxed; where one isn't, the interpreter carries on.
-    pub(super) fn load_float_registers(&mut self) {
+    pub(super) fn load_float_registers(&mut self, state: Value) {
         let mut boxes = None;
         for register in self.flow.f_needed_single.iter() {
-            let half = self.load_state(types::I32, state::f_offset(register) + 4);
+            let half = self.load_at(state, types::I32, state::f_offset(register) + 4);
             boxes = Some(match boxes {
                 None => half,
                 Some(all) => self.builder.ins().band(all, half),
@@ -56,10 +57,10 @@ impl Translator<'_, '_> {
         for register in self.flow.f_needed.iter() {
             let offset = state::f_offset(register);
             if self.flow.f_needed_single.contains(register) {
-                let value = self.load_state(types::F32, offset);
+                let value = self.load_at(state, types::F32, offset);
                 self.builder.def_var(self.f_single[register], value);
             } else {
-                let value = self.load_state(types::F64, offset);
+                let value = self.load_at(state, types::F64, offset);
                 self.builder.def_var(self.f_raw[register], value);
             }
         }
@@ -222,15 +223,15 @@ impl Translator<'_, '_> {
     }
 
     /// Writes floating-point registers back.
-    pub(super) fn write_back_floats(&mut self) {
-        for index in self.f_dirty.iter() {
+    pub(super) fn write_back_floats(&mut self, state: Value, registers: RegSet) {
+        for index in registers.iter() {
             self.make_exact(index);
             let value = if self.locals.f_is_single.contains(index) {
                 self.f_bits(index)
             } else {
                 self.f_raw(index)
             };
-            self.store_state(value, state::f_offset(index));
+            self.store_at(state, value, state::f_offset(index));
         }
     }
 }

@@ -163,13 +163,14 @@ impl Translator<'_, '_> {
             let value = self.builder.block_params(entry)[position];
             self.builder.def_var(self.x[register], value);
         }
-        self.poll(self.region.head);
+        self.poll(self.region.head, RegSet::EMPTY, RegSet::EMPTY);
         self.check_environment();
+        let state = self.state();
         for register in self.flow.x_needed.iter() {
-            let value = self.load_state(types::I64, state::x_offset(register));
+            let value = self.load_at(state, types::I64, state::x_offset(register));
             self.builder.def_var(self.x[register], value);
         }
-        self.load_float_registers();
+        self.load_float_registers(state);
         self.jump_inside(0);
     }
 
@@ -191,7 +192,7 @@ impl Translator<'_, '_> {
                 // not carried round it.
                 self.builder.ins().sequence_point();
             }
-            self.poll(block.start);
+            self.poll(block.start, flow.x_live, flow.f_live);
         }
         let live_after = match self.flow.has_arithmetic {
             true => live_after(self.flow, block),

@@ -30,15 +30,25 @@ impl Translator<'_, '_> {
 
     /// Loads a field of the state.
     pub(super) fn load_state(&mut self, ty: Type, offset: i32) -> Value {
-        let flags = self.state_flags();
         let state = self.state();
+        self.load_at(state, ty, offset)
+    }
+
+    /// Loads a field of the state, whose address is at hand.
+    pub(super) fn load_at(&mut self, state: Value, ty: Type, offset: i32) -> Value {
+        let flags = self.state_flags();
         self.builder.ins().load(ty, flags, state, offset)
     }
 
     /// Stores a field of the state.
     pub(super) fn store_state(&mut self, value: Value, offset: i32) {
-        let flags = self.state_flags();
         let state = self.state();
+        self.store_at(state, value, offset);
+    }
+
+    /// Stores a field of the state, whose address is at hand.
+    pub(super) fn store_at(&mut self, state: Value, value: Value, offset: i32) {
+        let flags = self.state_flags();
         self.builder.ins().store(flags, value, state, offset);
     }
 

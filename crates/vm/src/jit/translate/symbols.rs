@@ -27,8 +27,6 @@ pub(crate) enum Symbol {
     ExitSyscall,
     /// Leaves to find the code of the guest PC in the extra argument.
     ExitIndirect,
-    /// The flag by which the engine asks that the guest stop at the next opportunity.
-    Attention,
     /// Does what one floating-point instruction does, in software.
     FloatHelper,
     /// Reads and writes the floating-point environment.
@@ -42,12 +40,11 @@ const SLOTS: u32 = 1;
 
 impl Symbol {
     /// The symbols that are resolved by name, by their number in Cranelift's names.
-    const NAMED: [(Self, &'static str); 7] = [
+    const NAMED: [(Self, &'static str); 6] = [
         (Self::ModuleBase, "rekindle_vm.module_base"),
         (Self::ExitInterpret, "rekindle_vm.exit_interpret"),
         (Self::ExitSyscall, "rekindle_vm.exit_syscall"),
         (Self::ExitIndirect, "rekindle_vm.exit_indirect"),
-        (Self::Attention, "rekindle_vm.attention"),
         (Self::FloatHelper, "rekindle_vm.float_helper"),
         (Self::EnvironmentHelper, "rekindle_vm.environment_helper"),
     ];
