@@ -2,16 +2,18 @@
 
 use anyhow::ensure;
 use clap::{Args, Subcommand};
-use rekindle_bench::{Machine, Report, Selection};
+use rekindle_bench::{Machine, Report, Row, Selection};
 
 use crate::packages;
-use crate::shell::release_rekindle;
+use crate::shell::{cargo, release_rekindle, root, succeed};
 
 /// What is compared.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Subject {
     /// The virtual machine: warm with cold, and with qemu-riscv64.
     Vm(Options),
+    /// The stand-in for `cranelift-jit`: with it, and with other ways to keep code.
+    Cranelift(Options),
 }
 
 /// How it is compared and shown.
@@ -37,18 +39,41 @@ pub(crate) struct Options {
 pub(crate) fn run(subject: &Subject) -> anyhow::Result<()> {
     match subject {
         Subject::Vm(options) => vm(options),
+        Subject::Cranelift(options) => cranelift(options),
     }
 }
 
 fn vm(options: &Options) -> anyhow::Result<()> {
     packages::install()?;
     let rekindle = release_rekindle()?;
-    let selection = Selection {
+    let rows = rekindle_bench::compare(&rekindle, &selection(options), |name| eprintln!("{name}"))?;
+    show("vm", options, rows)
+}
+
+fn cranelift(options: &Options) -> anyhow::Result<()> {
+    let target = root().join("target/rivals");
+    let mut build = cargo();
+    build
+        .current_dir(root().join("bench/cranelift"))
+        .args(["build", "--quiet", "--release"])
+        .env("CARGO_TARGET_DIR", &target);
+    succeed(&mut build)?;
+    let rivals = target.join("release/cranelift-rivals");
+    let rows = rekindle_bench::cranelift::compare(&rivals, &selection(options), |name| {
+        eprintln!("{name}");
+    })?;
+    show("cranelift", options, rows)
+}
+
+fn selection(options: &Options) -> Selection {
+    Selection {
         filter: options.filter.clone(),
         quick: options.quick,
-    };
-    let rows = rekindle_bench::compare(&rekindle, &selection, |name| eprintln!("{name}"))?;
-    let mut command = "cargo xtask compare vm".to_owned();
+    }
+}
+
+fn show(subject: &str, options: &Options, rows: Vec<Row>) -> anyhow::Result<()> {
+    let mut command = format!("cargo xtask compare {subject}");
     if !options.filter.is_empty() {
         command.push_str(&format!(" --filter {}", options.filter));
     }

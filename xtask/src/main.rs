@@ -10,6 +10,7 @@
 mod ci;
 mod compare;
 mod demo;
+mod embedders;
 mod guests;
 mod packages;
 mod shell;
@@ -33,6 +34,8 @@ enum Chore {
     Ci,
     /// Run a guest cold and warm, and show what the cache made of it.
     Demo,
+    /// Run the tests of published programs that use `cranelift-jit`, with ours in its place.
+    Embedders,
     /// Hold the workspace against ARCHITECTURE.md and the house's sizes.
     Tidy,
     /// The guests that ship with the repository.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Ci => ci::run(),
         Chore::Demo => demo::run(),
+        Chore::Embedders => embedders::run(),
         Chore::Tidy => tidy::run(),
         Chore::Guests { task } => guests::run(&task),
         Chore::Compare { subject } => compare::run(&subject),

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cranelift;
 mod machine;
 mod paired;
 pub mod population;

@@ -24,7 +24,7 @@ pub type Timed<'a> = Box<dyn FnMut() -> anyhow::Result<Duration> + 'a>;
 pub struct Samples(Vec<f64>);
 
 impl Samples {
-    fn push(&mut self, duration: Duration) {
+    pub(crate) fn push(&mut self, duration: Duration) {
         self.0.push(duration.as_secs_f64() * 1e3);
     }
 

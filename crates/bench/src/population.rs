@@ -5,6 +5,11 @@
 //! loads and stores in a stack slot and in a module's data object, branches that join again,
 //! bounded loops, calls to earlier functions of the module and to imported host functions.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "`ModuleError` is what Cranelift's modules return"
+)]
+
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     AbiParam, Block, Function, InstBuilder, MemFlagsData, Signature, StackSlotData, StackSlotKind,
@@ -157,7 +162,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -166,7 +171,7 @@ impl Random {
 
     /// A number below `limit`.
     pub fn below(&mut self, limit: usize) -> usize {
-        (self.next() >> 16) as usize % limit
+        (self.next_u64() >> 16) as usize % limit
     }
 }
 
@@ -234,7 +239,7 @@ impl Body<'_> {
 
     fn integer(&mut self) {
         let (a, b) = (self.pick(), self.pick());
-        let imm = (self.random.next() as i32) as i64;
+        let imm = (self.random.next_u64() as i32) as i64;
         let choice = self.random.below(9);
         let b = if choice == 8 {
             self.builder.ins().iconst(types::I64, imm)

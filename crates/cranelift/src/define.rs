@@ -11,7 +11,7 @@ use cranelift_module::{
     ModuleReloc, ModuleResult,
 };
 use rekindle::cranelift::{Description, artifact_from_compiled};
-use rekindle::{Code, Key, Lookup, SectionKind, Target, Ticket};
+use rekindle::{Code, Key, KeyBuilder, Lookup, SectionKind, Target, Ticket};
 
 use crate::data::{Contents, Kind, Object};
 use crate::declared::{DeclaredNames, write_function_name};
@@ -36,7 +36,7 @@ impl JITModule {
     }
 
     /// Compiles a function and hands it to the cache.
-    fn compile(
+    pub(crate) fn compile(
         &mut self,
         id: FuncId,
         ctx: &mut Context,
@@ -198,7 +198,14 @@ impl Module for JITModule {
         ctrl_plane: &mut ControlPlane,
     ) -> ModuleResult<()> {
         self.check_definable(id)?;
-        let key = self.clif_key(id, &ctx.func);
+        let key = if self.cache.is_persistent() {
+            self.clif_key(id, &ctx.func)
+        } else {
+            // No one will ever look for it, so any key of its own will do.
+            KeyBuilder::new("uncached")
+                .u64(u64::from(id.as_u32()))
+                .finish()
+        };
         let code = match self.scope.lookup(&key) {
             Lookup::Hit(code) => code,
             Lookup::Miss(ticket) => self.compile(id, ctx, ctrl_plane, ticket)?,

@@ -40,6 +40,11 @@
 //! # }
 //! ```
 
+#![expect(
+    clippy::result_large_err,
+    reason = "`ModuleError` is what the interface of cranelift-jit returns"
+)]
+
 mod builder;
 mod data;
 mod declared;
@@ -47,6 +52,8 @@ mod define;
 mod finish;
 mod isa;
 mod key;
+mod keyed;
+mod log;
 mod memory;
 mod module;
 mod reference;
@@ -59,7 +66,7 @@ pub use memory::{
     ArenaMemoryProvider, BranchProtection, JITMemoryKind, JITMemoryProvider, SystemMemoryProvider,
 };
 pub use module::JITModule;
-pub use rekindle::{Cache, CacheConfig, CacheMode, MissReason, Statistics};
+pub use rekindle::{Cache, CacheConfig, CacheMode, Key, KeyBuilder, MissReason, Statistics};
 
 /// The version of `cranelift-jit` whose interface this is.
 pub const VERSION: &str = "0.135.8";

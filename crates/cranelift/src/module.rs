@@ -201,9 +201,11 @@ impl JITModule {
             Reference::Function(id) => self.function_address(id),
             Reference::Data(id) => self.data_address(id),
             Reference::LibCall(libcall) => self.libcall_address(libcall),
-            Reference::Named(name) => match self.declarations.get_name(name)? {
-                FuncOrDataId::Func(id) => self.function_address(id),
-                FuncOrDataId::Data(id) => self.data_address(id),
+            Reference::Named(name) => match self.declarations.get_name(name) {
+                Some(FuncOrDataId::Func(id)) => self.function_address(id),
+                Some(FuncOrDataId::Data(id)) => self.data_address(id),
+                // A keyed function that wasn't built declared nothing.
+                None => return self.symbols.find(name),
             },
         })
     }

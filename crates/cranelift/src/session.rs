@@ -1,14 +1,17 @@
 //! What a process has once: its caches by configuration, and the name of its default scope.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rekindle::{Cache, CacheConfig, Scope};
+use rekindle::{Cache, CacheConfig, Digest, KeyBuilder, Scope};
+
+/// The caches of this process by configuration.
+static OPEN: Mutex<Vec<(CacheConfig, Cache)>> = Mutex::new(Vec::new());
 
 /// The cache that a configuration describes; the same handle each time.
 pub(crate) fn cache(config: &CacheConfig) -> Cache {
-    static OPEN: Mutex<Vec<(CacheConfig, Cache)>> = Mutex::new(Vec::new());
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, cache)) = open.iter().find(|(other, _)| other == config) {
         return cache.clone();
@@ -22,6 +25,54 @@ pub(crate) fn cache(config: &CacheConfig) -> Cache {
 pub(crate) fn default_cache() -> Cache {
     static CONFIG: OnceLock<CacheConfig> = OnceLock::new();
     cache(CONFIG.get_or_init(CacheConfig::from_env))
+}
+
+/// The digest of this program: of its file, and of the shared library that this code is in, if it
+/// is in one. Code generators of another build may generate something else for the same input.
+pub(crate) fn program_digest(cache: &Cache) -> Digest {
+    static DIGEST: OnceLock<Digest> = OnceLock::new();
+    *DIGEST.get_or_init(|| {
+        let program = file_digest(cache, Path::new("/proc/self/exe"));
+        let own = own_object().map(|path| file_digest(cache, &path));
+        let key = KeyBuilder::new("cranelift/program").digest(&program);
+        let key = match own {
+            Some(own) => key.digest(&own),
+            None => key,
+        };
+        Digest(*key.finish().as_bytes())
+    })
+}
+
+/// A file that can't be read gets a digest that no other run has.
+fn file_digest(cache: &Cache, path: &Path) -> Digest {
+    let digest = |bytes: &[u8]| Digest(blake3::hash(bytes).into());
+    let unique = || {
+        let now = std::time::SystemTime::now();
+        let text = format!("{now:?} {}", std::process::id());
+        digest(text.as_bytes())
+    };
+    match File::open(path) {
+        Ok(file) => cache.file_digest(&file, || match std::fs::read(path) {
+            Ok(bytes) => digest(&bytes),
+            Err(_) => unique(),
+        }),
+        Err(_) => unique(),
+    }
+}
+
+/// The file that this code was loaded from, which need not be the program's.
+fn own_object() -> Option<PathBuf> {
+    let own = (own_object as fn() -> Option<PathBuf> as usize) as u64;
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let number = |text| u64::from_str_radix(text, 16).ok();
+        let path = line.find('/').map(|at| PathBuf::from(&line[at..]));
+        (number(start)?..number(end)?)
+            .contains(&own)
+            .then_some(path)?
+    })
 }
 
 /// A module's scope that is flushed when the process exits, should the module live that long.
@@ -67,6 +118,13 @@ extern "C" fn flush_living() {
         // A fork: what waits belongs to the parent.
         return;
     }
+    flush_scopes();
+    if let Ok(open) = OPEN.try_lock() {
+        crate::log::write(open.iter().map(|(_, cache)| cache));
+    }
+}
+
+fn flush_scopes() {
     // Another thread that holds the lock as the process ends may never give it back.
     let Ok(living) = LIVING.try_lock() else {
         return;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rekindle_link::Arch;
 use rekindle_store::{
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) store: Option<Store>,
     pub(crate) budget_bytes: u64,
     notices: Mutex<Vec<Notice>>,
+    /// When the budget was last looked after.
+    budget_checked: Mutex<Option<Instant>>,
     pub(crate) counters: Counters,
 }
 
@@ -82,11 +85,17 @@ impl Cache {
             store,
             budget_bytes,
             notices: Mutex::new(notices),
+            budget_checked: Mutex::new(None),
             counters: Counters::default(),
         };
         Self {
             shared: Arc::new(shared),
         }
+    }
+
+    /// Whether anything is kept between processes.
+    pub fn is_persistent(&self) -> bool {
+        self.shared.store.is_some()
     }
 
     /// What a person should hear about this cache.
@@ -231,8 +240,17 @@ impl Shared {
         Ok(image)
     }
 
-    /// Removes what is worth least until all images fit the budget.
+    /// Removes what is worth least until all images fit the budget. At most once a second: at the
+    /// end of a process many scopes may flush, and each check lists the whole cache.
     pub(crate) fn keep_budget(&self, store: &Store, environment: &Environment) {
+        let mut checked = self
+            .budget_checked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if checked.is_some_and(|last| last.elapsed() < Duration::from_secs(1)) {
+            return;
+        }
+        *checked = Some(Instant::now());
         for image in store.over_budget(self.budget_bytes, environment) {
             match store.remove_image(&image) {
                 Ok(()) => self.counters.images_evicted.add(1),

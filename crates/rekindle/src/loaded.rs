@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rekindle_exec::{HostAddr, ImageMapping, ImageShape};
 use rekindle_store::image::{
     Damaged, ImageHeader, ImageView, StoredBinding, StoredBindings, StoredValue, Tables,
-    VerifiedRecord,
+    UnverifiedEntry, VerifiedRecord,
 };
 use rekindle_store::{ImageFile, Key, Secret};
 
@@ -61,18 +61,20 @@ impl LoadedImage {
             .expect("the mapping is as long as the header says")
     }
 
-    /// Looks a key up; verifies and binds what is found. `None` if the image doesn't hold it.
+    /// Looks a key up.
+    pub(crate) fn find(&self, key: &Key) -> Option<UnverifiedEntry<'_>> {
+        self.view().find(key)
+    }
+
+    /// Verifies an entry of this image, and binds it.
     pub(crate) fn load(
         self: &Arc<Self>,
-        key: &Key,
+        entry: &UnverifiedEntry<'_>,
         names: &Names,
-    ) -> Option<Result<VerifiedRecord, MissReason>> {
-        let view = self.view();
-        let entry = view.find(key)?;
-        let Ok(record) = entry.verify() else {
-            return Some(Err(MissReason::Damaged));
-        };
-        Some(self.bind(&view, &record, names).map(|()| record))
+    ) -> Result<VerifiedRecord, MissReason> {
+        let record = entry.verify().map_err(|Damaged| MissReason::Damaged)?;
+        self.bind(&self.view(), &record, names)?;
+        Ok(record)
     }
 
     /// Puts an entry's data in place and its values into cells and fields, once.

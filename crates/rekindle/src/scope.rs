@@ -1,6 +1,7 @@
 //! A scope: the code that is loaded together.
 
 use core::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -27,6 +28,8 @@ pub struct Scope {
 }
 
 struct Inner {
+    /// Tells this scope from every other of the process, for tickets.
+    number: u64,
     cache: Arc<Shared>,
     environment: Environment,
     id: ScopeId,
@@ -56,7 +59,8 @@ pub enum Lookup {
 pub struct Ticket {
     key: Key,
     reason: MissReason,
-    scope: ScopeId,
+    /// The number of the scope that missed.
+    scope: u64,
 }
 
 impl Ticket {
@@ -81,7 +85,9 @@ impl Scope {
         let start = Instant::now();
         let opened = cache.open_images(&environment, &id);
         cache.counters.load_ns.add_elapsed(start);
+        static OPENED: AtomicU64 = AtomicU64::new(0);
         let inner = Inner {
+            number: OPENED.fetch_add(1, Ordering::Relaxed),
             cache,
             environment,
             id,
@@ -111,7 +117,7 @@ impl Scope {
                 Lookup::Miss(Ticket {
                     key: *key,
                     reason,
-                    scope: inner.id.clone(),
+                    scope: inner.number,
                 })
             }
         }
@@ -129,7 +135,7 @@ impl Scope {
             reason: _,
             scope,
         } = ticket;
-        if scope != inner.id {
+        if scope != inner.number {
             return Err(InsertError::ForeignTicket);
         }
         let artifact = Arc::new(artifact);
@@ -177,11 +183,12 @@ impl Inner {
     fn load(&self, key: &Key) -> Result<Code, MissReason> {
         let mut reason = self.absent;
         for image in &self.images {
-            let start = Instant::now();
-            let Some(result) = image.load(key, &self.names) else {
+            let Some(entry) = image.find(key) else {
                 continue;
             };
             let counters = &self.cache.counters;
+            let start = Instant::now();
+            let result = image.load(&entry, &self.names);
             counters.load_ns.add_elapsed(start);
             match result {
                 Ok(record) => {

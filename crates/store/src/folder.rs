@@ -193,14 +193,18 @@ impl Folder {
     }
 
     /// Removes temporary files that a process left when it was killed: those an hour old.
-    pub(crate) fn remove_stale_files(&self, names: &[String]) {
+    pub(crate) fn remove_stale_files(&self) -> io::Result<()> {
         let now = seconds_since_epoch();
-        for name in names.iter().filter(|name| name.ends_with(TEMPORARY_SUFFIX)) {
-            let stale = self.stat(name).is_ok_and(|stat| now - stat.st_mtime > 3600);
-            if stale && let Err(error) = self.remove_file(name) {
+        for name in self.names()? {
+            let stale = name.ends_with(TEMPORARY_SUFFIX)
+                && self
+                    .stat(&name)
+                    .is_ok_and(|stat| now - stat.st_mtime > 3600);
+            if stale && let Err(error) = self.remove_file(&name) {
                 tracing::debug!(name, %error, "can't remove a stale temporary file");
             }
         }
+        Ok(())
     }
 }
 
@@ -336,6 +340,20 @@ mod tests {
             matches!(error, FolderError::WritableByOthers { mode: 0o777 }),
             "{error}"
         );
+    }
+
+    #[test]
+    fn old_temporary_files_are_removed() {
+        let (directory, folder) = folder();
+        for (name, age_s) in [("old.tmp", 4000), ("young.tmp", 10), ("old.img", 4000)] {
+            let file = fs::File::create(directory.path().join(name)).expect("space");
+            let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age_s);
+            file.set_modified(time).expect("it is ours");
+        }
+        folder.remove_stale_files().expect("readable");
+        let mut names = folder.names().expect("readable");
+        names.sort();
+        assert_eq!(names, ["old.img", "young.tmp"]);
     }
 
     #[test]

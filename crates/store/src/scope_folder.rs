@@ -59,7 +59,6 @@ impl ScopeFolder {
     /// If the folder can't be read.
     pub fn images(&self) -> io::Result<Vec<u32>> {
         let names = self.folder.names()?;
-        self.folder.remove_stale_files(&names);
         let mut numbers: Vec<u32> = names.iter().filter_map(|name| image_number(name)).collect();
         numbers.sort_unstable_by(|left, right| right.cmp(left));
         Ok(numbers)
@@ -93,6 +92,7 @@ impl ScopeFolder {
     /// # Errors
     /// If the file can't be written.
     pub fn publish(&self, bytes: &[u8]) -> io::Result<u32> {
+        self.folder.remove_stale_files()?;
         let file = self.folder.write_temporary(bytes, false)?;
         let mut number = self
             .images()?

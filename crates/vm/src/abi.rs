@@ -9,7 +9,10 @@
 //! the cache; it lives as long as the process, since scopes and their mappings are kept to the end;
 //! and slots are inside the zeroed data of such code, which is as long as its tables say.
 
-#![expect(unsafe_code, reason = "compiled code is entered, and calls back with raw pointers")]
+#![expect(
+    unsafe_code,
+    reason = "compiled code is entered, and calls back with raw pointers"
+)]
 
 use std::arch::{asm, naked_asm};
 use std::mem::offset_of;
@@ -67,7 +70,9 @@ pub(crate) fn enter(state: &mut GuestState, code: RegionCode) -> Left {
     let address = (&raw mut *state).expose_provenance() as u64;
     signal::arm(landing, address, &raw const state.attention);
     // After arming, so that no request between the two is lost.
-    state.attention.store(u32::from(attention::is_raised()), Ordering::Relaxed);
+    state
+        .attention
+        .store(u32::from(attention::is_raised()), Ordering::Relaxed);
     // SAFETY: `code` is a region's entry point and `state` is exclusively ours.
     let left = unsafe { enter_region(state, code.0.0) };
     signal::disarm();
@@ -195,7 +200,10 @@ pub(crate) struct LinkSlots {
 impl LinkSlots {
     /// The `len` slots of `code`, all leading to the exit that asks for their target.
     pub(crate) fn new(code: &Code, len: usize) -> Self {
-        let slots = Self { start: code.section_address(SectionKind::Bss), len };
+        let slots = Self {
+            start: code.section_address(SectionKind::Bss),
+            len,
+        };
         for index in 0..len {
             slots.unlink(index);
         }
@@ -270,10 +278,12 @@ fn float_instruction(word: u32, frm: u32, [a, b, c]: [u64; 3]) -> (u64, Flags) {
             (u64::from(holds), flags)
         }
         Some(Inst::FpClass { format, .. }) => (float::classify(format, a), Flags::NONE),
-        Some(Inst::FpToInt { int, format, rm, .. }) => float::to_int(int, format, a, rounding(rm)),
-        Some(Inst::IntToFp { int, format, rm, .. }) => {
-            float::from_int(format, int, a, rounding(rm))
-        }
+        Some(Inst::FpToInt {
+            int, format, rm, ..
+        }) => float::to_int(int, format, a, rounding(rm)),
+        Some(Inst::IntToFp {
+            int, format, rm, ..
+        }) => float::from_int(format, int, a, rounding(rm)),
         Some(Inst::FpConvert { to, rm, .. }) => float::convert(to, a, rounding(rm)),
         _ => {
             debug_assert!(false, "compiled code asks for {word:#x}");

@@ -73,10 +73,6 @@ impl Header {
 }
 
 /// Writes an instruction, the fields of each format in the order in which Cranelift declares them.
-#[expect(
-    clippy::too_many_lines,
-    reason = "a table: one arm per instruction format"
-)]
 #[rustfmt::skip]
 #[inline]
 pub(super) fn write(func: &Function, header: Header, data: &InstructionData, out: &mut Writer) {

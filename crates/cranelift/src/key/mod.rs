@@ -21,6 +21,7 @@ mod writer;
 use cranelift_codegen::ir::{Block, Function, Inst, UserExternalName, Value};
 
 use instruction::Header;
+pub(crate) use tables::write_signature;
 pub(crate) use writer::Writer;
 
 /// Says what the external names in a function stand for.

@@ -135,7 +135,7 @@ fn write_mem_flags(flags: MemFlagsData, out: &mut Writer) {
     );
 }
 
-fn write_signature(signature: &Signature, out: &mut Writer) {
+pub(crate) fn write_signature(signature: &Signature, out: &mut Writer) {
     let Signature {
         params,
         returns,

@@ -52,10 +52,6 @@ impl Writer {
         self.len = 0;
     }
 
-    #[allow(dead_code, reason = "x")]
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
     /// Four bytes.
     #[inline]
     pub(crate) fn u32(&mut self, word: u32) {
@@ -110,6 +106,13 @@ impl Writer {
             let mut last = [0; 4];
             last[..rest.len()].copy_from_slice(rest);
             self.u32(u32::from_le_bytes(last));
+        }
+    }
+
+    /// Bytes whose number is always the same.
+    pub(crate) fn fixed(&mut self, bytes: &[u8; 32]) {
+        for word in bytes.as_chunks::<4>().0 {
+            self.u32(u32::from_le_bytes(*word));
         }
     }
 

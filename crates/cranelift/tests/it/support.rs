@@ -8,34 +8,34 @@ use cranelift_module::{FuncId, Linkage, Module, default_libcall_names};
 use rekindle_cranelift::{Cache, CacheConfig, JITBuilder, JITModule};
 
 /// A cache in a folder of its own.
-pub struct Home {
+pub(crate) struct Home {
     directory: tempfile::TempDir,
 }
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().expect("a temporary folder"),
         }
     }
 
-    pub fn open(&self) -> Cache {
+    pub(crate) fn open(&self) -> Cache {
         open(&self.directory.path().join("cache"))
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 }
 
-pub fn open(path: &Path) -> Cache {
+pub(crate) fn open(path: &Path) -> Cache {
     Cache::open(&CacheConfig {
         directory: Some(path.to_owned()),
         ..CacheConfig::default()
     })
 }
 
-pub fn builder(cache: &Cache) -> JITBuilder {
+pub(crate) fn builder(cache: &Cache) -> JITBuilder {
     let flags = [("opt_level", "speed")];
     let mut builder =
         JITBuilder::with_flags(&flags, default_libcall_names()).expect("flags that exist");
@@ -43,12 +43,12 @@ pub fn builder(cache: &Cache) -> JITBuilder {
     builder
 }
 
-pub fn module(cache: &Cache) -> JITModule {
+pub(crate) fn module(cache: &Cache) -> JITModule {
     JITModule::new(builder(cache))
 }
 
 /// `fn(i64, ..) -> i64` of so many parameters.
-pub fn signature(module: &dyn Module, params: usize) -> Signature {
+pub(crate) fn signature(module: &dyn Module, params: usize) -> Signature {
     let mut signature = module.make_signature();
     signature
         .params
@@ -58,10 +58,11 @@ pub fn signature(module: &dyn Module, params: usize) -> Signature {
 }
 
 /// A function body: from the builder and the parameters to the result.
-pub type Body<'a> = dyn FnMut(&mut JITModule, &mut FunctionBuilder<'_>, &[Value]) -> Value + 'a;
+pub(crate) type Body<'a> =
+    dyn FnMut(&mut JITModule, &mut FunctionBuilder<'_>, &[Value]) -> Value + 'a;
 
 /// Defines a declared function.
-pub fn define(module: &mut JITModule, id: FuncId, body: &mut Body<'_>) {
+pub(crate) fn define(module: &mut JITModule, id: FuncId, body: &mut Body<'_>) {
     let mut ctx = module.make_context();
     ctx.func = Function::with_name_signature(
         cranelift_codegen::ir::UserFuncName::user(0, id.as_u32()),
@@ -87,7 +88,7 @@ pub fn define(module: &mut JITModule, id: FuncId, body: &mut Body<'_>) {
 }
 
 /// Declares an exported function.
-pub fn declare(module: &mut JITModule, name: &str, params: usize) -> FuncId {
+pub(crate) fn declare(module: &mut JITModule, name: &str, params: usize) -> FuncId {
     let signature = signature(module, params);
     module
         .declare_function(name, Linkage::Export, &signature)
@@ -95,7 +96,7 @@ pub fn declare(module: &mut JITModule, name: &str, params: usize) -> FuncId {
 }
 
 /// Calls a finalized function of one parameter.
-pub fn call(module: &JITModule, id: FuncId, argument: i64) -> i64 {
+pub(crate) fn call(module: &JITModule, id: FuncId, argument: i64) -> i64 {
     let address = module.get_finalized_function(id);
     // SAFETY: the tests' functions take and return 64-bit integers, and modules leak their code.
     let function = unsafe { core::mem::transmute::<*const u8, extern "C" fn(i64) -> i64>(address) };

@@ -173,6 +173,19 @@ fn a_sound_image_gives_everything() {
     assert_eq!(header.compile_time_ns(), 5 * 1000 + 10);
 }
 
+/// An image that an earlier build wrote. Images of an old format must load or miss, never be
+/// misread; so a change that this test notices needs a new format version, and a fixture of its
+/// own beside this one. `REKINDLE_BLESS=1` writes it.
+#[test]
+fn an_image_of_version_1_loads() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/version1.image");
+    if std::env::var_os("REKINDLE_BLESS").is_some() {
+        std::fs::write(path, image()).expect("the folder is there");
+    }
+    let image = std::fs::read(path).expect("the fixture is there");
+    assert_eq!(judge(&image).expect("equal"), ENTRIES as usize);
+}
+
 #[test]
 fn images_differ_even_with_the_same_contents() {
     assert_ne!(image(), image());

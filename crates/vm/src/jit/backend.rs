@@ -68,8 +68,10 @@ host_features! {
 /// The environment of compiled regions.
 pub(crate) fn environment() -> Environment {
     let features: Vec<&str> = host_features().collect();
-    let settings: Vec<String> =
-        SETTINGS.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let settings: Vec<String> = SETTINGS
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     Environment::builder("rekindle-vm")
         .field("translator", TRANSLATOR_VERSION)
         .field("cranelift", cranelift_codegen::VERSION)
@@ -155,21 +157,33 @@ impl Backend {
             UserFuncName::default(),
             cranelift_codegen::ir::Signature::new(isa::CallConv::Tail),
         );
-        let tables =
-            translate(region, &flow, target, &mut self.context.func, &mut self.builder_context);
+        let tables = translate(
+            region,
+            &flow,
+            target,
+            &mut self.context.func,
+            &mut self.builder_context,
+        );
         self.context
             .compile(&*isa, &mut ControlPlane::default())
             .map_err(|error| CompileError::Cranelift(format!("{:?}", error.inner)))?;
         let mut artifact = self.convert(&*isa, request)?;
         let slots = u32::try_from(tables.slots.len()).unwrap_or(u32::MAX);
-        artifact.bss = ZeroSection { size: slots.saturating_mul(8), align: 8 };
+        artifact.bss = ZeroSection {
+            size: slots.saturating_mul(8),
+            align: 8,
+        };
         artifact.metadata = metadata::encode(region.head, &tables);
         artifact.compile_time_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok(artifact)
     }
 
     fn isa(&self, flow: &Flow) -> &OwnedTargetIsa {
-        if flow.has_arithmetic { &self.plain } else { &self.optimising }
+        if flow.has_arithmetic {
+            &self.plain
+        } else {
+            &self.optimising
+        }
     }
 
     fn convert(&self, isa: &dyn TargetIsa, request: &Request) -> Result<Artifact, CompileError> {
@@ -207,15 +221,21 @@ const SLOT_PREFIX: &str = "slot:";
 /// data, at a known distance, so their addresses are computed instead.
 fn refer_to_slots(artifact: &mut Artifact) -> Result<(), CompileError> {
     for relocation in &mut artifact.relocations {
-        let Target::Symbol(name) = &relocation.target else { continue };
-        let Some(slot) = name.strip_prefix(SLOT_PREFIX).and_then(|slot| slot.parse::<i64>().ok())
+        let Target::Symbol(name) = &relocation.target else {
+            continue;
+        };
+        let Some(slot) = name
+            .strip_prefix(SLOT_PREFIX)
+            .and_then(|slot| slot.parse::<i64>().ok())
         else {
             continue;
         };
         if relocation.kind != RelocationKind::X86GotPc32
             || !load_becomes_address(&mut artifact.text.bytes, relocation.offset)
         {
-            return Err(CompileError::Slot { offset: relocation.offset });
+            return Err(CompileError::Slot {
+                offset: relocation.offset,
+            });
         }
         relocation.kind = RelocationKind::X86Pc32;
         relocation.target = Target::Section(SectionKind::Bss);
@@ -227,7 +247,11 @@ fn refer_to_slots(artifact: &mut Artifact) -> Result<(), CompileError> {
 fn build_isa(opt_level: &str) -> Result<OwnedTargetIsa, CompileError> {
     let failed = |error: &dyn std::fmt::Display| CompileError::Cranelift(error.to_string());
     let mut shared = settings::builder();
-    let verifier = if cfg!(debug_assertions) { "true" } else { "false" };
+    let verifier = if cfg!(debug_assertions) {
+        "true"
+    } else {
+        "false"
+    };
     let own = [("opt_level", opt_level), ("enable_verifier", verifier)];
     for (name, value) in SETTINGS.into_iter().chain(own) {
         shared.set(name, value).map_err(|error| failed(&error))?;
@@ -237,5 +261,7 @@ fn build_isa(opt_level: &str) -> Result<OwnedTargetIsa, CompileError> {
     for feature in host_features() {
         builder.enable(feature).map_err(|error| failed(&error))?;
     }
-    builder.finish(Flags::new(shared)).map_err(|error| failed(&error))
+    builder
+        .finish(Flags::new(shared))
+        .map_err(|error| failed(&error))
 }

@@ -96,7 +96,9 @@ pub(crate) fn analyse(region: &Region) -> Flow {
         f_needed: f_live,
         f_needed_single,
         has_arithmetic: region.instructions().any(|i| is_arithmetic(&i.inst)),
-        dynamic_rounding: region.instructions().any(|i| operands(&i.inst).dynamic_rounding),
+        dynamic_rounding: region
+            .instructions()
+            .any(|i| operands(&i.inst).dynamic_rounding),
     }
 }
 
@@ -108,11 +110,20 @@ fn summarise(block: &Block) -> Summary {
         summary.x_defined = summary.x_defined.union(o.x_writes);
         summary.first_single = summary.first_single.union(o.f_single_reads.minus(touched));
         summary.first_raw = summary.first_raw.union(o.f_raw_reads.minus(touched));
-        touched = touched.union(o.f_single_reads).union(o.f_raw_reads).union(o.f_writes());
+        touched = touched
+            .union(o.f_single_reads)
+            .union(o.f_raw_reads)
+            .union(o.f_writes());
         summary.f_defined = summary.f_defined.union(o.f_writes());
-        summary.f_single_after =
-            summary.f_single_after.union(o.f_single_writes).minus(o.f_raw_writes);
-        let loose = if leaves_loose(&instruction.inst) { o.f_writes() } else { RegSet::EMPTY };
+        summary.f_single_after = summary
+            .f_single_after
+            .union(o.f_single_writes)
+            .minus(o.f_raw_writes);
+        let loose = if leaves_loose(&instruction.inst) {
+            o.f_writes()
+        } else {
+            RegSet::EMPTY
+        };
         summary.f_loose_after = summary.f_loose_after.minus(o.f_writes()).union(loose);
     }
     summary
@@ -124,7 +135,10 @@ pub(crate) fn live_after(flow: &Flow, block: &Block) -> Vec<(RegSet, RegSet)> {
     let mut live = (RegSet::EMPTY, RegSet::EMPTY);
     for successor in block.end.successors() {
         let successor = &flow.blocks[successor];
-        live = (live.0.union(successor.x_live), live.1.union(successor.f_live));
+        live = (
+            live.0.union(successor.x_live),
+            live.1.union(successor.f_live),
+        );
     }
     if block.end.leaves() {
         live = (RegSet::ALL, RegSet::ALL);
@@ -178,8 +192,11 @@ fn flow_live(region: &Region, blocks: &mut [BlockFlow]) -> (RegSet, RegSet) {
                 x = x.union(blocks[successor].x_live);
                 f = f.union(blocks[successor].f_live);
             }
-            let all: Vec<Operands> =
-                block.instructions.iter().map(|i| operands(&i.inst)).collect();
+            let all: Vec<Operands> = block
+                .instructions
+                .iter()
+                .map(|i| operands(&i.inst))
+                .collect();
             // Whatever may be dirty when control leaves is written back, and so is read.
             if block.end.leaves() {
                 x = x.union(blocks[index].x_dirty);
@@ -209,7 +226,10 @@ fn first_singles(region: &Region, summaries: &[Summary]) -> RegSet {
         changed = false;
         for (index, block) in region.blocks.iter().enumerate().rev() {
             let summary = &summaries[index];
-            let killed = summary.f_defined.union(summary.first_single).union(summary.first_raw);
+            let killed = summary
+                .f_defined
+                .union(summary.first_single)
+                .union(summary.first_raw);
             let (mut single, mut raw) = (RegSet::EMPTY, RegSet::EMPTY);
             for successor in block.end.successors() {
                 single = single.union(first[successor].0);
@@ -237,8 +257,10 @@ fn flow_types(region: &Region, summaries: &[Summary], entry: RegSet, blocks: &mu
         changed = false;
         for (index, block) in region.blocks.iter().enumerate() {
             let summary = &summaries[index];
-            let after =
-                blocks[index].f_single.minus(summary.f_defined).union(summary.f_single_after);
+            let after = blocks[index]
+                .f_single
+                .minus(summary.f_defined)
+                .union(summary.f_single_after);
             for successor in block.end.successors() {
                 let target = &mut blocks[successor].f_single;
                 let met = target.intersection(after);

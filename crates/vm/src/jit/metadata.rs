@@ -26,16 +26,16 @@ pub(crate) fn encode(head: u64, tables: &Tables) -> Vec<u8> {
 
 /// Decodes what [`encode`] made; `None` for anything else.
 pub(crate) fn decode(head: u64, bytes: &[u8]) -> Option<Tables> {
-    let (words, []) = bytes.as_chunks::<4>() else { return None };
+    let (words, []) = bytes.as_chunks::<4>() else {
+        return None;
+    };
     let (&[version, slots, accesses], distances) = words.split_first_chunk::<3>()?;
     let [version, slots, accesses] = [version, slots, accesses].map(u32::from_le_bytes);
     let slots = slots as usize;
     if version != VERSION || distances.len() != slots.checked_add(accesses as usize)? {
         return None;
     }
-    let pc = |bytes: &[u8; 4]| {
-        head.wrapping_add_signed(i64::from(i32::from_le_bytes(*bytes)))
-    };
+    let pc = |bytes: &[u8; 4]| head.wrapping_add_signed(i64::from(i32::from_le_bytes(*bytes)));
     let (slots, accesses) = distances.split_at(slots);
     Some(Tables {
         slots: slots.iter().map(pc).collect(),
@@ -49,16 +49,28 @@ mod tests {
 
     #[test]
     fn tables_come_back_wherever_the_module_is_loaded() {
-        let tables = Tables { slots: vec![0x1000, 0x2_0000, 0xf00], accesses: vec![0x1004] };
+        let tables = Tables {
+            slots: vec![0x1000, 0x2_0000, 0xf00],
+            accesses: vec![0x1004],
+        };
         let bytes = encode(0x1000, &tables);
         assert_eq!(decode(0x1000, &bytes).as_ref(), Some(&tables));
         let moved = decode(0x7f_0000_1000, &bytes).expect("the same bytes");
-        assert_eq!(moved.slots, [0x7f_0000_1000, 0x7f_0002_0000, 0x7f_0000_0f00]);
+        assert_eq!(
+            moved.slots,
+            [0x7f_0000_1000, 0x7f_0002_0000, 0x7f_0000_0f00]
+        );
     }
 
     #[test]
     fn damage_is_refused() {
-        let bytes = encode(0, &Tables { slots: vec![4], accesses: vec![8, 12] });
+        let bytes = encode(
+            0,
+            &Tables {
+                slots: vec![4],
+                accesses: vec![8, 12],
+            },
+        );
         for len in 0..bytes.len() {
             assert_eq!(decode(0, &bytes[..len]), None);
         }

@@ -35,7 +35,9 @@ impl Operands {
 
     /// Floating-point registers read in any way.
     pub(crate) const fn f_reads(&self) -> RegSet {
-        self.f_single_reads.union(self.f_raw_reads).union(self.f_bits_reads)
+        self.f_single_reads
+            .union(self.f_raw_reads)
+            .union(self.f_bits_reads)
     }
 
     fn x_read(mut self, register: XReg) -> Self {
@@ -116,43 +118,107 @@ pub(crate) fn operands(inst: &Inst) -> Operands {
 fn float_operands(inst: &Inst) -> Operands {
     let none = Operands::default();
     match *inst {
-        Inst::FpLoad { format, rd, rs1, .. } => none.x_read(rs1).f_write(format, rd),
-        Inst::FpStore { format, rs1, rs2, .. } => none.x_read(rs1).f_read_bits(format, rs2),
-        Inst::FpBinary { format, rm, rd, rs1, rs2, .. } => {
-            none.f_read(format, rs1).f_read(format, rs2).f_write(format, rd).rounds(rm)
-        }
-        Inst::FpSqrt { format, rm, rd, rs1 } => {
-            none.f_read(format, rs1).f_write(format, rd).rounds(rm)
-        }
-        Inst::FpFused { format, rm, rd, rs1, rs2, rs3, .. } => none
+        Inst::FpLoad {
+            format, rd, rs1, ..
+        } => none.x_read(rs1).f_write(format, rd),
+        Inst::FpStore {
+            format, rs1, rs2, ..
+        } => none.x_read(rs1).f_read_bits(format, rs2),
+        Inst::FpBinary {
+            format,
+            rm,
+            rd,
+            rs1,
+            rs2,
+            ..
+        } => none
+            .f_read(format, rs1)
+            .f_read(format, rs2)
+            .f_write(format, rd)
+            .rounds(rm),
+        Inst::FpSqrt {
+            format,
+            rm,
+            rd,
+            rs1,
+        } => none.f_read(format, rs1).f_write(format, rd).rounds(rm),
+        Inst::FpFused {
+            format,
+            rm,
+            rd,
+            rs1,
+            rs2,
+            rs3,
+            ..
+        } => none
             .f_read(format, rs1)
             .f_read(format, rs2)
             .f_read(format, rs3)
             .f_write(format, rd)
             .rounds(rm),
-        Inst::FpSignInject { op: FpSignInjectOp::Copy, format, rd, rs1, rs2 } if rs1 == rs2 => {
-            none.f_read(format, rs1).f_write(format, rd)
+        Inst::FpSignInject {
+            op: FpSignInjectOp::Copy,
+            format,
+            rd,
+            rs1,
+            rs2,
+        } if rs1 == rs2 => none.f_read(format, rs1).f_write(format, rd),
+        Inst::FpSignInject {
+            format,
+            rd,
+            rs1,
+            rs2,
+            ..
         }
-        Inst::FpSignInject { format, rd, rs1, rs2, .. }
-        | Inst::FpMinMax { format, rd, rs1, rs2, .. } => {
-            none.f_read(format, rs1).f_read(format, rs2).f_write(format, rd)
-        }
-        Inst::FpCompare { format, rd, rs1, rs2, .. } => {
-            none.f_read(format, rs1).f_read(format, rs2).x_write(rd)
-        }
+        | Inst::FpMinMax {
+            format,
+            rd,
+            rs1,
+            rs2,
+            ..
+        } => none
+            .f_read(format, rs1)
+            .f_read(format, rs2)
+            .f_write(format, rd),
+        Inst::FpCompare {
+            format,
+            rd,
+            rs1,
+            rs2,
+            ..
+        } => none.f_read(format, rs1).f_read(format, rs2).x_write(rd),
         Inst::FpClass { format, rd, rs1 } => none.f_read(format, rs1).x_write(rd),
-        Inst::FpToInt { format, rm, rd, rs1, .. } => {
-            none.f_read(format, rs1).x_write(rd).rounds(rm)
-        }
-        Inst::IntToFp { format, rm, rd, rs1, .. } => {
-            none.x_read(rs1).f_write(format, rd).rounds(rm)
-        }
-        Inst::FpConvert { to: FpFormat::Single, rm, rd, rs1 } => {
-            none.f_read(FpFormat::Double, rs1).f_write(FpFormat::Single, rd).rounds(rm)
-        }
-        Inst::FpConvert { to: FpFormat::Double, rd, rs1, .. } => {
-            none.f_read(FpFormat::Single, rs1).f_write(FpFormat::Double, rd)
-        }
+        Inst::FpToInt {
+            format,
+            rm,
+            rd,
+            rs1,
+            ..
+        } => none.f_read(format, rs1).x_write(rd).rounds(rm),
+        Inst::IntToFp {
+            format,
+            rm,
+            rd,
+            rs1,
+            ..
+        } => none.x_read(rs1).f_write(format, rd).rounds(rm),
+        Inst::FpConvert {
+            to: FpFormat::Single,
+            rm,
+            rd,
+            rs1,
+        } => none
+            .f_read(FpFormat::Double, rs1)
+            .f_write(FpFormat::Single, rd)
+            .rounds(rm),
+        Inst::FpConvert {
+            to: FpFormat::Double,
+            rd,
+            rs1,
+            ..
+        } => none
+            .f_read(FpFormat::Single, rs1)
+            .f_write(FpFormat::Double, rd),
         Inst::FpMoveToInt { format, rd, rs1 } => none.f_read_bits(format, rs1).x_write(rd),
         Inst::FpMoveFromInt { format, rd, rs1 } => none.x_read(rs1).f_write(format, rd),
         _ => none,
@@ -167,7 +233,12 @@ pub(crate) fn touches_environment(inst: &Inst) -> bool {
 
 /// Whether `inst` may change the rounding mode.
 pub(crate) fn changes_rounding(inst: &Inst) -> bool {
-    let Inst::Csr { op, csr, source, .. } = *inst else { return false };
+    let Inst::Csr {
+        op, csr, source, ..
+    } = *inst
+    else {
+        return false;
+    };
     let reads_only = op != CsrOp::Write
         && match source {
             CsrSource::Reg(register) => register.is_zero(),

@@ -88,7 +88,10 @@ pub(crate) enum Edge {
 impl Region {
     /// The guest instructions in it.
     pub(crate) fn instructions_len(&self) -> usize {
-        self.blocks.iter().map(|block| block.instructions.len()).sum()
+        self.blocks
+            .iter()
+            .map(|block| block.instructions.len())
+            .sum()
     }
 
     /// All instructions, block by block.
@@ -134,7 +137,12 @@ pub(crate) fn discover(head: u64, fetch: &Fetch<'_>) -> Option<Region> {
         fetch,
         head,
         steps: BTreeMap::new(),
-        contexts: vec![Context { return_pc: 0, callee: head, parent: 0, depth: 0 }],
+        contexts: vec![Context {
+            return_pc: 0,
+            callee: head,
+            parent: 0,
+            depth: 0,
+        }],
         queue: VecDeque::new(),
     };
     discovery.explore();
@@ -175,7 +183,10 @@ enum Follow {
     Next(Node),
     /// Another place, without a choice.
     Jump(Node),
-    Branch { taken: Node, not_taken: Node },
+    Branch {
+        taken: Node,
+        not_taken: Node,
+    },
     Indirect,
     Return(Node),
     /// This instruction isn't part of the region.
@@ -196,11 +207,24 @@ impl Discovery<'_> {
                 if self.steps.len() >= REGION_INSTRUCTIONS_MAX {
                     break;
                 }
-                let Some(decoded) = (self.fetch)(node.1) else { break };
+                let Some(decoded) = (self.fetch)(node.1) else {
+                    break;
+                };
                 let next = node.1.wrapping_add(u64::from(decoded.len));
-                let instruction = Instruction { pc: node.1, inst: decoded.inst, next };
+                let instruction = Instruction {
+                    pc: node.1,
+                    inst: decoded.inst,
+                    next,
+                };
                 let follow = self.follow(node.0, &instruction);
-                self.steps.insert(node, Step { instruction, follow, leads });
+                self.steps.insert(
+                    node,
+                    Step {
+                        instruction,
+                        follow,
+                        leads,
+                    },
+                );
                 (place, leads) = self.go_on(node, follow);
             }
         }
@@ -231,9 +255,10 @@ impl Discovery<'_> {
         match instruction.inst {
             Inst::Jal { rd, offset } if rd.is_zero() => Follow::Jump((context, at(offset))),
             Inst::Jal { rd, offset } => self.follow_call(context, rd, at(offset), next),
-            Inst::Branch { offset, .. } => {
-                Follow::Branch { taken: (context, at(offset)), not_taken: (context, next) }
-            }
+            Inst::Branch { offset, .. } => Follow::Branch {
+                taken: (context, at(offset)),
+                not_taken: (context, next),
+            },
             Inst::Jalr { rd, rs1, offset: 0 }
                 if rd.is_zero() && rs1 == XReg::RA && context != 0 =>
             {
@@ -269,7 +294,12 @@ impl Discovery<'_> {
         {
             return Follow::Jump((OUTSIDE, callee));
         }
-        self.contexts.push(Context { return_pc, callee, parent: context, depth: depth + 1 });
+        self.contexts.push(Context {
+            return_pc,
+            callee,
+            parent: context,
+            depth: depth + 1,
+        });
         Follow::Jump((self.contexts.len() - 1, callee))
     }
 
@@ -287,20 +317,36 @@ impl Discovery<'_> {
     }
 
     fn into_region(self) -> Option<Region> {
-        let leaders: Vec<Node> =
-            self.steps.iter().filter(|(_, step)| step.leads).map(|(node, _)| *node).collect();
+        let leaders: Vec<Node> = self
+            .steps
+            .iter()
+            .filter(|(_, step)| step.leads)
+            .map(|(node, _)| *node)
+            .collect();
         let head = leaders.iter().position(|node| *node == (0, self.head))?;
         // The head comes first; the others follow in the order of addresses.
         let mut order = vec![leaders[head]];
-        order.extend(leaders.iter().enumerate().filter(|(i, _)| *i != head).map(|(_, n)| *n));
-        let index: BTreeMap<Node, usize> =
-            order.iter().enumerate().map(|(index, node)| (*node, index)).collect();
+        order.extend(
+            leaders
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| *i != head)
+                .map(|(_, n)| *n),
+        );
+        let index: BTreeMap<Node, usize> = order
+            .iter()
+            .enumerate()
+            .map(|(index, node)| (*node, index))
+            .collect();
         let blocks: Vec<Block> = order.iter().map(|node| self.block(*node, &index)).collect();
         let first = &blocks[0];
         if first.instructions.is_empty() && matches!(first.end, End::Leave { .. }) {
             return None;
         }
-        Some(Region { head: self.head, blocks })
+        Some(Region {
+            head: self.head,
+            blocks,
+        })
     }
 
     fn block(&self, start: Node, index: &BTreeMap<Node, usize>) -> Block {
@@ -311,7 +357,9 @@ impl Discovery<'_> {
         let mut instructions = Vec::new();
         let mut node = start;
         let end = loop {
-            let Some(step) = self.steps.get(&node) else { break End::Jump(edge(&node)) };
+            let Some(step) = self.steps.get(&node) else {
+                break End::Jump(edge(&node));
+            };
             if node != start && step.leads {
                 break End::Jump(edge(&node));
             }
@@ -327,16 +375,28 @@ impl Discovery<'_> {
                 Follow::Next(next) => node = *next,
                 Follow::Jump(target) => break End::Jump(edge(target)),
                 Follow::Branch { taken, not_taken } => {
-                    break End::Branch { taken: edge(taken), not_taken: edge(not_taken) };
+                    break End::Branch {
+                        taken: edge(taken),
+                        not_taken: edge(not_taken),
+                    };
                 }
                 Follow::Return(target) => match index.get(target) {
-                    Some(inside) => break End::Return { pc: target.1, inside: *inside },
+                    Some(inside) => {
+                        break End::Return {
+                            pc: target.1,
+                            inside: *inside,
+                        };
+                    }
                     None => break End::Indirect,
                 },
                 Follow::Indirect | Follow::Leave(_) => break End::Indirect,
             }
         };
-        Block { start: start.1, instructions, end }
+        Block {
+            start: start.1,
+            instructions,
+            end,
+        }
     }
 }
 
@@ -363,7 +423,11 @@ fn measure(callee: u64, fetch: &Fetch<'_>) -> Option<usize> {
                     open.push(at(offset));
                     pc = next;
                 }
-                Inst::Jalr { rd, rs1: XReg::RA, offset: 0 } if rd.is_zero() => break,
+                Inst::Jalr {
+                    rd,
+                    rs1: XReg::RA,
+                    offset: 0,
+                } if rd.is_zero() => break,
                 Inst::Jal { .. }
                 | Inst::Jalr { .. }
                 | Inst::Ecall

@@ -35,7 +35,14 @@ impl ModuleScope {
         let id = ScopeId::from_digest(digest).with_label(&name);
         let scope = cache.scope(environment, id, Box::new(symbols));
         let text = module.text_ranges().to_vec();
-        Self { base, text, digest, name, scope, is_stale: false }
+        Self {
+            base,
+            text,
+            digest,
+            name,
+            scope,
+            is_stale: false,
+        }
     }
 
     /// Whether `pc` is in the module's code, unchanged.
@@ -45,7 +52,9 @@ impl ModuleScope {
 
     /// Whether a change of `range` would change the module's code.
     pub(super) fn overlaps(&self, range: &Range<u64>) -> bool {
-        self.text.iter().any(|text| text.start < range.end && range.start < text.end)
+        self.text
+            .iter()
+            .any(|text| text.start < range.end && range.start < text.end)
     }
 
     /// Where its code is.
@@ -96,7 +105,11 @@ impl ModuleScope {
             if inside { load16(address).ok() } else { None }
         };
         let low = half(pc)?;
-        let high = if rv_isa::instruction_len(low) == 4 { half(pc.checked_add(2)?)? } else { 0 };
+        let high = if rv_isa::instruction_len(low) == 4 {
+            half(pc.checked_add(2)?)?
+        } else {
+            0
+        };
         rv_isa::decode(u32::from(high) << 16 | u32::from(low))
     }
 }

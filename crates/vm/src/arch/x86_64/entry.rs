@@ -37,8 +37,12 @@ pub(crate) const fn flags_from_mxcsr(mxcsr: u32) -> u32 {
 pub(crate) fn load_becomes_address(text: &mut [u8], field: u32) -> bool {
     const MOV: u8 = 0x8b;
     const LEA: u8 = 0x8d;
-    let Some(start) = (field as usize).checked_sub(3) else { return false };
-    let Some([prefix, opcode, operands]) = text.get_mut(start..start + 3) else { return false };
+    let Some(start) = (field as usize).checked_sub(3) else {
+        return false;
+    };
+    let Some([prefix, opcode, operands]) = text.get_mut(start..start + 3) else {
+        return false;
+    };
     // REX.W with any register, the opcode, and a memory operand relative to RIP.
     let is_load = *prefix & 0xf8 == 0x48 && *opcode == MOV && *operands & 0xc7 == 0x05;
     if is_load {

@@ -26,10 +26,23 @@ impl Translator<'_, '_> {
     pub(super) fn atomic(&mut self, pc: u64, inst: Inst) {
         match inst {
             Inst::LoadReserved { width, rd, rs1, .. } => self.load_reserved(pc, width, rd, rs1),
-            Inst::StoreConditional { width, rd, rs1, rs2, .. } => {
+            Inst::StoreConditional {
+                width,
+                rd,
+                rs1,
+                rs2,
+                ..
+            } => {
                 self.store_conditional(pc, width, [rd, rs1, rs2]);
             }
-            Inst::Amo { op, width, rd, rs1, rs2, .. } => {
+            Inst::Amo {
+                op,
+                width,
+                rd,
+                rs1,
+                rs2,
+                ..
+            } => {
                 self.read_modify_write(pc, op, width, [rd, rs1, rs2]);
             }
             _ => {}
@@ -65,7 +78,10 @@ impl Translator<'_, '_> {
     fn load_reserved(&mut self, pc: u64, width: AmoWidth, rd: XReg, rs1: XReg) {
         let address = self.aligned_address(pc, width, rs1);
         let flags = self.access(pc);
-        let value = self.builder.ins().atomic_load(type_of(width), flags, address);
+        let value = self
+            .builder
+            .ins()
+            .atomic_load(type_of(width), flags, address);
         let wide = match width {
             AmoWidth::Word => self.builder.ins().uextend(types::I64, value),
             AmoWidth::Double => value,
@@ -119,7 +135,10 @@ impl Translator<'_, '_> {
         };
         let flags = self.access(pc);
         let ty = type_of(width);
-        let old = self.builder.ins().atomic_rmw(ty, flags, op, address, operand);
+        let old = self
+            .builder
+            .ins()
+            .atomic_rmw(ty, flags, op, address, operand);
         self.set_result(width, rd, old);
     }
 }

@@ -83,7 +83,9 @@ impl Translator<'_, '_> {
             Edge::Inside(inside) => self.blocks[inside].0,
             Edge::Outside(_) => self.builder.create_block(),
         });
-        self.builder.ins().brif(condition, then, &[], otherwise, &[]);
+        self.builder
+            .ins()
+            .brif(condition, then, &[], otherwise, &[]);
         for (edge, target) in [(taken, then), (not_taken, otherwise)] {
             match edge {
                 Edge::Inside(inside) => self.arrived(inside),
@@ -164,7 +166,10 @@ impl Translator<'_, '_> {
         let raised = self.load_state(types::I32, offset);
         let raised = self.builder.ins().icmp_imm_s(IntCC::NotEqual, raised, 0);
         self.unlikely(raised, |this| {
-            this.write_back(this.x_dirty.intersection(x_live), this.f_dirty.intersection(f_live));
+            this.write_back(
+                this.x_dirty.intersection(x_live),
+                this.f_dirty.intersection(f_live),
+            );
             let pc = this.guest_address(pc);
             let code = this.symbol(Symbol::ExitIndirect);
             this.jump_out(code, pc);
@@ -193,15 +198,24 @@ impl Translator<'_, '_> {
         self.write_back(self.x_dirty, self.f_dirty);
         // Entries are 16 bytes and instructions at least 2, so bits 1 and up select.
         let scaled = self.builder.ins().ishl_imm_u(target, 3);
-        let index = self.builder.ins().band_imm_s(scaled, 16 * (JUMP_CACHE_LEN as i64 - 1));
+        let index = self
+            .builder
+            .ins()
+            .band_imm_s(scaled, 16 * (JUMP_CACHE_LEN as i64 - 1));
         let state = self.state();
         let entry = self.builder.ins().iadd(state, index);
         let cache = offset_of!(GuestState, jump_cache) as i32;
         let flags = MemFlagsData::trusted();
         let tag_offset = cache + offset_of!(JumpCacheEntry, guest_pc) as i32;
-        let tag = self.builder.ins().load(types::I64, flags, entry, tag_offset);
+        let tag = self
+            .builder
+            .ins()
+            .load(types::I64, flags, entry, tag_offset);
         let code_offset = cache + offset_of!(JumpCacheEntry, code) as i32;
-        let code = self.builder.ins().load(types::I64, flags, entry, code_offset);
+        let code = self
+            .builder
+            .ins()
+            .load(types::I64, flags, entry, code_offset);
         let hit = self.builder.ins().icmp(IntCC::Equal, tag, target);
         let miss = self.symbol(Symbol::ExitIndirect);
         let code = self.builder.ins().select(hit, code, miss);
@@ -236,6 +250,8 @@ impl Translator<'_, '_> {
             arguments.push(self.x(XReg::new(register as u8)));
         }
         arguments.push(word);
-        self.builder.ins().return_call_indirect(signature, code, &arguments);
+        self.builder
+            .ins()
+            .return_call_indirect(signature, code, &arguments);
     }
 }

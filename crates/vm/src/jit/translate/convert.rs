@@ -9,46 +9,97 @@ use super::Translator;
 impl Translator<'_, '_> {
     pub(super) fn convert(&mut self, inst: Inst) {
         match inst {
-            Inst::FpToInt { int, format, rm: RoundingMode::Rtz, rd, rs1 } => {
+            Inst::FpToInt {
+                int,
+                format,
+                rm: RoundingMode::Rtz,
+                rd,
+                rs1,
+            } => {
                 self.truncate(inst, int, format, rd, rs1);
             }
-            Inst::FpToInt { format, rd, rs1, .. } => {
+            Inst::FpToInt {
+                format, rd, rs1, ..
+            } => {
                 let value = self.helper(inst, format, &[rs1]);
                 self.set_x(rd, value);
             }
-            Inst::IntToFp { format, int, rm, rd, rs1 } => {
+            Inst::IntToFp {
+                format,
+                int,
+                rm,
+                rd,
+                rs1,
+            } => {
                 self.from_int(inst, format, int, rm, rd, rs1);
             }
-            Inst::FpConvert { to: FpFormat::Single, rm: RoundingMode::Dyn, rd, rs1 } => {
+            Inst::FpConvert {
+                to: FpFormat::Single,
+                rm: RoundingMode::Dyn,
+                rd,
+                rs1,
+            } => {
                 let a = self.f(FpFormat::Double, rs1);
                 let value = self.builder.ins().fdemote(types::F32, a);
                 self.set_rounded(FpFormat::Single, rd, value);
             }
-            Inst::FpConvert { to: FpFormat::Single, rd, rs1, .. } => {
+            Inst::FpConvert {
+                to: FpFormat::Single,
+                rd,
+                rs1,
+                ..
+            } => {
                 self.float_by_helper(inst, FpFormat::Single, rd, FpFormat::Double, &[rs1]);
             }
-            Inst::FpConvert { to: FpFormat::Double, rd, rs1, .. } => {
+            Inst::FpConvert {
+                to: FpFormat::Double,
+                rd,
+                rs1,
+                ..
+            } => {
                 let a = self.f(FpFormat::Single, rs1);
                 let value = self.builder.ins().fpromote(types::F64, a);
                 self.set_rounded(FpFormat::Double, rd, value);
             }
-            Inst::FpMoveToInt { format: FpFormat::Single, rd, rs1 } => {
+            Inst::FpMoveToInt {
+                format: FpFormat::Single,
+                rd,
+                rs1,
+            } => {
                 let low = self.f_low_bits(rs1);
                 self.set_x_low(rd, low);
             }
-            Inst::FpMoveToInt { format: FpFormat::Double, rd, rs1 } => {
+            Inst::FpMoveToInt {
+                format: FpFormat::Double,
+                rd,
+                rs1,
+            } => {
                 let value = self.f_exact(FpFormat::Double, rs1);
                 let bits = self.bits(FpFormat::Double, value);
                 self.set_x(rd, bits);
             }
-            Inst::FpMoveFromInt { format: FpFormat::Single, rd, rs1 } => {
+            Inst::FpMoveFromInt {
+                format: FpFormat::Single,
+                rd,
+                rs1,
+            } => {
                 let low = self.x_low(rs1);
-                let value = self.builder.ins().bitcast(types::F32, MemFlagsData::new(), low);
+                let value = self
+                    .builder
+                    .ins()
+                    .bitcast(types::F32, MemFlagsData::new(), low);
                 self.set_f(FpFormat::Single, rd, value, false);
             }
-            Inst::FpMoveFromInt { format: FpFormat::Double, rd, rs1 } => {
+            Inst::FpMoveFromInt {
+                format: FpFormat::Double,
+                rd,
+                rs1,
+            } => {
                 let bits = self.x(rs1);
-                let value = self.builder.ins().bitcast(types::F64, MemFlagsData::new(), bits);
+                let value = self
+                    .builder
+                    .ins()
+                    .bitcast(types::F64, MemFlagsData::new(), bits);
                 self.set_f(FpFormat::Double, rd, value, false);
             }
             _ => {}
@@ -109,8 +160,14 @@ impl Translator<'_, '_> {
                 (low, self.builder.ins().f64const(limit))
             }
         };
-        let above = self.builder.ins().fcmp(FloatCC::UnorderedOrLessThanOrEqual, a, low);
-        let below = self.builder.ins().fcmp(FloatCC::UnorderedOrGreaterThanOrEqual, a, high);
+        let above = self
+            .builder
+            .ins()
+            .fcmp(FloatCC::UnorderedOrLessThanOrEqual, a, low);
+        let below = self
+            .builder
+            .ins()
+            .fcmp(FloatCC::UnorderedOrGreaterThanOrEqual, a, high);
         let outside = self.builder.ins().bor(above, below);
         self.choose_rarely(
             outside,

@@ -25,11 +25,28 @@ use crate::state::GuestState;
 impl Translator<'_, '_> {
     pub(super) fn float(&mut self, pc: u64, inst: Inst) {
         match inst {
-            Inst::FpLoad { format, rd, rs1, offset } => self.float_load(pc, format, rd, rs1, offset),
-            Inst::FpStore { format, rs1, rs2, offset } => {
+            Inst::FpLoad {
+                format,
+                rd,
+                rs1,
+                offset,
+            } => self.float_load(pc, format, rd, rs1, offset),
+            Inst::FpStore {
+                format,
+                rs1,
+                rs2,
+                offset,
+            } => {
                 self.float_store(pc, format, rs1, rs2, offset);
             }
-            Inst::FpBinary { op, format, rm: RoundingMode::Dyn, rd, rs1, rs2 } => {
+            Inst::FpBinary {
+                op,
+                format,
+                rm: RoundingMode::Dyn,
+                rd,
+                rs1,
+                rs2,
+            } => {
                 let (a, b) = (self.f(format, rs1), self.f(format, rs2));
                 let ins = self.builder.ins();
                 let value = match op {
@@ -40,31 +57,70 @@ impl Translator<'_, '_> {
                 };
                 self.set_rounded(format, rd, value);
             }
-            Inst::FpBinary { format, rd, rs1, rs2, .. } => {
+            Inst::FpBinary {
+                format,
+                rd,
+                rs1,
+                rs2,
+                ..
+            } => {
                 self.float_by_helper(inst, format, rd, format, &[rs1, rs2]);
             }
-            Inst::FpSqrt { format, rm: RoundingMode::Dyn, rd, rs1 } => {
+            Inst::FpSqrt {
+                format,
+                rm: RoundingMode::Dyn,
+                rd,
+                rs1,
+            } => {
                 let a = self.f(format, rs1);
                 let value = self.builder.ins().sqrt(a);
                 self.set_rounded(format, rd, value);
             }
-            Inst::FpSqrt { format, rd, rs1, .. } => {
+            Inst::FpSqrt {
+                format, rd, rs1, ..
+            } => {
                 self.float_by_helper(inst, format, rd, format, &[rs1]);
             }
-            Inst::FpFused { op, format, rm, rd, rs1, rs2, rs3 } => {
+            Inst::FpFused {
+                op,
+                format,
+                rm,
+                rd,
+                rs1,
+                rs2,
+                rs3,
+            } => {
                 if rm == RoundingMode::Dyn && self.target.has_fma {
                     self.fused(inst, op, format, rd, [rs1, rs2, rs3]);
                 } else {
                     self.float_by_helper(inst, format, rd, format, &[rs1, rs2, rs3]);
                 }
             }
-            Inst::FpSignInject { op, format, rd, rs1, rs2 } => {
+            Inst::FpSignInject {
+                op,
+                format,
+                rd,
+                rs1,
+                rs2,
+            } => {
                 self.sign_inject(op, format, rd, rs1, rs2);
             }
-            Inst::FpMinMax { op, format, rd, rs1, rs2 } => {
+            Inst::FpMinMax {
+                op,
+                format,
+                rd,
+                rs1,
+                rs2,
+            } => {
                 self.min_max(inst, op, format, rd, [rs1, rs2]);
             }
-            Inst::FpCompare { op, format, rd, rs1, rs2 } => {
+            Inst::FpCompare {
+                op,
+                format,
+                rd,
+                rs1,
+                rs2,
+            } => {
                 self.float_compare(inst, op, format, rd, [rs1, rs2]);
             }
             Inst::FpClass { format, rd, rs1 } => {
@@ -114,10 +170,16 @@ impl Translator<'_, '_> {
     pub(super) fn bits(&mut self, format: FpFormat, value: Value) -> Value {
         match format {
             FpFormat::Single => {
-                let bits = self.builder.ins().bitcast(types::I32, MemFlagsData::new(), value);
+                let bits = self
+                    .builder
+                    .ins()
+                    .bitcast(types::I32, MemFlagsData::new(), value);
                 self.builder.ins().uextend(types::I64, bits)
             }
-            FpFormat::Double => self.builder.ins().bitcast(types::I64, MemFlagsData::new(), value),
+            FpFormat::Double => self
+                .builder
+                .ins()
+                .bitcast(types::I64, MemFlagsData::new(), value),
         }
     }
 
@@ -126,16 +188,27 @@ impl Translator<'_, '_> {
         match format {
             FpFormat::Single => {
                 let low = self.builder.ins().ireduce(types::I32, bits);
-                self.builder.ins().bitcast(types::F32, MemFlagsData::new(), low)
+                self.builder
+                    .ins()
+                    .bitcast(types::F32, MemFlagsData::new(), low)
             }
-            FpFormat::Double => self.builder.ins().bitcast(types::F64, MemFlagsData::new(), bits),
+            FpFormat::Double => self
+                .builder
+                .ins()
+                .bitcast(types::F64, MemFlagsData::new(), bits),
         }
     }
 
     /// Does `inst` in software with these operands; returns the result's bits.
     pub(super) fn helper(&mut self, inst: Inst, format: FpFormat, operands: &[FReg]) -> Value {
-        let values: Vec<Value> = operands.iter().map(|register| self.f(format, *register)).collect();
-        let bits: Vec<Value> = values.into_iter().map(|value| self.bits(format, value)).collect();
+        let values: Vec<Value> = operands
+            .iter()
+            .map(|register| self.f(format, *register))
+            .collect();
+        let bits: Vec<Value> = values
+            .into_iter()
+            .map(|value| self.bits(format, value))
+            .collect();
         self.helper_on_bits(inst, &bits)
     }
 
@@ -167,12 +240,27 @@ impl Translator<'_, '_> {
 
     /// Fused multiply-add. Hosts differ from RISC-V in the flags of ∞ × 0 + NaN, so a NaN is made
     /// again by the helper.
-    fn fused(&mut self, inst: Inst, op: FpFusedOp, format: FpFormat, rd: FReg, operands: [FReg; 3]) {
+    fn fused(
+        &mut self,
+        inst: Inst,
+        op: FpFusedOp,
+        format: FpFormat,
+        rd: FReg,
+        operands: [FReg; 3],
+    ) {
         let [a, b, c] = operands.map(|register| self.f(format, register));
         let negate_product = matches!(op, FpFusedOp::Nmsub | FpFusedOp::Nmadd);
         let negate_addend = matches!(op, FpFusedOp::Msub | FpFusedOp::Nmadd);
-        let factor = if negate_product { self.builder.ins().fneg(a) } else { a };
-        let addend = if negate_addend { self.builder.ins().fneg(c) } else { c };
+        let factor = if negate_product {
+            self.builder.ins().fneg(a)
+        } else {
+            a
+        };
+        let addend = if negate_addend {
+            self.builder.ins().fneg(c)
+        } else {
+            c
+        };
         let sum = self.builder.ins().fma(factor, b, addend);
         let is_nan = self.builder.ins().fcmp(FloatCC::Unordered, sum, sum);
         let ty = self.builder.func.dfg.value_type(sum);
@@ -189,7 +277,14 @@ impl Translator<'_, '_> {
         self.set_f(format, rd, value, false);
     }
 
-    fn sign_inject(&mut self, op: FpSignInjectOp, format: FpFormat, rd: FReg, rs1: FReg, rs2: FReg) {
+    fn sign_inject(
+        &mut self,
+        op: FpSignInjectOp,
+        format: FpFormat,
+        rd: FReg,
+        rs1: FReg,
+        rs2: FReg,
+    ) {
         if rs1 == rs2 && op == FpSignInjectOp::Copy {
             let loose = self.f_is_loose(rs1);
             let value = self.f(format, rs1);
@@ -212,7 +307,11 @@ impl Translator<'_, '_> {
             FpSignInjectOp::Xor => {
                 let bits = self.bits(format, a);
                 let other = self.bits(format, b);
-                let sign = if format == FpFormat::Single { 1 << 31 } else { i64::MIN };
+                let sign = if format == FpFormat::Single {
+                    1 << 31
+                } else {
+                    i64::MIN
+                };
                 let sign = self.builder.ins().band_imm_s(other, sign);
                 let flipped = self.builder.ins().bxor(bits, sign);
                 self.from_bits(format, flipped)
@@ -290,9 +389,10 @@ impl Translator<'_, '_> {
             CsrSource::Reg(register) => {
                 (self.x(register), op == CsrOp::Write || !register.is_zero())
             }
-            CsrSource::Imm(bits) => {
-                (self.constant(i64::from(bits)), op == CsrOp::Write || bits != 0)
-            }
+            CsrSource::Imm(bits) => (
+                self.constant(i64::from(bits)),
+                op == CsrOp::Write || bits != 0,
+            ),
         };
         let action = crate::abi::environment_action(op, csr, writes);
         let action = self.constant(i64::from(action));

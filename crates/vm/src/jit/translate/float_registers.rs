@@ -27,7 +27,10 @@ impl Translator<'_, '_> {
             return;
         }
         let frm = self.load_state(types::I32, std::mem::offset_of!(GuestState, frm) as i32);
-        let unknown = self.builder.ins().icmp_imm_s(IntCC::UnsignedGreaterThan, frm, 3);
+        let unknown = self
+            .builder
+            .ins()
+            .icmp_imm_s(IntCC::UnsignedGreaterThan, frm, 3);
         self.refuse_entry(unknown);
     }
 
@@ -86,7 +89,10 @@ impl Translator<'_, '_> {
         self.make_exact(index);
         if self.locals.f_is_single.contains(index) {
             let value = self.f_single(index);
-            return self.builder.ins().bitcast(types::I32, MemFlagsData::new(), value);
+            return self
+                .builder
+                .ins()
+                .bitcast(types::I32, MemFlagsData::new(), value);
         }
         let bits = self.f_bits(index);
         self.builder.ins().ireduce(types::I32, bits)
@@ -96,12 +102,17 @@ impl Translator<'_, '_> {
     fn f_bits(&mut self, index: usize) -> Value {
         if self.locals.f_is_single.contains(index) {
             let value = self.f_single(index);
-            let bits = self.builder.ins().bitcast(types::I32, MemFlagsData::new(), value);
+            let bits = self
+                .builder
+                .ins()
+                .bitcast(types::I32, MemFlagsData::new(), value);
             let wide = self.builder.ins().uextend(types::I64, bits);
             return self.builder.ins().bor_imm_s(wide, BOX);
         }
         let value = self.f_raw(index);
-        self.builder.ins().bitcast(types::I64, MemFlagsData::new(), value)
+        self.builder
+            .ins()
+            .bitcast(types::I64, MemFlagsData::new(), value)
     }
 
     fn f_raw(&mut self, index: usize) -> Value {
@@ -111,7 +122,9 @@ impl Translator<'_, '_> {
         let value = if self.locals.f_is_single.contains(index) {
             self.make_exact(index);
             let bits = self.f_bits(index);
-            self.builder.ins().bitcast(types::F64, MemFlagsData::new(), bits)
+            self.builder
+                .ins()
+                .bitcast(types::F64, MemFlagsData::new(), bits)
         } else {
             self.builder.use_var(self.f_raw[index])
         };
@@ -139,9 +152,14 @@ impl Translator<'_, '_> {
         let high = self.builder.ins().sshr_imm_u(bits, 32);
         let boxed = self.builder.ins().icmp_imm_s(IntCC::Equal, high, -1);
         let low = self.builder.ins().ireduce(types::I32, bits);
-        let nan = self.builder.ins().iconst(types::I32, i64::from(NAN_SINGLE.to_bits()));
+        let nan = self
+            .builder
+            .ins()
+            .iconst(types::I32, i64::from(NAN_SINGLE.to_bits()));
         let chosen = self.builder.ins().select(boxed, low, nan);
-        self.builder.ins().bitcast(types::F32, MemFlagsData::new(), chosen)
+        self.builder
+            .ins()
+            .bitcast(types::F32, MemFlagsData::new(), chosen)
     }
 
     /// Makes a register's NaN canonical if it may not be.
@@ -215,7 +233,11 @@ impl Translator<'_, '_> {
     /// Boxes the singles that the block `inside` wants raw.
     pub(super) fn box_for(&mut self, inside: usize) {
         let wanted = &self.flow.blocks[inside];
-        let registers = self.locals.f_is_single.minus(wanted.f_single).intersection(wanted.f_live);
+        let registers = self
+            .locals
+            .f_is_single
+            .minus(wanted.f_single)
+            .intersection(wanted.f_live);
         for index in registers.iter() {
             let value = self.f_raw(index);
             self.builder.def_var(self.f_raw[index], value);

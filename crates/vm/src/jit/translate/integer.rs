@@ -12,8 +12,11 @@ impl Translator<'_, '_> {
             return;
         }
         let imm = i64::from(imm);
-        if let AluImmOp::Addiw | AluImmOp::Slliw | AluImmOp::Srliw | AluImmOp::Sraiw | AluImmOp::Roriw =
-            op
+        if let AluImmOp::Addiw
+        | AluImmOp::Slliw
+        | AluImmOp::Srliw
+        | AluImmOp::Sraiw
+        | AluImmOp::Roriw = op
         {
             self.alu_imm_word(op, rd, rs1, imm);
             return;
@@ -24,7 +27,11 @@ impl Translator<'_, '_> {
             AluImmOp::Addi => ins.iadd_imm_s(a, imm),
             AluImmOp::Slti | AluImmOp::Sltiu => {
                 let signed = op == AluImmOp::Slti;
-                let cc = if signed { IntCC::SignedLessThan } else { IntCC::UnsignedLessThan };
+                let cc = if signed {
+                    IntCC::SignedLessThan
+                } else {
+                    IntCC::UnsignedLessThan
+                };
                 let less = ins.icmp_imm_s(cc, a, imm);
                 let value = self.builder.ins().uextend(types::I64, less);
                 self.set_x_extended(rd, value);
@@ -166,7 +173,11 @@ impl Translator<'_, '_> {
             }
             AluOp::Slt | AluOp::Sltu => {
                 let signed = op == AluOp::Slt;
-                let cc = if signed { IntCC::SignedLessThan } else { IntCC::UnsignedLessThan };
+                let cc = if signed {
+                    IntCC::SignedLessThan
+                } else {
+                    IntCC::UnsignedLessThan
+                };
                 let less = self.compare(cc, rs1, rs2);
                 let value = self.builder.ins().uextend(types::I64, less);
                 self.set_x_extended(rd, value);
@@ -198,7 +209,9 @@ impl Translator<'_, '_> {
         if let Some(number) = self.x_number(rs2) {
             return if halves {
                 let a = self.x_low(rs1);
-                self.builder.ins().icmp_imm_s(cc, a, i64::from(number as i32))
+                self.builder
+                    .ins()
+                    .icmp_imm_s(cc, a, i64::from(number as i32))
             } else {
                 let a = self.x(rs1);
                 self.builder.ins().icmp_imm_s(cc, a, number)
@@ -213,7 +226,11 @@ impl Translator<'_, '_> {
     }
 
     fn shift_add(&mut self, a: Value, b: Value, shift: i64) -> Value {
-        let shifted = if shift == 0 { a } else { self.builder.ins().ishl_imm_u(a, shift) };
+        let shifted = if shift == 0 {
+            a
+        } else {
+            self.builder.ins().ishl_imm_u(a, shift)
+        };
         self.builder.ins().iadd(b, shifted)
     }
 
@@ -303,7 +320,11 @@ impl Translator<'_, '_> {
         let mut divisor = self.builder.ins().select(zero, one, b);
         if signed {
             let minus_one = self.builder.ins().icmp_imm_s(IntCC::Equal, b, -1);
-            let least = if ty == types::I64 { i64::MIN } else { i64::from(i32::MIN) & 0xffff_ffff };
+            let least = if ty == types::I64 {
+                i64::MIN
+            } else {
+                i64::from(i32::MIN) & 0xffff_ffff
+            };
             let least = self.builder.ins().iconst(ty, least);
             let is_least = self.builder.ins().icmp(IntCC::Equal, a, least);
             let overflow = self.builder.ins().band(minus_one, is_least);

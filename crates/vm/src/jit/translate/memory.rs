@@ -21,7 +21,9 @@ impl Translator<'_, '_> {
     /// The flags of the next guest memory access, made at `pc`.
     pub(super) fn access(&mut self, pc: u64) -> MemFlagsData {
         self.tables.accesses.push(pc);
-        let code = u8::try_from(self.tables.accesses.len()).ok().and_then(TrapCode::user);
+        let code = u8::try_from(self.tables.accesses.len())
+            .ok()
+            .and_then(TrapCode::user);
         MemFlagsData::new().with_trap_code(Some(code.unwrap_or(TrapCode::HEAP_OUT_OF_BOUNDS)))
     }
 

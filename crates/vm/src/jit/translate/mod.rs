@@ -113,10 +113,10 @@ pub(crate) fn translate(
     context: &mut FunctionBuilderContext,
 ) -> Tables {
     function.signature = symbols::region_signature();
-    let state_region = function
-        .dfg
-        .alias_regions
-        .insert(AliasRegionData { user_id: 0, description: "guest state".into() });
+    let state_region = function.dfg.alias_regions.insert(AliasRegionData {
+        user_id: 0,
+        description: "guest state".into(),
+    });
     let mut builder = FunctionBuilder::new(function, context);
     let x = std::array::from_fn(|_| builder.declare_var(types::I64));
     let f_raw = std::array::from_fn(|_| builder.declare_var(types::F64));
@@ -149,7 +149,12 @@ pub(crate) fn translate(
     for index in 0..region.blocks.len() {
         translator.block(index);
     }
-    let Translator { builder, tables, target, .. } = translator;
+    let Translator {
+        builder,
+        tables,
+        target,
+        ..
+    } = translator;
     builder.finalize(target.frontend);
     tables
 }
@@ -221,13 +226,28 @@ impl Translator<'_, '_> {
             Inst::AluImm { op, rd, rs1, imm } => self.alu_imm(op, rd, rs1, imm),
             Inst::Alu { op, rd, rs1, rs2 } => self.alu(op, rd, rs1, rs2),
             Inst::AluUnary { op, rd, rs1 } => self.alu_unary(op, rd, rs1),
-            Inst::Load { op, rd, rs1, offset } => self.load(pc, op, rd, rs1, offset),
-            Inst::Store { op, rs1, rs2, offset } => self.store(pc, op, rs1, rs2, offset),
+            Inst::Load {
+                op,
+                rd,
+                rs1,
+                offset,
+            } => self.load(pc, op, rd, rs1, offset),
+            Inst::Store {
+                op,
+                rs1,
+                rs2,
+                offset,
+            } => self.store(pc, op, rs1, rs2, offset),
             Inst::Fence { pred, succ, .. } => self.fence(pred, succ),
             Inst::LoadReserved { .. } | Inst::StoreConditional { .. } | Inst::Amo { .. } => {
                 self.atomic(pc, inst);
             }
-            Inst::Csr { op, rd, csr, source } => self.csr(op, rd, csr, source),
+            Inst::Csr {
+                op,
+                rd,
+                csr,
+                source,
+            } => self.csr(op, rd, csr, source),
             // These end a region before they are reached.
             Inst::FenceI | Inst::Ecall | Inst::Ebreak => {}
             _ => self.float(pc, inst),

@@ -51,22 +51,35 @@ impl Symbol {
 
     /// The name under which the cache knows it; `None` for what the artifact itself holds.
     pub(crate) fn name(self) -> Option<&'static str> {
-        Self::NAMED.iter().find(|(symbol, _)| *symbol == self).map(|(_, name)| *name)
+        Self::NAMED
+            .iter()
+            .find(|(symbol, _)| *symbol == self)
+            .map(|(_, name)| *name)
     }
 
     fn user_name(self) -> UserExternalName {
         if let Self::Slot(slot) = self {
-            return UserExternalName { namespace: SLOTS, index: slot };
+            return UserExternalName {
+                namespace: SLOTS,
+                index: slot,
+            };
         }
         let index = Self::NAMED.iter().position(|(symbol, _)| *symbol == self);
-        let index = index.and_then(|index| u32::try_from(index).ok()).unwrap_or(u32::MAX);
-        UserExternalName { namespace: IMPORTS, index }
+        let index = index
+            .and_then(|index| u32::try_from(index).ok())
+            .unwrap_or(u32::MAX);
+        UserExternalName {
+            namespace: IMPORTS,
+            index,
+        }
     }
 
     /// The symbol that Cranelift's name stands for.
     pub(crate) fn from_user_name(name: &UserExternalName) -> Option<Self> {
         match name.namespace {
-            IMPORTS => Self::NAMED.get(name.index as usize).map(|(symbol, _)| *symbol),
+            IMPORTS => Self::NAMED
+                .get(name.index as usize)
+                .map(|(symbol, _)| *symbol),
             _ => Some(Self::Slot(name.index)),
         }
     }
@@ -90,7 +103,11 @@ pub(super) fn region_signature() -> Signature {
 impl Translator<'_, '_> {
     /// The value of a symbol.
     pub(super) fn symbol(&mut self, symbol: Symbol) -> Value {
-        let known = self.imports.globals.iter().find(|(other, _)| *other == symbol);
+        let known = self
+            .imports
+            .globals
+            .iter()
+            .find(|(other, _)| *other == symbol);
         let global = match known {
             Some((_, global)) => *global,
             None => {
@@ -119,12 +136,14 @@ impl Translator<'_, '_> {
                 signature.returns = vec![AbiParam::new(types::I64)];
                 let signature = self.builder.import_signature(signature);
                 let name = declare(&mut self.builder, symbol);
-                let function = self.builder.import_function(cranelift_codegen::ir::ExtFuncData {
-                    name,
-                    signature,
-                    colocated: false,
-                    patchable: false,
-                });
+                let function = self
+                    .builder
+                    .import_function(cranelift_codegen::ir::ExtFuncData {
+                        name,
+                        signature,
+                        colocated: false,
+                        patchable: false,
+                    });
                 self.imports.functions.push((symbol, function));
                 function
             }
@@ -149,5 +168,9 @@ impl Translator<'_, '_> {
 }
 
 fn declare(builder: &mut FunctionBuilder<'_>, symbol: Symbol) -> ExternalName {
-    ExternalName::user(builder.func.declare_imported_user_function(symbol.user_name()))
+    ExternalName::user(
+        builder
+            .func
+            .declare_imported_user_function(symbol.user_name()),
+    )
 }

@@ -1,0 +1,93 @@
+//! Functions keyed by what their embedder makes them from: on a hit not even CLIF is built.
+//!
+//! The embedder promises that a key determines the code. What it can't promise it need not: the
+//! key also covers the program itself, since another build of it may generate other code, and the
+//! function's name, linkage and signature.
+
+use cranelift_codegen::Context;
+use cranelift_control::ControlPlane;
+use cranelift_module::{FuncId, Module, ModuleError};
+use rekindle::{Key, Lookup};
+
+use crate::declared::write_function_name;
+use crate::key::write_signature;
+use crate::module::JITModule;
+use crate::session;
+
+/// Starts the words of a key of this kind.
+const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"keyd"), 1];
+
+impl JITModule {
+    /// Defines a function whose code `key` determines, without building it if an earlier run of
+    /// this very program did.
+    ///
+    /// Make the key with [`rekindle::KeyBuilder`] from everything that `build` reads: the source
+    /// text or syntax tree, options, what is known about names. Addresses must not stand in the
+    /// CLIF as constants: another process has others. Give them names with
+    /// [`JITBuilder::symbol`](crate::JITBuilder::symbol) and declare them as imported functions or
+    /// data. On a hit `build` isn't called, so what it would have declared isn't declared either;
+    /// names that the code refers to are then looked for among the functions and data of the
+    /// module that are defined by the next finalization, and among the host's symbols.
+    ///
+    /// A function that refers to something without a name is compiled each time.
+    ///
+    /// Returns whether the function came from the cache.
+    ///
+    /// # Errors
+    /// What `build` returns, and what [`Module::define_function`] does.
+    pub fn define_cached<E: From<ModuleError>>(
+        &mut self,
+        key: &Key,
+        id: FuncId,
+        build: impl FnOnce(&mut Self, &mut Context) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        self.check_definable(id)?;
+        let key = self.keyed(key, id);
+        let ticket = match self.scope.lookup(&key) {
+            Lookup::Hit(code) => {
+                self.add_function(id, code);
+                return Ok(true);
+            }
+            Lookup::Miss(ticket) => ticket,
+        };
+        let mut ctx = self.make_context();
+        ctx.func.signature = self.declarations.get_function_decl(id).signature.clone();
+        build(self, &mut ctx)?;
+        if self.refers_to_the_nameless(&ctx.func) {
+            self.define_function(id, &mut ctx)?;
+        } else {
+            let code = self.compile(id, &mut ctx, &mut ControlPlane::default(), ticket)?;
+            self.add_function(id, code);
+        }
+        Ok(false)
+    }
+
+    fn keyed(&mut self, key: &Key, id: FuncId) -> Key {
+        let out = &mut self.writer;
+        out.put(DOMAIN);
+        out.fixed(&session::program_digest(&self.cache).0);
+        out.fixed(key.as_bytes());
+        write_function_name(&self.declarations, id, out);
+        write_signature(&self.declarations.get_function_decl(id).signature, out);
+        Key::from_bytes(out.finish())
+    }
+
+    /// Whether a function refers to functions or data by number alone. The number may mean
+    /// something else in another run, and nothing in the key says so.
+    fn refers_to_the_nameless(&self, func: &cranelift_codegen::ir::Function) -> bool {
+        func.params
+            .user_named_funcs()
+            .values()
+            .any(|name| match name.namespace {
+                0 => {
+                    let id = FuncId::from_u32(name.index);
+                    self.declarations.get_function_decl(id).name.is_none()
+                }
+                1 => {
+                    let id = cranelift_module::DataId::from_u32(name.index);
+                    self.declarations.get_data_decl(id).name.is_none()
+                }
+                _ => true,
+            })
+    }
+}
