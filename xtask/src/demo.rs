@@ -48,7 +48,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
         &warm.statistics,
     );
 
-    println!("\nThe cache is in target/demo-cache. Look at it:");
+    println!("\n(A first start stays until all that became hot is compiled: --finish-compiles.)");
+    println!("The cache is in target/demo-cache. Look at it:");
     println!("  target/release/rekindle cache ls --cache-dir target/demo-cache");
     println!("Talk to a RISC-V Lisp:");
     println!("  target/release/rekindle run guests/lisp/lisp");

@@ -64,6 +64,6 @@ fn a_disassembler_shows_the_code_with_names() {
         let text = String::from_utf8_lossy(&output.stdout);
         let functions = text.lines().filter(|line| line.ends_with(">:")).count() as u64;
         assert!(functions >= run.regions_compiled, "{functions}: {run:?}");
-        assert!(text.contains("ret") && text.contains("mov"), "{text}");
+        assert!(text.contains("mov"), "{text}");
     }
 }
