@@ -6,12 +6,12 @@
 use std::sync::atomic::AtomicU32;
 
 /// Entries of the jump cache; a power of two.
-pub const JUMP_CACHE_LEN: usize = 4096;
+pub(crate) const JUMP_CACHE_LEN: usize = 4096;
 
 /// One hart's registers, and what compiled code needs at hand.
 #[repr(C)]
 #[derive(Debug)]
-pub struct GuestState {
+pub(crate) struct GuestState {
     /// Integer registers; `x[0]` is always 0.
     pub x: [u64; 32],
     /// Floating-point registers as raw bits, singles NaN-boxed.
@@ -65,7 +65,7 @@ impl GuestState {
 /// A guest PC and the host address of its compiled code.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct JumpCacheEntry {
+pub(crate) struct JumpCacheEntry {
     /// The guest PC, or `u64::MAX` where the entry is empty.
     pub guest_pc: u64,
     /// The host address of the region's entry point.
@@ -74,7 +74,7 @@ pub struct JumpCacheEntry {
 
 impl JumpCacheEntry {
     /// An entry that no guest PC matches.
-    pub const EMPTY: Self = Self {
+    pub(crate) const EMPTY: Self = Self {
         guest_pc: u64::MAX,
         code: 0,
     };

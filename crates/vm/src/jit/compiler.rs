@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use rekindle::{Code, Scope, Ticket};
@@ -105,16 +105,10 @@ impl Compiler {
             return Vec::new();
         }
         self.shared.ready.store(false, Ordering::Release);
-        let mut finished = Vec::new();
-        if let Some(thread) = &self.thread {
-            loop {
-                match thread.results.try_recv() {
-                    Ok(result) => finished.push(result),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                }
-            }
+        match &self.thread {
+            Some(thread) => thread.results.try_iter().collect(),
+            None => Vec::new(),
         }
-        finished
     }
 
     /// Waits until all that is queued is compiled, and returns the results that nobody has taken.

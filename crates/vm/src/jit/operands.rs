@@ -115,6 +115,10 @@ pub(crate) fn operands(inst: &Inst) -> Operands {
     }
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table: one arm for each shape of instruction"
+)]
 fn float_operands(inst: &Inst) -> Operands {
     let none = Operands::default();
     match *inst {

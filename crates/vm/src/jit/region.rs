@@ -86,14 +86,6 @@ pub(crate) enum Edge {
 }
 
 impl Region {
-    /// The guest instructions in it.
-    pub(crate) fn instructions_len(&self) -> usize {
-        self.blocks
-            .iter()
-            .map(|block| block.instructions.len())
-            .sum()
-    }
-
     /// All instructions, block by block.
     pub(crate) fn instructions(&self) -> impl Iterator<Item = &Instruction> {
         self.blocks.iter().flat_map(|block| &block.instructions)

@@ -3,7 +3,7 @@
 mod differential;
 mod random;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
 use rekindle::{Cache, Environment, KeyBuilder, Lookup, Scope, ScopeId};
 use rv_isa::{Decoded, Inst};
@@ -14,6 +14,7 @@ use crate::abi::{self, Left, LinkSlots, RegionCode};
 use crate::exit::{Exit, FaultKind, GuestFault};
 use crate::guest_memory::{copy_in, copy_out, load16, store32};
 use crate::interpreter::Interpreter;
+use crate::machine::ADDRESS_SPACE;
 use crate::memory::{AddressSpace, MapRequest, Placement, Protection};
 use crate::signal;
 use crate::state::GuestState;
@@ -21,9 +22,6 @@ use crate::state::GuestState;
 /// How much code and data there is, in bytes.
 const CODE_LEN: u64 = 0x1000;
 const DATA_LEN: u64 = 0x2000;
-
-/// Held while a bench lives: guest addresses are host addresses, so there is room for one.
-static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
 
 /// Guest memory with room for code and data, and both tiers over it.
 struct Bench {

@@ -231,6 +231,10 @@ impl Random {
         }
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table: one arm for each shape of instruction"
+    )]
     pub(super) fn float_instruction(&mut self) -> Inst {
         let format = self.pick(FpFormat::ALL);
         let rm = match self.below(4) {

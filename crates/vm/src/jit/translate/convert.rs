@@ -7,6 +7,10 @@ use rv_isa::{FReg, FpFormat, Inst, IntFormat, RoundingMode, XReg};
 use super::Translator;
 
 impl Translator<'_, '_> {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table: one arm for each shape of instruction"
+    )]
     pub(super) fn convert(&mut self, inst: Inst) {
         match inst {
             Inst::FpToInt {
@@ -31,7 +35,7 @@ impl Translator<'_, '_> {
                 rd,
                 rs1,
             } => {
-                self.from_int(inst, format, int, rm, rd, rs1);
+                self.convert_int(inst, format, int, rm, rd, rs1);
             }
             Inst::FpConvert {
                 to: FpFormat::Single,
@@ -180,7 +184,7 @@ impl Translator<'_, '_> {
         )
     }
 
-    fn from_int(
+    fn convert_int(
         &mut self,
         inst: Inst,
         format: FpFormat,
@@ -198,7 +202,7 @@ impl Translator<'_, '_> {
         if rm != RoundingMode::Dyn && !is_exact {
             let operand = self.x(rs1);
             let bits = self.helper_on_bits(inst, &[operand]);
-            let value = self.from_bits(format, bits);
+            let value = self.with_bits(format, bits);
             self.set_f(format, rd, value, false);
             return;
         }

@@ -23,6 +23,10 @@ use super::{Symbol, Translator};
 use crate::state::GuestState;
 
 impl Translator<'_, '_> {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table: one arm for each shape of instruction"
+    )]
     pub(super) fn float(&mut self, pc: u64, inst: Inst) {
         match inst {
             Inst::FpLoad {
@@ -184,7 +188,7 @@ impl Translator<'_, '_> {
     }
 
     /// The value whose bits these are.
-    pub(super) fn from_bits(&mut self, format: FpFormat, bits: Value) -> Value {
+    pub(super) fn with_bits(&mut self, format: FpFormat, bits: Value) -> Value {
         match format {
             FpFormat::Single => {
                 let low = self.builder.ins().ireduce(types::I32, bits);
@@ -234,7 +238,7 @@ impl Translator<'_, '_> {
         operands: &[FReg],
     ) {
         let bits = self.helper(inst, from, operands);
-        let value = self.from_bits(to, bits);
+        let value = self.with_bits(to, bits);
         self.set_f(to, rd, value, false);
     }
 
@@ -271,7 +275,7 @@ impl Translator<'_, '_> {
             |this| {
                 let bits = [a, b, c].map(|value| this.bits(format, value));
                 let result = this.helper_on_bits(inst, &bits);
-                this.from_bits(format, result)
+                this.with_bits(format, result)
             },
         );
         self.set_f(format, rd, value, false);
@@ -314,7 +318,7 @@ impl Translator<'_, '_> {
                 };
                 let sign = self.builder.ins().band_imm_s(other, sign);
                 let flipped = self.builder.ins().bxor(bits, sign);
-                self.from_bits(format, flipped)
+                self.with_bits(format, flipped)
             }
         };
         self.set_f(format, rd, value, false);
@@ -335,7 +339,7 @@ impl Translator<'_, '_> {
             |this| {
                 let bits = [a, b].map(|value| this.bits(format, value));
                 let result = this.helper_on_bits(inst, &bits);
-                this.from_bits(format, result)
+                this.with_bits(format, result)
             },
         );
         self.set_f(format, rd, value, false);

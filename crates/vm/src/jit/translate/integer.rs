@@ -7,6 +7,10 @@ use rv_isa::{AluImmOp, AluOp, AluUnaryOp, XReg};
 use super::{Known, Translator};
 
 impl Translator<'_, '_> {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table: one arm for each shape of instruction"
+    )]
     pub(super) fn alu_imm(&mut self, op: AluImmOp, rd: XReg, rs1: XReg, imm: i32) {
         if rd.is_zero() || self.fold_imm(op, rd, rs1, imm) {
             return;

@@ -14,9 +14,6 @@ const WRITES: u8 = 1;
 /// Bit of `fence`'s sets for reads.
 const READS: u8 = 2;
 
-/// Accesses that one region may contain: so many trap codes are ours.
-pub(crate) const ACCESSES_MAX: usize = 250;
-
 impl Translator<'_, '_> {
     /// The flags of the next guest memory access, made at `pc`.
     pub(super) fn access(&mut self, pc: u64) -> MemFlagsData {
