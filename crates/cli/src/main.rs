@@ -5,13 +5,6 @@
     clippy::print_stderr,
     reason = "this is the one crate that talks to people"
 )]
-#![cfg_attr(
-    not(test),
-    expect(
-        clippy::print_stdout,
-        reason = "the same; unit tests print to neither stream"
-    )
-)]
 
 mod arguments;
 mod cache;
