@@ -24,8 +24,8 @@ use super::translate::{Host, Symbol, translate};
 use crate::abi;
 use crate::arch::x86_64::entry::load_becomes_address;
 
-/// Version of the translator: a new one whenever a region could come out different.
-const TRANSLATOR_VERSION: u32 = 2;
+/// Digest of the translator's sources: another one whenever a region could come out different.
+const TRANSLATOR_SOURCES: &str = env!("REKINDLE_VM_SOURCES");
 
 /// The signature number of regions: `tail` functions of the carried registers and a word.
 pub(crate) const REGION_SIGNATURE: Signature = Signature(0x7265_6769_6f6e_0001);
@@ -73,7 +73,7 @@ pub(crate) fn environment() -> Environment {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     Environment::builder("rekindle-vm")
-        .field("translator", TRANSLATOR_VERSION)
+        .field("translator", TRANSLATOR_SOURCES)
         .field("cranelift", cranelift_codegen::VERSION)
         .field("settings", settings.join(","))
         .field("features", features.join(","))
