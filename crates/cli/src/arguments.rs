@@ -56,6 +56,27 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     pub(crate) finish_compiles: bool,
 
+    /// Look absolute paths of the program, its dynamic loader's and libraries' among them, up in this
+    /// folder before the root.
+    #[arg(short = 'L', long, value_name = "DIR")]
+    pub(crate) sysroot: Option<PathBuf>,
+
+    /// Print the program's system calls on standard error.
+    #[arg(long)]
+    pub(crate) strace: bool,
+
+    /// The name that the program gets as its own, instead of PROGRAM.
+    #[arg(short = '0', long, value_name = "NAME")]
+    pub(crate) argv0: Option<OsString>,
+
+    /// The signals that the program starts with blocked, as a number.
+    #[arg(long, value_name = "SET", hide = true, value_parser = parse_signal_set)]
+    pub(crate) signal_mask: Option<u64>,
+
+    /// A variable (NAME=value) for the program's environment alone.
+    #[arg(short = 'E', long, value_name = "NAME=VALUE")]
+    pub(crate) guest_env: Vec<OsString>,
+
     /// The program's ELF file, and what it is given. Everything after PROGRAM is the program's own,
     /// options too.
     #[arg(
@@ -66,6 +87,15 @@ pub(crate) struct RunArguments {
         allow_hyphen_values = true
     )]
     pub(crate) program: Vec<OsString>,
+}
+
+/// Reads a set of signals: a number, hexadecimal with `0x` in front.
+fn parse_signal_set(text: &str) -> Result<u64, String> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.map_err(|error| error.to_string())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -53,6 +53,7 @@ pub(crate) fn run(arguments: RunArguments, started: Instant) -> ExitCode {
 }
 
 fn config(arguments: RunArguments, program: PathBuf, started: Instant) -> Config {
+    let relaunch = relaunch(&arguments);
     let cache = (!arguments.no_persistent_cache).then(|| {
         let mut config = CacheConfig::from_env();
         if let Some(directory) = arguments.cache_dir {
@@ -60,15 +61,51 @@ fn config(arguments: RunArguments, program: PathBuf, started: Instant) -> Config
         }
         config
     });
+    let mut args = arguments.program;
+    if let Some(name) = arguments.argv0 {
+        args[0] = name;
+    }
+    let mut env = environment();
+    env.extend(arguments.guest_env);
     Config {
         program,
-        args: arguments.program,
-        env: environment(),
+        args,
+        env,
         jit: !arguments.no_jit,
         cache,
         finish_compiles: arguments.finish_compiles,
+        sysroot: arguments.sysroot,
+        relaunch,
+        signal_mask: arguments.signal_mask,
+        traces_calls: arguments.strace,
         started,
     }
+}
+
+/// The arguments with which programs that the guest starts are run as it is.
+fn relaunch(arguments: &RunArguments) -> Vec<OsString> {
+    let mut all: Vec<OsString> = vec!["rekindle".into(), "run".into()];
+    let mut flag = |given: bool, name: &str| {
+        if given {
+            all.push(name.into());
+        }
+    };
+    flag(arguments.no_persistent_cache, "--no-persistent-cache");
+    flag(arguments.no_jit, "--no-jit");
+    flag(arguments.strace, "--strace");
+    flag(arguments.finish_compiles, "--finish-compiles");
+    // The guest may change its directory and its environment.
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let cache_dir = arguments.cache_dir.clone();
+    if let Some(folder) = cache_dir.or_else(rekindle::default_directory) {
+        all.push("--cache-dir".into());
+        all.push(absolute(&folder).into());
+    }
+    if let Some(sysroot) = &arguments.sysroot {
+        all.push("--sysroot".into());
+        all.push(absolute(sysroot).into());
+    }
+    all
 }
 
 /// The environment as `NAME=value` strings, in the order in which the kernel gave it.

@@ -62,7 +62,7 @@ pub use rekindle_artifact::{
 pub use rekindle_exec::{Entry, EntrySignature, HostAddr, Plain, SignatureMismatch, signature_of};
 pub use rekindle_store::{
     Digest, EntryInfo, Environment, EnvironmentBuilder, EnvironmentDescription, EnvironmentInfo,
-    HeaderInfo, ImageInfo, Key, KeyBuilder, ScopeId,
+    HeaderInfo, ImageInfo, Key, KeyBuilder, ScopeId, default_directory,
 };
 pub use scope::{Lookup, Scope, Ticket};
 pub use statistics::Statistics;

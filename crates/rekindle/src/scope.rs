@@ -171,6 +171,12 @@ impl Scope {
         write(&self.inner.resident).locate(pc)
     }
 
+    /// Forgets what is queued: in a process that `fork` made, what another one compiled is that
+    /// one's to write. The code stays callable.
+    pub fn abandon_unflushed(&self) {
+        lock(&self.inner.queue).clear();
+    }
+
     /// Writes the queued artifacts as one new image. Trouble with the disk is a
     /// [`Notice`](crate::Notice).
     pub fn flush(&self) -> FlushReport {

@@ -16,7 +16,7 @@
 
 use std::arch::{asm, naked_asm};
 use std::mem::offset_of;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rekindle::{Code, HostAddr, SectionKind};
 use rv_isa::{Csr, CsrOp, Inst, RoundingMode};
@@ -25,7 +25,6 @@ use crate::arch::x86_64::entry::{
     MXCSR_FLAGS, MXCSR_MASKED, enter_text, exit_text, flags_from_mxcsr, landing_text,
     rounding_to_mxcsr,
 };
-use crate::attention;
 use crate::float::{self, Flags, Rounding};
 use crate::jit::REGION_SIGNATURE;
 use crate::signal;
@@ -68,11 +67,7 @@ pub(crate) fn enter(state: &mut GuestState, code: RegionCode) -> Left {
     state.mxcsr = MXCSR_MASKED | rounding_to_mxcsr(state.frm);
     let landing = fault_landing as *const () as usize as u64;
     let address = (&raw mut *state).expose_provenance() as u64;
-    signal::arm(landing, address, &raw const state.attention);
-    // After arming, so that no request between the two is lost.
-    state
-        .attention
-        .store(u32::from(attention::is_raised()), Ordering::Relaxed);
+    signal::arm(landing, address);
     // SAFETY: `code` is a region's entry point and `state` is exclusively ours.
     let left = unsafe { enter_region(state, code.0.0) };
     signal::disarm();
@@ -234,10 +229,10 @@ impl LinkSlots {
     fn write(&self, index: usize, value: u64) {
         assert!(index < self.len, "slot {index} of {}", self.len);
         let address = self.start.0 as usize + 8 * index;
-        let slot = std::ptr::with_exposed_provenance_mut::<u64>(address);
+        let slot = std::ptr::with_exposed_provenance::<AtomicU64>(address);
         // SAFETY: the slot is inside the code's zeroed data, by this file's invariant, which is
-        // writable, aligned to 8 and read by compiled code of this thread alone.
-        unsafe { slot.write_volatile(value) }
+        // writable, aligned to 8, and otherwise only read, whole, by compiled code.
+        unsafe { &*slot }.store(value, Ordering::Release);
     }
 }
 

@@ -24,6 +24,17 @@ pub struct Config {
     /// Whether the run, at its end, finishes the compilations that are still queued and so leaves a
     /// cache from which the next run compiles nothing. Costs time at exit; off unless asked for.
     pub finish_compiles: bool,
+    /// A folder in which the guest's absolute paths, its dynamic loader's among them, are looked for
+    /// before the host's root.
+    pub sysroot: Option<PathBuf>,
+    /// The arguments with which this executable runs another guest program as this one is run;
+    /// `--argv0 NAME --signal-mask SET -- PROGRAM ARGS…` are added. Empty where it can't: the guest's
+    /// `execve` of a RISC-V program fails with `ENOEXEC`.
+    pub relaunch: Vec<OsString>,
+    /// The signals that the guest starts with blocked, where the host's own mask doesn't say.
+    pub signal_mask: Option<u64>,
+    /// Whether the guest's system calls are printed on standard error, as `strace` does.
+    pub traces_calls: bool,
     /// When the process started, from which `startup_ns` counts.
     pub started: Instant,
 }

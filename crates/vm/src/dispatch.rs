@@ -1,15 +1,20 @@
-//! The dispatch loop: decides who runs the instruction at the guest PC, and acts on why they stopped.
+//! The dispatch loop of a guest thread: decides who runs the instruction at the guest PC, and acts
+//! on why they stopped.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::attention;
 use crate::config::GuestExit;
 use crate::exit::{Exit, FaultKind, GuestFault};
 use crate::guest_signal::SignalInfo;
 use crate::interpreter::Interpreter;
-use crate::module::Modules;
+use crate::module::GuestModule;
+use crate::process::Process;
+use crate::spawn;
 use crate::state::GuestState;
-use crate::syscall::Kernel;
+use crate::syscall::{Kernel, Request};
+use crate::threads::ThreadEntry;
 
 /// What became of the attempt to run compiled code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,21 +28,30 @@ pub(crate) enum Entered {
     Exit(Exit),
 }
 
-/// Where compiled code comes from. The loop calls it; it never calls the loop.
-pub(crate) trait Translator {
+/// Finds the module that holds a guest PC in its text.
+pub(crate) type FindModule<'a> = &'a dyn Fn(u64) -> Option<Arc<GuestModule>>;
+
+/// Where a thread's compiled code comes from. The loop calls it; it never calls the loop.
+pub(crate) trait Translator: Send + Sized + 'static {
+    /// The translator of another thread of the process.
+    fn for_thread(&self) -> Self;
+
     /// Whether hot blocks are of interest.
     fn is_active(&self) -> bool;
 
     /// The interpreter has decoded a block at this guest PC, and will run it unless compiled code is
     /// installed now. Called once for each block, unless decoded blocks were forgotten.
-    fn note_decoded(&mut self, pc: u64, modules: &Modules, interpreter: &mut Interpreter);
+    fn note_decoded(&mut self, pc: u64, modules: FindModule<'_>, interpreter: &mut Interpreter);
 
     /// A block at this guest PC became hot. Called once for each block.
-    fn note_hot(&mut self, pc: u64, modules: &Modules, interpreter: &mut Interpreter);
+    fn note_hot(&mut self, pc: u64, modules: FindModule<'_>, interpreter: &mut Interpreter);
 
-    /// Someone asked for attention: finished compilations can be installed, by way of
-    /// [`Interpreter::set_compiled`].
-    fn poll(&mut self, interpreter: &mut Interpreter);
+    /// Someone asked for attention: finished compilations can be installed.
+    fn poll(&mut self);
+
+    /// Tells the interpreter, by way of [`Interpreter::set_compiled`], what was installed or removed
+    /// by any thread.
+    fn sync(&mut self, interpreter: &mut Interpreter);
 
     /// Runs compiled code from the guest PC, if there is some: until it leaves, and says why.
     fn enter(&mut self, state: &mut GuestState) -> Entered;
@@ -48,10 +62,20 @@ pub(crate) trait Translator {
     /// Regions that are there from the start are left more often than those that this run had to
     /// compile first, so the places to which they lead can become hot in the next run though they
     /// didn't in this one.
-    fn finish(&mut self, modules: &Modules, interpreter: &mut Interpreter);
+    fn finish(&mut self, modules: FindModule<'_>, interpreter: &mut Interpreter);
 
-    /// Guest code in `range` may have changed: no translation of it may run again.
-    fn invalidate(&mut self, range: Range<u64>, interpreter: &mut Interpreter);
+    /// Guest code in `range` has changed: no translation of it is entered any more.
+    fn invalidate(&mut self, range: &Range<u64>);
+
+    /// The guest wants its exact state in handlers of faults from now on.
+    fn make_faults_exact(&mut self);
+
+    /// Writes what was compiled.
+    fn flush(&mut self);
+
+    /// Runs `fork`, which makes this process two, with everything in a state that both can go on
+    /// from; `true` from it says that this is the new one, where nothing of the old one's is written.
+    fn fork(&mut self, fork: &mut dyn FnMut() -> bool);
 }
 
 /// No compiled code: everything is interpreted.
@@ -59,89 +83,129 @@ pub(crate) trait Translator {
 pub(crate) struct InterpretOnly;
 
 impl Translator for InterpretOnly {
+    fn for_thread(&self) -> Self {
+        Self
+    }
+
     fn is_active(&self) -> bool {
         false
     }
 
-    fn note_decoded(&mut self, _: u64, _: &Modules, _: &mut Interpreter) {}
+    fn note_decoded(&mut self, _: u64, _: FindModule<'_>, _: &mut Interpreter) {}
 
-    fn note_hot(&mut self, _: u64, _: &Modules, _: &mut Interpreter) {}
+    fn note_hot(&mut self, _: u64, _: FindModule<'_>, _: &mut Interpreter) {}
 
-    fn poll(&mut self, _: &mut Interpreter) {}
+    fn poll(&mut self) {}
+
+    fn sync(&mut self, _: &mut Interpreter) {}
 
     fn enter(&mut self, _: &mut GuestState) -> Entered {
         Entered::NotCompiled
     }
 
-    fn finish(&mut self, _: &Modules, _: &mut Interpreter) {}
+    fn finish(&mut self, _: FindModule<'_>, _: &mut Interpreter) {}
 
-    fn invalidate(&mut self, _: Range<u64>, _: &mut Interpreter) {}
+    fn invalidate(&mut self, _: &Range<u64>) {}
+
+    fn make_faults_exact(&mut self) {}
+
+    fn flush(&mut self) {}
+
+    fn fork(&mut self, fork: &mut dyn FnMut() -> bool) {
+        fork();
+    }
 }
 
-/// A guest that runs.
+/// A guest thread that runs.
 #[derive(Debug)]
 pub(crate) struct Machine<T> {
     /// Its hart.
     pub(crate) state: Box<GuestState>,
-    /// Its process.
+    /// What the kernel knows of it.
     pub(crate) kernel: Kernel,
-    /// Its code, as files.
-    pub(crate) modules: Modules,
     /// Tier 0.
     pub(crate) interpreter: Interpreter,
     /// The tiers above.
     pub(crate) translator: T,
+    /// What other threads know of it.
+    pub(crate) entry: Arc<ThreadEntry>,
+    /// How many changes of code it has seen.
+    pub(crate) seen_changes: u64,
+    /// Whether it is the one that waits for the others when it ends.
+    pub(crate) is_leader: bool,
 }
 
 impl<T: Translator> Machine<T> {
-    /// Runs the guest to its end.
-    pub(crate) fn run(&mut self) -> GuestExit {
-        loop {
-            if attention::take() {
-                self.kernel.collect_signals();
-                self.kernel.deliver_signals(&mut self.state);
-                self.translator.poll(&mut self.interpreter);
+    /// Its process.
+    pub(crate) fn process(&self) -> &Process {
+        &self.kernel.process
+    }
+
+    /// Runs the guest thread until it ends, or its process does.
+    pub(crate) fn run(&mut self) {
+        while !self.process().is_ending() && self.kernel.thread_exit.is_none() {
+            if attention::take(&self.state.attention) {
+                self.attend();
+                continue;
             }
+            self.see_changes();
             let exit = match self.translator.enter(&mut self.state) {
                 Entered::Exit(exit) => exit,
-                Entered::NotCompiled => {
-                    self.interpreter
-                        .run(&mut self.state, &self.kernel.space, false)
-                }
-                Entered::Interpret => {
-                    self.interpreter
-                        .run(&mut self.state, &self.kernel.space, true)
-                }
+                Entered::NotCompiled => self.interpret(false),
+                Entered::Interpret => self.interpret(true),
             };
+            self.entry.leave();
             self.act_on(exit);
-            if let Some(exit) = self.kernel.exit.take() {
-                return exit;
-            }
         }
+    }
+
+    fn interpret(&mut self, insists: bool) -> Exit {
+        let process = &self.kernel.process;
+        let executable = |address| process.executable_range(address);
+        self.interpreter.run(&mut self.state, &executable, insists)
+    }
+
+    /// Someone asked for attention.
+    fn attend(&mut self) {
+        self.kernel.deliver_signals(&mut self.state);
+        self.translator.poll();
+    }
+
+    /// Catches up with what other threads changed, and says that guest code runs from here on.
+    fn see_changes(&mut self) {
+        loop {
+            let threads = &self.kernel.process.threads;
+            let count = threads.change_count();
+            if count != self.seen_changes {
+                for range in threads.changes_since(self.seen_changes) {
+                    self.interpreter.invalidate(&range);
+                    self.seen_changes += 1;
+                }
+            }
+            self.entry.enter(count);
+            if threads.change_count() == count {
+                break;
+            }
+            self.entry.leave();
+        }
+        self.translator.sync(&mut self.interpreter);
     }
 
     fn act_on(&mut self, exit: Exit) {
         match exit {
-            Exit::Dispatch => {
-                if let Some(pc) = self.interpreter.take_decoded() {
-                    self.translator
-                        .note_decoded(pc, &self.modules, &mut self.interpreter);
-                }
-                for pc in self.interpreter.take_hot() {
-                    self.translator
-                        .note_hot(pc, &self.modules, &mut self.interpreter);
-                }
-            }
+            Exit::Dispatch => self.report_blocks(),
             Exit::Syscall => {
                 self.state.pc = self.state.pc.wrapping_add(4);
-                self.kernel.call(&mut self.state);
-                self.kernel.deliver_signals(&mut self.state);
+                if let Some(request) = self.kernel.call(&mut self.state) {
+                    self.grant(request);
+                }
                 self.drop_stale_code();
             }
             Exit::FenceI => {
                 self.state.pc = self.state.pc.wrapping_add(4);
-                self.kernel.space.note_stale_code(0..u64::MAX);
-                self.drop_stale_code();
+                // Only code that isn't a file's can have changed without a notice, and no
+                // translation is made of that.
+                self.interpreter.invalidate(&(0..u64::MAX));
             }
             Exit::Breakpoint => self.fail(libc::SIGTRAP, 1, self.state.pc, "breakpoint"),
             Exit::IllegalInstruction => {
@@ -151,16 +215,46 @@ impl<T: Translator> Machine<T> {
         }
     }
 
-    /// Makes sure that no decoded or compiled instructions outlive the bytes they came from.
+    fn report_blocks(&mut self) {
+        let process = &self.kernel.process;
+        let modules = |pc| process.module_at(pc);
+        if let Some(pc) = self.interpreter.take_decoded() {
+            self.translator
+                .note_decoded(pc, &modules, &mut self.interpreter);
+        }
+        for pc in self.interpreter.take_hot() {
+            self.translator
+                .note_hot(pc, &modules, &mut self.interpreter);
+        }
+    }
+
+    /// Does what a system call asked of the engine, and gives the guest its result.
+    fn grant(&mut self, request: Request) {
+        let result = match request {
+            Request::Thread(request) => spawn::thread(self, &request),
+            Request::Fork(request) => spawn::fork(self, &request),
+            Request::Vfork(request) => spawn::vfork(self, &request),
+            Request::Execute(request) => spawn::execute(self, *request),
+            Request::ExactFaults => {
+                self.translator.make_faults_exact();
+                return;
+            }
+        };
+        self.kernel.finish_call(&mut self.state, result);
+    }
+
+    /// Makes sure that no decoded or compiled instructions outlive the bytes they came from, in any
+    /// thread.
     fn drop_stale_code(&mut self) {
-        for range in self.kernel.space.take_stale_code() {
-            self.interpreter.invalidate(&range);
-            self.translator.invalidate(range, &mut self.interpreter);
+        for range in self.kernel.take_stale_code() {
+            self.translator.invalidate(&range);
+            let threads = Arc::clone(&self.kernel.process.threads);
+            threads.publish_change(range, &self.entry);
         }
     }
 
     fn fail_access(&mut self, fault: GuestFault) {
-        let mapped = self.kernel.space.find(fault.address).is_some();
+        let mapped = self.process().memory().space.find(fault.address).is_some();
         // SEGV_MAPERR and SEGV_ACCERR; BUS_ADRALN and BUS_ADRERR.
         let (code, what) = match fault.kind {
             FaultKind::Segmentation => (1 + i32::from(mapped), "segmentation fault"),
@@ -172,23 +266,19 @@ impl<T: Translator> Machine<T> {
 
     /// The instruction at the guest PC raises `signal`: its handler is entered, or the guest ends.
     fn fail(&mut self, signal: i32, code: i32, address: u64, what: &str) {
-        let info = SignalInfo {
-            signal,
-            code,
-            detail: address,
-        };
+        let info = SignalInfo::fault(signal, code, address);
         let pc = self.state.pc;
         if self.kernel.deliver_fault(&mut self.state, info) {
             self.drop_stale_code();
             return;
         }
-        let place = self.modules.describe(pc);
+        let place = self.process().describe(pc);
         let message = match signal {
             libc::SIGSEGV | libc::SIGBUS => {
                 format!("{what} at guest pc {place}, address {address:#x}")
             }
             _ => format!("{what} at guest pc {place}"),
         };
-        self.kernel.exit = Some(GuestExit::Signal { signal, message });
+        self.process().end(GuestExit::Signal { signal, message });
     }
 }

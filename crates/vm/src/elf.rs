@@ -45,8 +45,8 @@ pub enum ElfFault {
     NothingToLoad,
     /// The entry point is in no executable segment.
     EntryPoint(u64),
-    /// The program needs this dynamic loader.
-    Dynamic(String),
+    /// The path of the dynamic loader that the program wants is no path.
+    Interpreter,
 }
 
 impl fmt::Display for ElfFault {
@@ -86,12 +86,17 @@ impl fmt::Display for ElfFault {
             Self::EntryPoint(entry) => {
                 write!(f, "the entry point {entry:#x} is in no executable segment")
             }
-            Self::Dynamic(interpreter) => write!(
-                f,
-                "dynamically linked (needs {interpreter}); only static programs run so far"
-            ),
+            Self::Interpreter => write!(f, "the path of its dynamic loader is malformed"),
         }
     }
+}
+
+/// Whether a file that starts with `head` claims to be a 64-bit RISC-V program, whatever else may be
+/// wrong with it.
+pub(crate) fn is_guest_program(head: &[u8]) -> bool {
+    head.len() >= HEADER_LEN
+        && head.starts_with(b"\x7fELF\x02\x01")
+        && u16_at(head, 18) == MACHINE_RISCV
 }
 
 /// A name for the machines that a person is likely to meet.
@@ -145,6 +150,8 @@ pub(crate) struct ElfProgram {
     pub(crate) program_header_count: u16,
     /// What to load, in the order of the file.
     pub(crate) segments: Vec<Segment>,
+    /// The path of the dynamic loader that starts it, if it wants one.
+    pub(crate) interpreter: Option<Vec<u8>>,
 }
 
 /// The size of a program header.
@@ -167,8 +174,22 @@ impl ElfProgram {
         u64_at(header, 32).checked_add(u64::from(u16_at(header, 56)) * PROGRAM_HEADER_LEN)
     }
 
-    /// Reads the headers of a file of `len` bytes that starts with the bytes `file`.
+    /// Reads the headers of a program of `len` bytes that starts with the bytes `file`.
     pub(crate) fn parse(file: &[u8], len: u64) -> Result<Self, ElfFault> {
+        let program = Self::parse_loadable(file, len)?;
+        let entry = program.entry;
+        let holds_entry = |segment: &&Segment| {
+            segment.protection.contains(Protection::EXEC)
+                && entry.wrapping_sub(segment.address) < segment.memory_len
+        };
+        if !entry.is_multiple_of(2) || program.segments.iter().find(holds_entry).is_none() {
+            return Err(ElfFault::EntryPoint(entry));
+        }
+        Ok(program)
+    }
+
+    /// The same for a file that may have no entry point, as libraries don't.
+    pub(crate) fn parse_loadable(file: &[u8], len: u64) -> Result<Self, ElfFault> {
         let header = file
             .get(..HEADER_LEN)
             .filter(|header| header.starts_with(b"\x7fELF"));
@@ -197,22 +218,16 @@ impl ElfProgram {
             )
         })?;
         let mut segments = Vec::new();
+        let mut wanted = None;
         for (index, entry) in table.chunks_exact(PROGRAM_HEADER_LEN as usize).enumerate() {
             match u32_at(entry, 0) {
                 SEGMENT_LOAD => segments.extend(load_segment(index, entry, len)?),
-                SEGMENT_INTERPRETER => return Err(ElfFault::Dynamic(interpreter(entry, file))),
+                SEGMENT_INTERPRETER => wanted = Some(interpreter(entry, file)?),
                 _ => {}
             }
         }
         if segments.is_empty() {
             return Err(ElfFault::NothingToLoad);
-        }
-        let holds_entry = |segment: &&Segment| {
-            segment.protection.contains(Protection::EXEC)
-                && entry.wrapping_sub(segment.address) < segment.memory_len
-        };
-        if !entry.is_multiple_of(2) || segments.iter().find(holds_entry).is_none() {
-            return Err(ElfFault::EntryPoint(entry));
         }
         let program_headers = segments
             .iter()
@@ -229,6 +244,7 @@ impl ElfProgram {
             program_headers,
             program_header_count: count,
             segments,
+            interpreter: wanted,
         })
     }
 
@@ -313,11 +329,13 @@ fn protection_of(flags: u32) -> Protection {
         .union(pick(4, Protection::READ))
 }
 
-/// The path in a `PT_INTERP` segment, for a message.
-fn interpreter(entry: &[u8], file: &[u8]) -> String {
-    let path = bytes_at(file, u64_at(entry, 8), u64_at(entry, 32).min(4096)).unwrap_or_default();
-    let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(path).into_owned()
+/// The path in a `PT_INTERP` segment.
+fn interpreter(entry: &[u8], file: &[u8]) -> Result<Vec<u8>, ElfFault> {
+    let bytes = bytes_at(file, u64_at(entry, 8), u64_at(entry, 32)).unwrap_or_default();
+    match bytes.split_last() {
+        Some((0, path)) if !path.is_empty() && !path.contains(&0) => Ok(path.to_vec()),
+        _ => Err(ElfFault::Interpreter),
+    }
 }
 
 /// A function's name and addresses.
@@ -343,14 +361,19 @@ fn read_symbols(file: &[u8]) -> Option<Vec<ElfSymbol>> {
     const SECTION_LEN: u64 = 64;
     const SYMBOL_LEN: usize = 24;
     const SYMBOL_TABLE: u32 = 2;
+    const DYNAMIC_SYMBOLS: u32 = 11;
     let header = file.get(..HEADER_LEN)?;
     let count = u64::from(u16_at(header, 60));
     let sections = bytes_at(file, u64_at(header, 40), count * SECTION_LEN)?;
     let section = |index: usize| sections.chunks_exact(SECTION_LEN as usize).nth(index);
     let contents = |entry: &[u8]| bytes_at(file, u64_at(entry, 24), u64_at(entry, 32));
-    let table = sections
-        .chunks_exact(SECTION_LEN as usize)
-        .find(|entry| u32_at(entry, 4) == SYMBOL_TABLE)?;
+    let of_type = |kind| {
+        sections
+            .chunks_exact(SECTION_LEN as usize)
+            .find(|entry| u32_at(entry, 4) == kind)
+    };
+    // A stripped file still says what it exports.
+    let table = of_type(SYMBOL_TABLE).or_else(|| of_type(DYNAMIC_SYMBOLS))?;
     let names = contents(section(u32_at(table, 40) as usize)?)?;
     let mut symbols = Vec::new();
     for entry in contents(table)?.chunks_exact(SYMBOL_LEN) {

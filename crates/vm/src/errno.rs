@@ -5,6 +5,12 @@
 pub(crate) struct Errno(pub(crate) i32);
 
 impl Errno {
+    /// Not for the guest: the call was not made, and is to be made again.
+    pub(crate) const RESTART: Self = Self(512);
+    pub(crate) const ENOENT: Self = Self(libc::ENOENT);
+    pub(crate) const ENOEXEC: Self = Self(libc::ENOEXEC);
+    pub(crate) const E2BIG: Self = Self(libc::E2BIG);
+    pub(crate) const ENAMETOOLONG: Self = Self(libc::ENAMETOOLONG);
     pub(crate) const EINTR: Self = Self(libc::EINTR);
     pub(crate) const EAGAIN: Self = Self(libc::EAGAIN);
     pub(crate) const ENOMEM: Self = Self(libc::ENOMEM);
@@ -12,7 +18,6 @@ impl Errno {
     pub(crate) const EFAULT: Self = Self(libc::EFAULT);
     pub(crate) const EEXIST: Self = Self(libc::EEXIST);
     pub(crate) const EINVAL: Self = Self(libc::EINVAL);
-    pub(crate) const EPIPE: Self = Self(libc::EPIPE);
     pub(crate) const ENOSYS: Self = Self(libc::ENOSYS);
 }
 

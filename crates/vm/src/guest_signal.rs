@@ -1,6 +1,8 @@
-//! The guest's signals: dispositions, masks, what is pending. Frames are `signal_frame.rs`'s.
-
-use crate::config::GuestExit;
+//! The guest's signals: what a signal carries, what the process does about each, what a thread
+//! blocks. Frames are `signal_frame.rs`'s; the host's side is `signal.rs`'s.
+//!
+//! A guest thread's mask is also its host thread's, so the host's kernel decides which thread gets
+//! a signal, keeps what is pending, and queues. What arrives is handed to the guest one at a time.
 
 /// One more than the greatest signal number.
 const SIGNAL_COUNT: usize = 65;
@@ -48,60 +50,97 @@ impl AlternateStack {
     }
 }
 
-/// Who sent a signal, as `siginfo` tells.
+/// The size of `siginfo`.
+pub(crate) const INFO_LEN: usize = 128;
+
+/// A signal and what is told about it: the bytes of `siginfo`, which x86-64 and RISC-V share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SignalInfo {
-    /// The signal's number.
-    pub(crate) signal: i32,
-    /// `si_code`.
-    pub(crate) code: i32,
-    /// What follows the three numbers: the address of a fault, or process and user.
-    pub(crate) detail: u64,
-}
+pub(crate) struct SignalInfo(pub(crate) [u8; INFO_LEN]);
 
 impl SignalInfo {
-    /// A signal that this process sends itself with a system call.
-    pub(crate) fn own(signal: i32, code: i32) -> Self {
-        let process = u64::from(std::process::id());
-        let user = u64::from(rustix::process::getuid().as_raw());
-        Self {
-            signal,
-            code,
-            detail: user << 32 | process,
+    /// The signal of a fault at `address`.
+    pub(crate) fn fault(signal: i32, code: i32, address: u64) -> Self {
+        let mut info = [0; INFO_LEN];
+        info[..4].copy_from_slice(&signal.to_le_bytes());
+        info[8..12].copy_from_slice(&code.to_le_bytes());
+        info[16..24].copy_from_slice(&address.to_le_bytes());
+        Self(info)
+    }
+
+    fn word(&self, offset: usize) -> i32 {
+        i32::from_le_bytes(self.0[offset..].first_chunk().copied().unwrap_or_default())
+    }
+
+    /// The signal's number.
+    pub(crate) fn signal(&self) -> i32 {
+        self.word(0)
+    }
+
+    /// `si_code`: not positive where a process sent the signal.
+    pub(crate) fn code(&self) -> i32 {
+        self.word(8)
+    }
+}
+
+/// What a process does about each signal.
+#[derive(Clone, Debug)]
+pub(crate) struct SignalActions([SignalAction; SIGNAL_COUNT]);
+
+impl Default for SignalActions {
+    fn default() -> Self {
+        Self([SignalAction::default(); SIGNAL_COUNT])
+    }
+}
+
+impl SignalActions {
+    /// The action of a signal, or `None` where there is no such signal.
+    pub(crate) fn get(&self, signal: i32) -> Option<SignalAction> {
+        if bit(signal) == 0 {
+            return None;
+        }
+        self.0.get(signal as usize).copied()
+    }
+
+    /// Sets the action of a signal that can be caught.
+    pub(crate) fn set(&mut self, signal: i32, action: SignalAction) {
+        if bit(signal) & !UNBLOCKABLE != 0
+            && let Some(slot) = self.0.get_mut(signal as usize)
+        {
+            *slot = action;
         }
     }
 }
 
-/// The default action of a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum DefaultAction {
-    Ignore,
-    Stop,
-    Terminate,
-}
-
-/// A guest's signals.
-#[derive(Debug)]
-pub(crate) struct GuestSignals {
-    actions: [SignalAction; SIGNAL_COUNT],
-    pending: [Option<SignalInfo>; SIGNAL_COUNT],
+/// One thread's signals.
+#[derive(Clone, Debug)]
+pub(crate) struct ThreadSignals {
     /// The signals that are blocked.
     pub(crate) blocked: u64,
     /// The stack for handlers that ask for it.
     pub(crate) alternate_stack: AlternateStack,
-    /// The mask that comes back after `rt_sigsuspend`.
+    /// The mask that comes back once a call that waits under another one is over.
     pub(crate) suspended_mask: Option<u64>,
+    /// Signals that the host could not be told to block, and that the guest blocks.
+    pub(crate) deferred: Vec<SignalInfo>,
 }
 
-impl Default for GuestSignals {
-    fn default() -> Self {
+impl ThreadSignals {
+    /// The signals of a thread that starts with a mask.
+    pub(crate) fn new(blocked: u64) -> Self {
         Self {
-            actions: [SignalAction::default(); SIGNAL_COUNT],
-            pending: [None; SIGNAL_COUNT],
-            blocked: 0,
+            blocked,
             alternate_stack: AlternateStack::NONE,
             suspended_mask: None,
+            deferred: Vec::new(),
         }
+    }
+
+    /// Takes a deferred signal that isn't blocked any more.
+    pub(crate) fn take_deferred(&mut self) -> Option<SignalInfo> {
+        let blocked = self.blocked;
+        let free = |info: &SignalInfo| bit(info.signal()) & blocked == 0;
+        let index = self.deferred.iter().position(free)?;
+        Some(self.deferred.remove(index))
     }
 }
 
@@ -117,108 +156,34 @@ pub(crate) const fn bit(signal: i32) -> u64 {
 /// The signals that can't be blocked, caught or ignored.
 pub(crate) const UNBLOCKABLE: u64 = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
 
-impl GuestSignals {
-    /// The action of a signal, or `None` where there is no such signal.
-    pub(crate) fn action(&self, signal: i32) -> Option<SignalAction> {
-        if bit(signal) == 0 {
-            None
-        } else {
-            self.actions.get(signal as usize).copied()
-        }
-    }
-
-    /// Sets the action of a signal that can be caught.
-    pub(crate) fn set_action(&mut self, signal: i32, action: SignalAction) {
-        if bit(signal) & !UNBLOCKABLE != 0
-            && let Some(slot) = self.actions.get_mut(signal as usize)
-        {
-            *slot = action;
-            if self.is_ignored(signal) {
-                self.pending[signal as usize] = None;
-            }
-        }
-    }
-
-    /// The set of signals that are pending.
-    pub(crate) fn pending_set(&self) -> u64 {
-        self.pending
-            .iter()
-            .flatten()
-            .fold(0, |set, info| set | bit(info.signal))
-    }
-
-    /// Notes that a signal has arrived; one that is ignored leaves no trace.
-    pub(crate) fn post(&mut self, info: SignalInfo) {
-        let known = bit(info.signal) != 0;
-        let blocked = self.blocked & bit(info.signal) != 0;
-        if known && (blocked || !self.is_ignored(info.signal)) {
-            self.pending[info.signal as usize].get_or_insert(info);
-        }
-    }
-
-    /// Takes a pending signal of `set`.
-    pub(crate) fn take_pending(&mut self, set: u64) -> Option<SignalInfo> {
-        let info = self
-            .pending
-            .iter_mut()
-            .find(|slot| slot.is_some_and(|info| bit(info.signal) & set != 0))?;
-        info.take()
-    }
-
-    /// The pending signal that acts next: it is neither blocked nor ignored.
-    pub(crate) fn next(&mut self) -> Option<SignalInfo> {
-        while let Some(info) = self.take_pending(!self.blocked) {
-            if !self.is_ignored(info.signal) {
-                return Some(info);
-            }
-        }
-        None
-    }
-
-    /// Whether [`next`](Self::next) would run a handler with `SA_RESTART` or none at all.
-    pub(crate) fn restarts_calls(&self) -> bool {
-        self.pending.iter().flatten().all(|info| {
-            bit(info.signal) & self.blocked != 0
-                || self.actions[info.signal as usize].flags & libc::SA_RESTART as u64 != 0
-        })
-    }
-
-    /// What ends the guest, or stops it, where a signal is not caught.
-    pub(crate) fn default_effect(info: SignalInfo) -> DefaultEffect {
-        match default_action(info.signal) {
-            DefaultAction::Ignore => DefaultEffect::Nothing,
-            DefaultAction::Stop => DefaultEffect::Stop,
-            DefaultAction::Terminate => DefaultEffect::End(GuestExit::Signal {
-                signal: info.signal,
-                message: String::new(),
-            }),
-        }
-    }
-
-    fn is_ignored(&self, signal: i32) -> bool {
-        match self.actions[signal as usize].handler {
-            IGNORE => true,
-            DEFAULT => default_action(signal) == DefaultAction::Ignore,
-            _ => false,
-        }
-    }
-}
-
 /// What a signal without a handler does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum DefaultEffect {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DefaultAction {
     /// Nothing.
-    Nothing,
+    Ignore,
     /// The process stops until it is continued.
     Stop,
-    /// The guest ends.
-    End(GuestExit),
+    /// The process ends.
+    Terminate,
+    /// The process ends, and something was wrong with it.
+    Core,
 }
 
-const fn default_action(signal: i32) -> DefaultAction {
+/// The default action of a signal.
+pub(crate) const fn default_action(signal: i32) -> DefaultAction {
     match signal {
         libc::SIGCHLD | libc::SIGURG | libc::SIGWINCH | libc::SIGCONT => DefaultAction::Ignore,
         libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => DefaultAction::Stop,
+        libc::SIGQUIT
+        | libc::SIGILL
+        | libc::SIGTRAP
+        | libc::SIGABRT
+        | libc::SIGBUS
+        | libc::SIGFPE
+        | libc::SIGSEGV
+        | libc::SIGXCPU
+        | libc::SIGXFSZ
+        | libc::SIGSYS => DefaultAction::Core,
         _ => DefaultAction::Terminate,
     }
 }

@@ -1,4 +1,4 @@
-//! RV64GC Linux user-mode engine: runs static RISC-V Linux programs on an x86-64 Linux host.
+//! RV64GC Linux user-mode engine: runs RISC-V Linux programs on an x86-64 Linux host.
 //!
 //! [`run`] loads a program, runs it to its end and says how it ended. Guest addresses are host
 //! addresses and the guest's system calls are the host's, made with this process's authority: the
@@ -12,6 +12,10 @@
 //!     jit: true,
 //!     cache: None,
 //!     finish_compiles: false,
+//!     sysroot: None,
+//!     relaunch: Vec::new(),
+//!     signal_mask: None,
+//!     traces_calls: false,
 //!     started: std::time::Instant::now(),
 //! };
 //! let outcome = rekindle_vm::run(config)?;
@@ -25,6 +29,7 @@ mod attention;
 mod config;
 mod dispatch;
 mod elf;
+mod elf_head;
 mod errno;
 mod exit;
 mod float;
@@ -36,13 +41,17 @@ mod loader;
 mod machine;
 mod memory;
 mod module;
+mod process;
 mod signal;
 mod signal_frame;
+mod spawn;
 mod stack;
 mod start_error;
 mod state;
 mod stats;
 mod syscall;
+mod sysroot;
+mod threads;
 
 pub use config::{Config, GuestExit, Outcome};
 pub use elf::ElfFault;

@@ -1,31 +1,40 @@
-//! Puts a program into the guest's address space, as `execve` does.
+//! Puts a program into the guest's address space, as `execve` does: its segments, and those of the
+//! dynamic loader that it asks for.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::elf::{ElfFault, ElfProgram, HEADER_LEN, Segment};
+use rekindle::Cache;
+
+use crate::elf::{ElfFault, ElfProgram, Segment};
+use crate::elf_head::read_head;
 use crate::errno::Errno;
 use crate::guest_memory;
 use crate::memory::{
     AddressSpace, Backing, FileBacking, MapRequest, Placement, Protection, page_ceil, page_floor,
 };
 use crate::module::GuestModule;
+use crate::process::Memory;
 use crate::start_error::StartError;
+use crate::sysroot::Sysroot;
 
 /// Where a position-independent program is loaded.
 const PIE_BASE: u64 = 0x2a_0000_0000;
 
-/// How much of a file is read to find its headers.
-const HEAD_LEN: usize = 4096;
-
 /// A program in memory.
 #[derive(Debug)]
 pub(crate) struct LoadedProgram {
-    /// Where it starts.
+    /// Where the guest starts: in the program, or in its dynamic loader.
+    pub(crate) start: u64,
+    /// The program's own entry point.
     pub(crate) entry: u64,
+    /// Where its dynamic loader is, or 0.
+    pub(crate) interpreter_base: u64,
     /// Where its program headers are, or 0.
     pub(crate) program_headers: u64,
     /// How many there are.
@@ -34,12 +43,100 @@ pub(crate) struct LoadedProgram {
     pub(crate) path: PathBuf,
     /// Its path as it was given.
     pub(crate) given_path: PathBuf,
-    /// Its code, as the translator knows it.
-    pub(crate) module: GuestModule,
 }
 
-/// Loads the program at `path` into `space`, and starts the heap behind it.
-pub(crate) fn load(space: &mut AddressSpace, path: &Path) -> Result<LoadedProgram, StartError> {
+/// An ELF file that was opened and read, and will be mapped.
+struct OpenedFile {
+    path: PathBuf,
+    file: File,
+    elf: ElfProgram,
+    backing: FileBacking,
+}
+
+/// Loads the program at `path` into `memory`, and starts the heap behind it.
+pub(crate) fn load(
+    memory: &mut Memory,
+    path: &Path,
+    sysroot: Option<&Sysroot>,
+    cache: &Cache,
+) -> Result<LoadedProgram, StartError> {
+    let program = open(path)?;
+    let base = if program.elf.position_independent {
+        PIE_BASE
+    } else {
+        0
+    };
+    map_file(memory, &program, base, cache)?;
+    let end = page_ceil(base + program.elf.span().end).unwrap_or(guest_memory::GUEST_END);
+    memory.space.start_heap(end);
+    let entry = base + program.elf.entry;
+    let (start, interpreter_base) = match &program.elf.interpreter {
+        None => (entry, 0),
+        Some(interpreter) => load_interpreter(memory, interpreter, path, sysroot, cache)?,
+    };
+    let program_headers = match program.elf.program_headers {
+        0 => 0,
+        address => base + address,
+    };
+    Ok(LoadedProgram {
+        start,
+        entry,
+        interpreter_base,
+        program_headers,
+        program_header_count: program.elf.program_header_count,
+        path: std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+        given_path: path.to_owned(),
+    })
+}
+
+/// Loads a dynamic loader; returns where it starts and where it is.
+fn load_interpreter(
+    memory: &mut Memory,
+    interpreter: &[u8],
+    program: &Path,
+    sysroot: Option<&Sysroot>,
+    cache: &Cache,
+) -> Result<(u64, u64), StartError> {
+    let wanted = Path::new(OsStr::from_bytes(interpreter));
+    let found = sysroot.and_then(|sysroot| sysroot.find_file(wanted));
+    let path = found.unwrap_or_else(|| wanted.to_owned());
+    let file = open(&path).map_err(|error| StartError::Interpreter {
+        path: program.to_owned(),
+        interpreter: wanted.to_owned(),
+        source: Box::new(error),
+    })?;
+    let span = file.elf.span();
+    let base = if file.elf.position_independent {
+        // The segments go over a reservation of the whole, so that nothing else comes between.
+        let request =
+            MapRequest::anonymous(Placement::Anywhere, span.end - span.start, Protection::NONE);
+        let start = memory.space.map(request);
+        start.map_err(|errno| no_memory(&path, "the dynamic loader", span.clone(), errno))?
+            - span.start
+    } else {
+        0
+    };
+    map_file(memory, &file, base, cache)?;
+    Ok((base + file.elf.entry, base))
+}
+
+fn no_memory(
+    path: &Path,
+    what: &'static str,
+    range: std::ops::Range<u64>,
+    errno: Errno,
+) -> StartError {
+    StartError::Memory {
+        path: path.to_owned(),
+        what,
+        start: range.start,
+        end: range.end,
+        source: io::Error::from_raw_os_error(errno.0),
+    }
+}
+
+/// Opens an ELF file and reads its headers.
+fn open(path: &Path) -> Result<OpenedFile, StartError> {
     let open_error = |source| StartError::Open {
         path: path.to_owned(),
         source,
@@ -50,78 +147,51 @@ pub(crate) fn load(space: &mut AddressSpace, path: &Path) -> Result<LoadedProgra
         return Err(open_error(io::Error::from_raw_os_error(libc::EISDIR)));
     }
     let len = metadata.len();
-    let elf_error = |fault| StartError::Elf {
-        path: path.to_owned(),
-        fault,
-    };
     let head = read_head(&file, len).map_err(open_error)?;
-    let elf = ElfProgram::parse(&head, len).map_err(elf_error)?;
-    let base = if elf.position_independent {
-        PIE_BASE
-    } else {
-        0
+    let elf = ElfProgram::parse(&head, len).map_err(|fault| elf_error(path, fault))?;
+    let backing = FileBacking {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        offset: 0,
     };
-    check_addresses(&elf, base).map_err(elf_error)?;
-    for segment in &elf.segments {
-        let backing = FileBacking {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            offset: 0,
-        };
-        map_segment(space, &file, segment, base, backing).map_err(|errno| StartError::Memory {
-            path: path.to_owned(),
-            what: "a loadable segment",
-            start: base + segment.address,
-            end: base + segment.address + segment.memory_len,
-            source: io::Error::from_raw_os_error(errno.0),
-        })?;
-    }
-    let end = page_ceil(base + elf.span().end).unwrap_or(guest_memory::GUEST_END);
-    space.start_heap(end);
-    let given_path = path.to_owned();
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let program_headers = match elf.program_headers {
-        0 => 0,
-        address => base + address,
-    };
-    Ok(LoadedProgram {
-        entry: base + elf.entry,
-        program_headers,
-        program_header_count: elf.program_header_count,
-        module: GuestModule::new(path.clone(), file, base, elf.segments),
-        path,
-        given_path,
+    Ok(OpenedFile {
+        path: path.to_owned(),
+        file,
+        elf,
+        backing,
     })
 }
 
-/// The start of `file`: enough to hold its header and program headers, where those are sane.
-fn read_head(file: &File, len: u64) -> io::Result<Vec<u8>> {
-    let mut head = read_prefix(file, HEAD_LEN)?;
-    let wanted = ElfProgram::head_len(&head)
-        .unwrap_or(HEADER_LEN as u64)
-        .min(len);
-    if wanted > head.len() as u64
-        && let Ok(wanted) = usize::try_from(wanted)
-    {
-        head = read_prefix(file, wanted)?;
+fn elf_error(path: &Path, fault: ElfFault) -> StartError {
+    StartError::Elf {
+        path: path.to_owned(),
+        fault,
     }
-    Ok(head)
 }
 
-/// The first `len` bytes of `file`, or as many as there are.
-fn read_prefix(file: &File, len: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; len];
-    let mut filled = 0;
-    while filled < len {
-        match file.read_at(&mut bytes[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+/// Maps the segments of a file at `base`, and notes the module that it is.
+fn map_file(
+    memory: &mut Memory,
+    opened: &OpenedFile,
+    base: u64,
+    cache: &Cache,
+) -> Result<(), StartError> {
+    let OpenedFile {
+        path,
+        file,
+        elf,
+        backing,
+    } = opened;
+    check_addresses(elf, base).map_err(|fault| elf_error(path, fault))?;
+    for segment in &elf.segments {
+        let range = base + segment.address..base + segment.address + segment.memory_len;
+        map_segment(&mut memory.space, file, segment, base, *backing)
+            .map_err(|errno| no_memory(path, "a loadable segment", range, errno))?;
     }
-    bytes.truncate(filled);
-    Ok(bytes)
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+    let module = GuestModule::new(path, file, base, &elf.segments, cache);
+    memory.modules.add(module);
+    Ok(())
 }
 
 /// Refuses programs whose segments, once placed, don't lie in the guest's address space.
@@ -167,8 +237,9 @@ fn map_segment(
         page_ceil(file_end).ok_or(Errno::ENOMEM)?
     };
     if memory_end > file_end && segment.protection.contains(Protection::WRITE) {
-        // The rest of the file's last page holds whatever follows in the file.
-        guest_memory::zero(file_end..zero_start.min(memory_end).max(file_end))?;
+        // The rest of the file's last page holds whatever follows in the file. It is cleared to the
+        // page's end: a dynamic loader takes what is behind its data for memory of its own.
+        guest_memory::zero(file_end..zero_start.max(file_end))?;
     }
     if memory_end > zero_start {
         let request = MapRequest::anonymous(

@@ -1,7 +1,8 @@
 //! Starts a guest and runs it to its end.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rekindle::Cache;
 use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
@@ -9,17 +10,20 @@ use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
 use crate::config::{Config, GuestExit, Outcome};
 use crate::dispatch::{InterpretOnly, Machine, Translator};
 use crate::errno::Errno;
+use crate::guest_signal::{IGNORE, SignalAction};
 use crate::interpreter::Interpreter;
 use crate::jit::Jit;
-use crate::loader::{self, LoadedProgram};
-use crate::memory::AddressSpace;
-use crate::module::Modules;
-use crate::signal;
+use crate::loader;
+use crate::process::{Memory, Process, ProcessStart};
+use crate::spawn;
 use crate::stack::{self, ProcessFacts, StackError};
 use crate::start_error::StartError;
 use crate::state::GuestState;
 use crate::stats::RunStatistics;
 use crate::syscall::{Kernel, host};
+use crate::sysroot::Sysroot;
+use crate::threads::Threads;
+use crate::{signal, signal::host_mask};
 
 /// Held while a guest runs: guest addresses are host addresses, so a process has room for one.
 pub(crate) static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
@@ -28,6 +32,7 @@ pub(crate) static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
 ///
 /// Standard streams, working directory and everything else that system calls reach are this
 /// process's own. A process runs one guest at a time; a second call waits for the first to return.
+/// The calling thread is the guest's first: its signal mask is the guest's.
 ///
 /// # Errors
 ///
@@ -35,15 +40,14 @@ pub(crate) static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
 pub fn run(config: Config) -> Result<Outcome, StartError> {
     let _one_at_a_time = ADDRESS_SPACE.lock().unwrap_or_else(PoisonError::into_inner);
     signal::install();
-    signal::adopt_thread();
-    if !config.jit {
-        return Ok(run_with(&config, InterpretOnly)?.0);
-    }
     let cache = match &config.cache {
-        Some(settings) => Cache::open(settings),
-        None => Cache::in_memory(),
+        Some(settings) if config.jit => Cache::open(settings),
+        _ => Cache::in_memory(),
     };
-    let (mut outcome, mut jit) = run_with(&config, Jit::new(cache.clone()))?;
+    if !config.jit {
+        return Ok(run_with(&config, cache, |_, _| InterpretOnly)?.0);
+    }
+    let (mut outcome, mut jit) = run_with(&config, cache.clone(), Jit::new)?;
     jit.end();
     let statistics = &mut outcome.statistics;
     jit.add_to(statistics);
@@ -52,19 +56,43 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
     Ok(outcome)
 }
 
-/// Runs the guest with `translator`, which is returned.
-fn run_with<T: Translator>(config: &Config, translator: T) -> Result<(Outcome, T), StartError> {
-    let mut machine = prepare(config, translator)?;
+/// Runs the guest with the translator that `translator` makes, which is returned.
+fn run_with<T: Translator>(
+    config: &Config,
+    cache: Cache,
+    translator: impl FnOnce(Cache, Arc<Threads>) -> T,
+) -> Result<(Outcome, T), StartError> {
+    // Whatever arrives while the guest is prepared waits for it.
+    let inherited = signal::block_all();
+    let prepared = prepare(config, cache, inherited, translator);
+    let mut machine = match prepared {
+        Ok(machine) => machine,
+        Err(error) => {
+            signal::restore_mask(inherited);
+            return Err(error);
+        }
+    };
     let startup_ns = nanoseconds(config.started.elapsed());
-    let exit = machine.run();
+    machine.kernel.apply_mask();
+    machine.run();
+    if machine.process().is_child.load(Ordering::Relaxed) {
+        spawn::end_process(&mut machine);
+    }
+    spawn::wait_for_threads(&mut machine);
+    signal::leave_thread();
+    machine.process().threads.remove(&machine.entry);
+    let exit = machine.process().exit().unwrap_or(GuestExit::Code(0));
     if let GuestExit::Signal { signal, .. } = exit {
         signal::restore_default(signal);
     }
     if config.finish_compiles {
+        let process = Arc::clone(&machine.kernel.process);
+        let modules = |pc| process.module_at(pc);
         machine
             .translator
-            .finish(&machine.modules, &mut machine.interpreter);
+            .finish(&modules, &mut machine.interpreter);
     }
+    signal::restore_mask(inherited);
     let statistics = RunStatistics {
         instructions_interpreted: machine.interpreter.instructions(),
         startup_ns,
@@ -78,35 +106,72 @@ fn nanoseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Loads the program and lays out its stack.
-fn prepare<T: Translator>(config: &Config, translator: T) -> Result<Machine<T>, StartError> {
-    let mut space = AddressSpace::default();
-    let program = loader::load(&mut space, &config.program)?;
+/// Loads the program and lays out its stack. `inherited` is the mask with which this process was
+/// started.
+fn prepare<T: Translator>(
+    config: &Config,
+    cache: Cache,
+    inherited: u64,
+    translator: impl FnOnce(Cache, Arc<Threads>) -> T,
+) -> Result<Machine<T>, StartError> {
+    let sysroot = match &config.sysroot {
+        None => None,
+        Some(path) => Some(Sysroot::new(path).map_err(|source| StartError::Sysroot {
+            path: path.clone(),
+            source,
+        })?),
+    };
+    let mut memory = Memory::default();
+    let program = loader::load(&mut memory, &config.program, sysroot.as_ref(), &cache)?;
     let facts = process_facts();
-    let built = stack::build(&mut space, &program, &config.args, &config.env, &facts);
+    let built = stack::build(
+        &mut memory.space,
+        &program,
+        &config.args,
+        &config.env,
+        &facts,
+    );
     let initial = built.map_err(|error| stack_error(config, error))?;
-    space.take_stale_code();
-    let LoadedProgram {
-        entry,
-        path,
-        module,
-        ..
-    } = program;
-    let mut modules = Modules::default();
-    modules.add(module);
-    let mut kernel = Kernel::new(space, path, config.args.clone());
-    kernel.auxiliary_vector = initial.auxiliary_vector;
+    memory.space.take_stale_code();
+    let start = ProcessStart {
+        program: program.path,
+        args: config.args.clone(),
+        sysroot,
+        relaunch: config.relaunch.clone(),
+        traces_calls: config.traces_calls,
+    };
+    let process = Arc::new(Process::new(start, memory));
+    let _ = process.auxiliary_vector.set(initial.auxiliary_vector);
+    inherit_actions(&process);
     let mut state = GuestState::new();
-    state.pc = entry;
+    state.pc = program.start;
     state.x[2] = initial.pointer;
-    let interpreter = Interpreter::new(translator.is_active());
+    let translator = translator(cache.clone(), Arc::clone(&process.threads));
+    let blocked = config.signal_mask.unwrap_or(host_mask(inherited));
+    let kernel = Kernel::new(process, blocked, cache);
+    let entry = spawn::register(&kernel, &state);
     Ok(Machine {
         state,
         kernel,
-        modules,
-        interpreter,
+        interpreter: Interpreter::new(translator.is_active()),
         translator,
+        entry,
+        seen_changes: 0,
+        is_leader: true,
     })
+}
+
+/// Takes over what this process was told to ignore, and has the host collect what the guest dies of.
+fn inherit_actions(process: &Process) {
+    let mut actions = process.actions();
+    for number in 1..=64 {
+        let mut action = SignalAction::default();
+        if signal::inherited_is_ignored(number) {
+            action.handler = IGNORE;
+        }
+        actions.set(number, action);
+        signal::forward(number, action.handler);
+    }
 }
 
 fn stack_error(config: &Config, error: StackError) -> StartError {

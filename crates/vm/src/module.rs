@@ -4,39 +4,72 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rekindle::{Cache, Digest};
 
-use crate::elf::{self, ElfSymbol, Segment};
+use crate::elf::{self, ElfProgram, ElfSymbol, Segment};
+use crate::elf_head::read_head;
+use crate::memory::{page_ceil, page_floor};
 
 /// An ELF file that is mapped for the guest.
 #[derive(Debug)]
 pub(crate) struct GuestModule {
     path: PathBuf,
-    file: File,
     base: u64,
-    segments: Vec<Segment>,
+    digest: Digest,
+    spans: Vec<Range<u64>>,
     text_ranges: Vec<Range<u64>>,
     symbols: OnceLock<Vec<ElfSymbol>>,
 }
 
 impl GuestModule {
-    /// The module of `file`, whose `segments` are loaded at `base`.
-    pub(crate) fn new(path: PathBuf, file: File, base: u64, segments: Vec<Segment>) -> Self {
+    /// The module of `file`, whose `segments` are loaded at `base`. Reads the file's text unless
+    /// `cache` remembers what its digest is.
+    pub(crate) fn new(
+        path: PathBuf,
+        file: &File,
+        base: u64,
+        segments: &[Segment],
+        cache: &Cache,
+    ) -> Self {
         let text_ranges = segments
             .iter()
             .filter(|segment| segment.is_text())
             .map(|segment| base + segment.address..base + segment.address + segment.file_len)
             .collect();
+        let span =
+            |segment: &Segment| base + segment.address..base + segment.address + segment.memory_len;
         Self {
+            digest: cache.file_digest(file, || text_digest(file, segments)),
             path,
-            file,
             base,
-            segments,
+            spans: segments.iter().map(span).collect(),
             text_ranges,
             symbols: OnceLock::new(),
         }
+    }
+
+    /// The module of which `mapping`, an executable one of `file` from `offset` on, is the text.
+    /// `None` where the file isn't one, or the mapping isn't as a dynamic loader makes it.
+    pub(crate) fn of_mapping(
+        file: &File,
+        path: PathBuf,
+        mapping: &Range<u64>,
+        offset: u64,
+        cache: &Cache,
+    ) -> Option<Self> {
+        let len = file.metadata().ok()?.len();
+        let head = read_head(file, len).ok()?;
+        let program = ElfProgram::parse_loadable(&head, len).ok()?;
+        let text = program
+            .segments
+            .iter()
+            .find(|segment| segment.is_text() && page_floor(segment.file_offset) == offset)?;
+        let base = mapping.start.checked_sub(page_floor(text.address))?;
+        let end = base.checked_add(text.address)?.checked_add(text.file_len)?;
+        let covers = program.position_independent && end <= page_ceil(mapping.end)?;
+        covers.then(|| Self::new(path, file, base, &program.segments, cache))
     }
 
     /// What is added to the file's addresses: 0 for a program at fixed addresses.
@@ -59,9 +92,9 @@ impl GuestModule {
     }
 
     /// The digest of everything about the file that translations depend on: where its executable
-    /// segments lie, and their bytes. Reads the file unless `cache` remembers.
-    pub(crate) fn digest(&self, cache: &Cache) -> Digest {
-        cache.file_digest(&self.file, || self.compute_digest())
+    /// segments lie, and their bytes.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// The function that holds `pc`, and the offset in it; for messages.
@@ -78,69 +111,76 @@ impl GuestModule {
         (symbol.len == 0 || offset < symbol.len).then_some((symbol.name.as_str(), offset))
     }
 
-    /// Whether `pc` lies between the module's first and last byte.
+    /// Whether `pc` lies in one of the module's segments.
     fn spans(&self, pc: u64) -> bool {
-        self.segments
-            .iter()
-            .any(|segment| pc.wrapping_sub(self.base + segment.address) < segment.memory_len)
+        self.spans.iter().any(|span| span.contains(&pc))
     }
 
-    fn compute_digest(&self) -> Digest {
-        let mut hasher = blake3::Hasher::new_derive_key("rekindle guest module text v1");
-        let mut buffer = vec![0_u8; 1 << 16];
-        for segment in self.segments.iter().filter(|segment| segment.is_text()) {
-            let Segment {
-                address,
-                memory_len,
-                file_offset: _,
-                file_len,
-                protection: _,
-            } = *segment;
-            for number in [address, memory_len, file_len] {
-                hasher.update(&number.to_le_bytes());
-            }
-            let mut done = 0;
-            while done < file_len {
-                let len =
-                    usize::try_from(file_len - done).map_or(buffer.len(), |rest| rest.min(1 << 16));
-                match self
-                    .file
-                    .read_at(&mut buffer[..len], segment.file_offset + done)
-                {
-                    Ok(count) if count > 0 => {
-                        hasher.update(&buffer[..count]);
-                        done += count as u64;
-                    }
-                    // The file shrank or fails: what was read is hashed with what it lacks, so the
-                    // digest can't be that of a whole file.
-                    _ => {
-                        hasher.update(&(file_len - done).to_le_bytes());
-                        break;
-                    }
-                }
-            }
-        }
-        Digest(*hasher.finalize().as_bytes())
+    fn overlaps(&self, range: &Range<u64>) -> bool {
+        self.text_ranges
+            .iter()
+            .any(|text| text.start < range.end && range.start < text.end)
     }
 }
 
-/// The modules of a guest. There is one now: its program.
+fn text_digest(file: &File, segments: &[Segment]) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("rekindle guest module text v1");
+    let mut buffer = vec![0_u8; 1 << 16];
+    for segment in segments.iter().filter(|segment| segment.is_text()) {
+        let Segment {
+            address,
+            memory_len,
+            file_offset: _,
+            file_len,
+            protection: _,
+        } = *segment;
+        for number in [address, memory_len, file_len] {
+            hasher.update(&number.to_le_bytes());
+        }
+        let mut done = 0;
+        while done < file_len {
+            let len =
+                usize::try_from(file_len - done).map_or(buffer.len(), |rest| rest.min(1 << 16));
+            match file.read_at(&mut buffer[..len], segment.file_offset + done) {
+                Ok(count) if count > 0 => {
+                    hasher.update(&buffer[..count]);
+                    done += count as u64;
+                }
+                // The file shrank or fails: what was read is hashed with what it lacks, so the
+                // digest can't be that of a whole file.
+                _ => {
+                    hasher.update(&(file_len - done).to_le_bytes());
+                    break;
+                }
+            }
+        }
+    }
+    Digest(*hasher.finalize().as_bytes())
+}
+
+/// The modules of a guest: its program, its dynamic loader, its libraries.
 #[derive(Debug, Default)]
 pub(crate) struct Modules {
-    modules: Vec<GuestModule>,
+    modules: Vec<Arc<GuestModule>>,
 }
 
 impl Modules {
     /// Adds a module.
     pub(crate) fn add(&mut self, module: GuestModule) {
-        self.modules.push(module);
+        self.modules.push(Arc::new(module));
+    }
+
+    /// Forgets the modules of which some text lies in `range`.
+    pub(crate) fn forget(&mut self, range: &Range<u64>) {
+        self.modules.retain(|module| !module.overlaps(range));
     }
 
     /// The module that holds `pc` in one of its text ranges.
-    pub(crate) fn find(&self, pc: u64) -> Option<&GuestModule> {
+    pub(crate) fn find(&self, pc: u64) -> Option<Arc<GuestModule>> {
         self.modules
             .iter()
             .find(|module| module.text_ranges.iter().any(|text| text.contains(&pc)))
+            .cloned()
     }
 
     /// `pc` for a message: in hexadecimal, with the function's name where one is known.

@@ -1,25 +1,33 @@
-//! The door to host signals: page faults of guest accesses become values.
+//! The door to host signals: faults of guest accesses become values, and signals from outside reach
+//! the guest thread that they are for.
 //!
-//! A `SIGSEGV` or `SIGBUS` has one of three origins. An access of `guest_memory.rs` continues at its
-//! fixup. A fault in compiled code, on a thread that [`arm`] has prepared, is recorded and continues
-//! at the landing that the entry trampoline supplied. Anything else is a fault of the engine itself
-//! and goes to whoever handled the signal before.
+//! A `SIGSEGV` or `SIGBUS` that the hardware raised has one of three origins. An access of
+//! `guest_memory.rs` continues at its fixup. A fault in compiled code, on a thread that [`arm`] has
+//! prepared, is recorded and continues at the landing that the entry trampoline supplied. Anything
+//! else is a fault of the engine itself and goes to whoever handled the signal before.
+//!
+//! Every other signal that the guest has a use for is kept in a slot of the thread that the host
+//! chose, all further ones are blocked until the slot was emptied, and a system call that waits is
+//! cut short: see [`take_arrived`] and `syscall/host.rs`.
 
 #![expect(
     unsafe_code,
     reason = "signal handlers are installed and signal frames edited"
 )]
 
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
 use crate::arch::x86_64::{DIRECTION_FLAG, EFLAGS, RDI, RIP};
-use crate::guest_signal::{DEFAULT, IGNORE};
-use crate::{attention, guest_memory, guest_signal};
+use crate::guest_memory;
+use crate::guest_signal::{
+    DEFAULT, DefaultAction, IGNORE, INFO_LEN, SignalInfo, UNBLOCKABLE, bit, default_action,
+};
+use crate::syscall::host;
 
 /// A fault in compiled code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,38 +47,74 @@ struct Landing {
     address: u64,
     /// What the landing finds in the first argument register.
     argument: u64,
-    /// The word by which compiled code is asked to leave.
-    attention: *const AtomicU32,
 }
+
+/// The slot for the signal that arrived on a thread.
+struct Arrived(UnsafeCell<[u8; INFO_LEN]>);
 
 thread_local! {
     static LANDING: Cell<Option<Landing>> = const { Cell::new(None) };
     static FAULT: Cell<Option<FaultRecord>> = const { Cell::new(None) };
     static ACCESS_SIGNAL: Cell<c_int> = const { Cell::new(libc::SIGSEGV) };
+    /// The word by which this thread's guest code is asked to leave.
+    static ATTENTION: Cell<*const AtomicU32> = const { Cell::new(ptr::null()) };
+    static ARRIVED: Arrived = const { Arrived(UnsafeCell::new([0; INFO_LEN])) };
+    /// Whether a system call that waits should not: a signal arrived, or the process is ending.
+    static INTERRUPT: AtomicU32 = const { AtomicU32::new(0) };
 }
+
+/// [`INTERRUPT`]: the slot holds a signal.
+const SIGNAL_ARRIVED: u32 = 1;
+/// [`INTERRUPT`]: the dispatch loop is wanted.
+const KICKED: u32 = 2;
 
 /// The handlers that stood before ours: of `SIGSEGV`, of `SIGBUS`.
 static PREVIOUS: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
 
-/// Installs the handlers, once for the process.
+/// Signals that the hardware raises, or that the engine's threads send one another: never blocked.
+const NEVER_BLOCKED: u64 = bit(libc::SIGSEGV)
+    | bit(libc::SIGBUS)
+    | bit(libc::SIGILL)
+    | bit(libc::SIGFPE)
+    | bit(libc::SIGTRAP)
+    | bit(KICK);
+
+/// The signal by which a thread is called out of a system call. The guest may use it too: a call of
+/// ours carries [`KICK_VALUE`].
+const KICK: c_int = 64;
+const KICK_VALUE: u64 = 0x7265_6b69_6e64_6c65;
+
+/// Installs the handlers of faults and of the engine's own signal, once for the process.
 pub(crate) fn install() {
     PREVIOUS.get_or_init(|| {
+        replace_handler(KICK, collect as *const () as usize, 0);
+        let fault = handle as *const () as usize;
         [
-            replace_handler(libc::SIGSEGV),
-            replace_handler(libc::SIGBUS),
+            replace_handler(libc::SIGSEGV, fault, libc::SA_NODEFER),
+            replace_handler(libc::SIGBUS, fault, libc::SA_NODEFER),
         ]
     });
 }
 
+/// Makes the calling thread a guest's, whose `attention` is raised when a signal arrives. The word
+/// must live until [`leave_thread`].
+pub(crate) fn adopt_thread(attention: *const AtomicU32) {
+    ATTENTION.set(attention);
+}
+
+/// Makes the calling thread an ordinary one, on which no signal for the guest arrives.
+pub(crate) fn leave_thread() {
+    block_all();
+    ATTENTION.set(ptr::null());
+}
+
 /// Tells the handler that this thread is about to run compiled code: a fault from here on continues
-/// at the host address `landing`, with `argument` in the first argument register, and a signal for
-/// the guest sets `attention`, which must live until [`disarm`].
+/// at the host address `landing`, with `argument` in the first argument register.
 #[inline]
-pub(crate) fn arm(landing: u64, argument: u64, attention: *const AtomicU32) {
+pub(crate) fn arm(landing: u64, argument: u64) {
     LANDING.set(Some(Landing {
         address: landing,
         argument,
-        attention,
     }));
 }
 
@@ -90,97 +134,292 @@ pub(crate) fn access_signal() -> i32 {
     ACCESS_SIGNAL.replace(libc::SIGSEGV)
 }
 
-/// Signals from outside that wait for the guest: a bit for each, and who sent it is not kept.
-static ARRIVED: AtomicU64 = AtomicU64::new(0);
-
-/// Sets what the host does with `signal` now that the guest's handler of it is `handler`: signals
-/// that the guest catches are collected for it, others have their host disposition.
+/// Sets what the host does with `signal` now that the guest's handler of it is `handler`: what the
+/// guest catches or dies of is collected for it, the rest has its host disposition.
 pub(crate) fn forward(signal: c_int, handler: u64) {
-    // Faults are ours, and so is the broken pipe, which the engine must survive.
-    let own = [
-        libc::SIGSEGV,
-        libc::SIGBUS,
-        libc::SIGILL,
-        libc::SIGFPE,
-        libc::SIGTRAP,
-        libc::SIGPIPE,
-    ];
-    if own.contains(&signal) {
+    if bit(signal) & UNBLOCKABLE != 0 || signal == KICK {
         return;
     }
-    let mut action = empty_action();
-    action.sa_sigaction = match handler {
-        DEFAULT => libc::SIG_DFL,
-        IGNORE => libc::SIG_IGN,
-        _ => collect as *const () as usize,
+    let is_fault = [libc::SIGSEGV, libc::SIGBUS].contains(&signal);
+    let collected = match handler {
+        // Sent ones are told from faults when they arrive.
+        _ if is_fault => return,
+        DEFAULT => matches!(
+            default_action(signal),
+            DefaultAction::Terminate | DefaultAction::Core
+        ),
+        IGNORE => false,
+        _ => true,
     };
-    action.sa_flags = libc::SA_ONSTACK;
-    // SAFETY: the action is whole, and `collect` is async-signal-safe: it touches atomics. The
-    // result doesn't matter: the C library keeps two signals for itself, which no guest needs.
-    unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+    if collected {
+        replace_handler(signal, collect as *const () as usize, 0);
+    } else {
+        let disposition = match handler {
+            IGNORE => libc::SIG_IGN,
+            _ => libc::SIG_DFL,
+        };
+        replace_handler(signal, disposition, 0);
+    }
 }
 
 /// Puts the host's default action of `signal` back: the guest has died of it, and whoever ran the
 /// guest may want to die the same way.
 pub(crate) fn restore_default(signal: c_int) {
-    let action = empty_action();
-    // SAFETY: the action is whole. For a number that is no signal nothing happens.
-    unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+    replace_handler(signal, libc::SIG_DFL, 0);
+    unblock_all();
 }
 
-/// The set of signals that have arrived from outside since the last call.
-pub(crate) fn take_arrived() -> u64 {
-    if ARRIVED.load(Ordering::Relaxed) == 0 {
-        0
-    } else {
-        ARRIVED.swap(0, Ordering::AcqRel)
+/// The disposition of `signal` that this process was started with.
+pub(crate) fn inherited_is_ignored(signal: c_int) -> bool {
+    if signal == libc::SIGPIPE {
+        // Rust's runtime has changed it by now.
+        return PIPE_WAS_IGNORED.load(Ordering::Relaxed) != 0;
+    }
+    let mut action = KernelAction::default();
+    // SAFETY: the kernel writes one action.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            ptr::null::<KernelAction>(),
+            &raw mut action,
+            8,
+        )
+    };
+    action.handler == libc::SIG_IGN
+}
+
+static PIPE_WAS_IGNORED: AtomicU32 = AtomicU32::new(0);
+
+/// Looks at the disposition of `SIGPIPE` before Rust's runtime sets it.
+extern "C" fn look_at_pipe() {
+    let mut action = empty_action();
+    // SAFETY: the C library writes one action.
+    unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), &raw mut action) };
+    let ignored = action.sa_sigaction == libc::SIG_IGN;
+    PIPE_WAS_IGNORED.store(u32::from(ignored), Ordering::Relaxed);
+}
+
+// SAFETY: the section holds pointers to functions that the C runtime calls once before `main`; this
+// one makes a system call and writes an atomic.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOOK_AT_PIPE: extern "C" fn() = look_at_pipe;
+
+/// The set that the host blocks where the guest blocks `blocked`.
+pub(crate) const fn host_mask(blocked: u64) -> u64 {
+    blocked & !(NEVER_BLOCKED | UNBLOCKABLE)
+}
+
+/// Makes the calling thread block what its guest thread does.
+pub(crate) fn set_mask(blocked: u64) {
+    change_mask(libc::SIG_SETMASK, host_mask(blocked));
+}
+
+/// Blocks all signals but faults on the calling thread. Returns the mask before.
+pub(crate) fn block_all() -> u64 {
+    change_mask(libc::SIG_SETMASK, host_mask(u64::MAX))
+}
+
+fn unblock_all() {
+    change_mask(libc::SIG_SETMASK, 0);
+}
+
+/// Makes `mask`, which [`block_all`] returned, the calling thread's again.
+pub(crate) fn restore_mask(mask: u64) {
+    change_mask(libc::SIG_SETMASK, mask);
+}
+
+fn change_mask(how: c_int, set: u64) -> u64 {
+    let mut before = 0_u64;
+    // SAFETY: the kernel reads one set and writes the other; the C library would leave out the two
+    // signals that it keeps for itself, which a guest's C library needs.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            how,
+            &raw const set,
+            &raw mut before,
+            8,
+        )
+    };
+    before
+}
+
+/// The signal that arrived on this thread, if one did; until the next [`set_mask`] no other does.
+pub(crate) fn take_arrived() -> Option<SignalInfo> {
+    let flags = INTERRUPT.with(|flags| flags.swap(0, Ordering::AcqRel));
+    if flags & SIGNAL_ARRIVED == 0 {
+        return None;
+    }
+    compiler_fence(Ordering::Acquire);
+    let info = ARRIVED.with(|slot| {
+        // SAFETY: the handler writes the slot on this thread alone, and with its flag set it has
+        // blocked every signal that would make it write again.
+        unsafe { *slot.0.get() }
+    });
+    Some(SignalInfo(info))
+}
+
+/// The signal in this thread's slot, if there is one, left there.
+pub(crate) fn arrived() -> Option<SignalInfo> {
+    let flags = INTERRUPT.with(|flags| flags.load(Ordering::Acquire));
+    if flags & SIGNAL_ARRIVED == 0 {
+        return None;
+    }
+    // SAFETY: as in `take_arrived`.
+    Some(SignalInfo(ARRIVED.with(|slot| unsafe { *slot.0.get() })))
+}
+
+/// The word that says whether a system call of this thread shouldn't wait.
+pub(crate) fn interrupt_word() -> *const AtomicU32 {
+    INTERRUPT.with(|flags| &raw const *flags)
+}
+
+/// A word of one thread's that others may set: see [`SharedWord::new`].
+#[derive(Debug)]
+pub(crate) struct SharedWord(*const AtomicU32);
+
+// SAFETY: the word is atomic, and alive whenever it is set, as `new` demands.
+unsafe impl Send for SharedWord {}
+// SAFETY: the same.
+unsafe impl Sync for SharedWord {}
+
+impl SharedWord {
+    /// Reaches `word`, which must not move, and live until nobody calls [`Self::set`] any more: the
+    /// registry of threads calls it for registered threads alone, holding its lock.
+    pub(crate) fn new(word: &AtomicU32) -> Self {
+        Self(word)
+    }
+
+    /// Sets the word to 1.
+    pub(crate) fn set(&self) {
+        // SAFETY: the word is alive, by the contract of `new`.
+        unsafe { &*self.0 }.store(1, Ordering::Release);
     }
 }
 
-/// The host thread that runs the guest, or 0.
-static GUEST_THREAD: AtomicI32 = AtomicI32::new(0);
-
-/// Makes the calling thread the one whose system calls a signal for the guest interrupts.
-pub(crate) fn adopt_thread() {
-    GUEST_THREAD.store(thread_id(), Ordering::Release);
+/// Calls thread `thread` of this process out of the system call in which it may be.
+pub(crate) fn kick(thread: i32) {
+    let mut info = [0_u8; INFO_LEN];
+    info[..4].copy_from_slice(&KICK.to_le_bytes());
+    info[8..12].copy_from_slice(&libc::SI_QUEUE.to_le_bytes());
+    info[24..32].copy_from_slice(&KICK_VALUE.to_le_bytes());
+    let process = std::process::id();
+    // SAFETY: the kernel reads the 128 bytes; a thread that has ended is an error, ignored.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            process,
+            thread,
+            KICK,
+            info.as_ptr(),
+        )
+    };
 }
 
-/// The calling thread's number. Async-signal-safe.
-fn thread_id() -> i32 {
+/// The calling thread's number.
+pub(crate) fn thread_id() -> i32 {
     // SAFETY: `gettid` takes nothing and can't fail.
     unsafe { libc::gettid() }
 }
 
-/// The handler of signals that the guest catches. The kernel picks any thread of the process for
-/// them; one that isn't the guest's passes them on, so that a system call that waits is interrupted.
-extern "C" fn collect(signal: c_int) {
-    let guest = GUEST_THREAD.load(Ordering::Acquire);
-    if guest != 0 && guest != thread_id() {
-        let process = std::process::id();
-        // SAFETY: sending a signal touches no memory; a thread that has ended is an error, ignored.
-        unsafe { libc::syscall(libc::SYS_tgkill, process, guest, signal) };
+/// The handler of signals for the guest.
+extern "C" fn collect(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel passes a `siginfo_t` that is valid during the handler, 128 bytes long.
+    let info = unsafe { *info.cast::<[u8; INFO_LEN]>() };
+    let info = SignalInfo(info);
+    let attention = ATTENTION.get();
+    if attention.is_null() {
         return;
     }
-    ARRIVED.fetch_or(guest_signal::bit(signal), Ordering::AcqRel);
-    attention::raise();
-    if let Some(landing) = LANDING.get() {
-        // SAFETY: whoever armed this thread keeps the word alive until it disarms it.
-        let attention = unsafe { &*landing.attention };
-        attention.store(1, Ordering::Relaxed);
+    let value = u64::from_le_bytes(info.0[24..].first_chunk().copied().unwrap_or_default());
+    let is_kick = info.signal() == KICK && info.code() == libc::SI_QUEUE && value == KICK_VALUE;
+    // SAFETY: the kernel passes a `ucontext_t` that nothing else refers to during the handler.
+    let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    let flag = if is_kick { KICKED } else { SIGNAL_ARRIVED };
+    if !is_kick {
+        let already = INTERRUPT.with(|flags| flags.load(Ordering::Relaxed)) & SIGNAL_ARRIVED;
+        if already != 0 {
+            // Only those that are never blocked get here; the guest is about to see another one.
+            return;
+        }
+        ARRIVED.with(|slot| {
+            // SAFETY: the slot is this thread's, and empty, so nobody reads it.
+            unsafe { *slot.0.get() = info.0 };
+        });
+        let mask = (&raw mut context.uc_sigmask).cast::<u64>();
+        // SAFETY: the kernel's set is the first 64 bits of the C library's.
+        unsafe { mask.write(host_mask(u64::MAX)) };
     }
+    INTERRUPT.with(|flags| flags.fetch_or(flag, Ordering::AcqRel));
+    let registers = &mut context.uc_mcontext.gregs;
+    if let Some(stub) = host::cut_short(registers[RIP].cast_unsigned()) {
+        registers[RIP] = stub.cast_signed();
+    }
+    // SAFETY: whoever adopted this thread keeps the word alive until it leaves.
+    let attention = unsafe { &*attention };
+    attention.store(1, Ordering::Release);
 }
 
-/// Makes our handler the one for `signal`, and returns the one before.
-fn replace_handler(signal: c_int) -> libc::sigaction {
+/// What the kernel takes for `struct sigaction`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct KernelAction {
+    handler: usize,
+    flags: u64,
+    restorer: usize,
+    mask: u64,
+}
+
+/// Makes `handler` the one for `signal`, and returns the one before. Goes to the kernel itself
+/// where the C library refuses: for the two signals that it keeps.
+fn replace_handler(signal: c_int, handler: usize, flags: c_int) -> libc::sigaction {
     let mut action = empty_action();
-    action.sa_sigaction = handle as *const () as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+    action.sa_sigaction = handler;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | flags;
     let mut previous = empty_action();
-    // SAFETY: both actions are whole, and the handler is async-signal-safe: it touches its frame,
-    // constant thread-locals without destructors, and the fixup table.
+    // SAFETY: fills the set with every signal: nothing interrupts our handlers but faults.
+    unsafe { libc::sigfillset(&raw mut action.sa_mask) };
+    // SAFETY: both actions are whole, and the handlers are async-signal-safe: they touch their
+    // frame, constant thread-locals without destructors, and the fixup table.
     let result = unsafe { libc::sigaction(signal, &raw const action, &raw mut previous) };
-    assert_eq!(result, 0, "sigaction takes SIGSEGV and SIGBUS");
+    if result != 0 {
+        replace_reserved(signal, action.sa_sigaction);
+    }
     previous
+}
+
+/// Makes `handler` the one for a signal that the C library keeps for itself.
+fn replace_reserved(signal: c_int, handler: usize) {
+    // The C library's own stub for returning from handlers stands in any action that it installed.
+    let mut model = KernelAction::default();
+    // SAFETY: the kernel writes one action.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            libc::SIGSEGV,
+            ptr::null::<KernelAction>(),
+            &raw mut model,
+            8,
+        )
+    };
+    let action = KernelAction {
+        handler,
+        flags: model.flags & !(libc::SA_NODEFER as u64),
+        restorer: model.restorer,
+        mask: u64::MAX,
+    };
+    // SAFETY: the action is whole; for a number that is no signal nothing happens.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            &raw const action,
+            ptr::null_mut::<KernelAction>(),
+            8,
+        )
+    };
 }
 
 /// A `sigaction` with the default disposition.
@@ -190,11 +429,16 @@ fn empty_action() -> libc::sigaction {
     unsafe { action.assume_init() }
 }
 
-/// The handler.
+/// The handler of faults.
 extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel passes a `siginfo_t` that is valid during the handler.
+    let code = unsafe { (*info).si_code };
+    if code <= 0 {
+        return collect(signal, info, context);
+    }
     // SAFETY: the kernel passes a `ucontext_t` that nothing else refers to during the handler.
-    let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-    let registers = &mut context.uc_mcontext.gregs;
+    let frame = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    let registers = &mut frame.uc_mcontext.gregs;
     let pc = registers[RIP].cast_unsigned();
     if let Some(stub) = guest_memory::fixup(pc) {
         registers[RIP] = stub.cast_signed();
@@ -229,7 +473,6 @@ fn pass_on(signal: c_int) {
     // SAFETY: the action was returned by `sigaction` or is the default one.
     unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,11 +7,11 @@
 use crate::errno::Errno;
 use crate::guest_memory::{copy_in, copy_out};
 use crate::guest_signal::{
-    AlternateStack, GuestSignals, SignalAction, SignalInfo, UNBLOCKABLE, bit,
+    AlternateStack, INFO_LEN, SignalAction, SignalInfo, ThreadSignals, UNBLOCKABLE, bit,
 };
 use crate::state::GuestState;
 
-const CONTEXT: usize = 128;
+const CONTEXT: usize = INFO_LEN;
 const STACK: usize = CONTEXT + 16;
 const MASK: usize = CONTEXT + 40;
 const REGISTERS: usize = CONTEXT + 176;
@@ -26,7 +26,7 @@ pub(crate) const RETURN_CODE: [u8; 8] = [0x93, 0x08, 0xb0, 0x08, 0x73, 0x00, 0x0
 /// [`RETURN_CODE`] is. Fails where the stack can't take the frame.
 pub(crate) fn push(
     state: &mut GuestState,
-    signals: &mut GuestSignals,
+    signals: &mut ThreadSignals,
     action: SignalAction,
     info: SignalInfo,
     return_to: u64,
@@ -46,14 +46,11 @@ pub(crate) fn push(
 
     signals.blocked |= action.mask & !UNBLOCKABLE;
     if action.flags & libc::SA_NODEFER as u64 == 0 {
-        signals.blocked |= bit(info.signal);
-    }
-    if action.flags & u64::from(libc::SA_RESETHAND.cast_unsigned()) != 0 {
-        signals.set_action(info.signal, SignalAction::default());
+        signals.blocked |= bit(info.signal());
     }
     state.x[1] = return_to;
     state.x[2] = frame;
-    state.x[10] = i64::from(info.signal).cast_unsigned();
+    state.x[10] = i64::from(info.signal()).cast_unsigned();
     state.x[11] = frame;
     state.x[12] = frame + CONTEXT as u64;
     state.pc = action.handler;
@@ -61,7 +58,7 @@ pub(crate) fn push(
 }
 
 /// Puts back what [`push`] saved in the frame at the guest's stack pointer.
-pub(crate) fn pop(state: &mut GuestState, signals: &mut GuestSignals) -> Result<(), Errno> {
+pub(crate) fn pop(state: &mut GuestState, signals: &mut ThreadSignals) -> Result<(), Errno> {
     let mut frame = [0_u8; FRAME_LEN];
     copy_in(&mut frame, state.x[2])?;
     let word = |offset: usize| {
@@ -98,9 +95,7 @@ fn image(
     let mut put = |offset: usize, bytes: &[u8]| {
         frame[offset..offset + bytes.len()].copy_from_slice(bytes);
     };
-    put(0, &info.signal.to_le_bytes());
-    put(8, &info.code.to_le_bytes());
-    put(16, &info.detail.to_le_bytes());
+    put(0, &info.0);
     put(STACK, &stack.start.to_le_bytes());
     put(STACK + 8, &stack.flags.to_le_bytes());
     put(STACK + 16, &stack.len.to_le_bytes());

@@ -154,7 +154,7 @@ fn auxiliary_vector(
         (libc::AT_PHDR, program.program_headers),
         (libc::AT_PHENT, crate::elf::PROGRAM_HEADER_LEN),
         (libc::AT_PHNUM, u64::from(program.program_header_count)),
-        (libc::AT_BASE, 0),
+        (libc::AT_BASE, program.interpreter_base),
         (libc::AT_FLAGS, 0),
         (libc::AT_ENTRY, program.entry),
         (libc::AT_UID, facts.uid),

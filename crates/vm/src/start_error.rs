@@ -25,6 +25,24 @@ pub enum StartError {
         /// What is wrong with it.
         fault: ElfFault,
     },
+    /// The dynamic loader that the program asks for can't be loaded. A shell would exit with 126.
+    #[error("{}: its dynamic loader {}: {source}", path.display(), interpreter.display())]
+    Interpreter {
+        /// The program.
+        path: PathBuf,
+        /// The dynamic loader that it names.
+        interpreter: PathBuf,
+        /// Why it can't be loaded.
+        source: Box<StartError>,
+    },
+    /// The folder for the guest's absolute paths can't be used.
+    #[error("sysroot {}: {source}", path.display())]
+    Sysroot {
+        /// The folder.
+        path: PathBuf,
+        /// What the host says.
+        source: std::io::Error,
+    },
     /// The host has no room for the program at the addresses that it needs.
     #[error(
         "{}: no memory at {start:#x}..{end:#x} for {what}: {source}",

@@ -60,6 +60,17 @@ impl GuestState {
             jump_cache: [JumpCacheEntry::EMPTY; JUMP_CACHE_LEN],
         })
     }
+
+    /// The state of a hart that starts with this one's registers, and nothing else of its.
+    pub(crate) fn copy(&self) -> Box<Self> {
+        let mut state = Self::new();
+        state.x = self.x;
+        state.f = self.f;
+        state.pc = self.pc;
+        state.fflags = self.fflags;
+        state.frm = self.frm;
+        state
+    }
 }
 
 /// A guest PC and the host address of its compiled code.

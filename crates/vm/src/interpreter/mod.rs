@@ -21,9 +21,11 @@ use self::decode_cache::{Block, BlockId, DecodeCache};
 use self::execute::{Step, execute};
 use crate::exit::{Exit, FaultKind, GuestFault};
 use crate::guest_memory::load16;
-use crate::memory::{AddressSpace, Protection, Vma};
 use crate::state::GuestState;
 use crate::{attention, signal};
+
+/// Gives the mapping that holds an address, if the guest may execute it.
+pub(crate) type Executable<'a> = &'a dyn Fn(u64) -> Option<Range<u64>>;
 
 /// How often a block is entered before it is reported as hot.
 pub(crate) const HOT_ENTRIES: u32 = 50;
@@ -120,7 +122,7 @@ impl Interpreter {
     pub(crate) fn run(
         &mut self,
         state: &mut GuestState,
-        space: &AddressSpace,
+        executable: Executable<'_>,
         mut insists: bool,
     ) -> Exit {
         let mut id = BlockId::NONE;
@@ -128,7 +130,7 @@ impl Interpreter {
         loop {
             let pc = state.pc;
             if self.cache.block_mut(id).is_none_or(|block| block.pc != pc) {
-                id = match self.find_or_decode(pc, space) {
+                id = match self.find_or_decode(pc, executable) {
                     Ok(id) => id,
                     Err(exit) => return exit,
                 };
@@ -141,7 +143,7 @@ impl Interpreter {
                 return Exit::Dispatch;
             };
             // Nothing that depends on time may come between an entry and its being counted.
-            if block.is_compiled && !insists || attention::is_raised() {
+            if block.is_compiled && !insists || attention::is_raised(&state.attention) {
                 return Exit::Dispatch;
             }
             block.heat = block.heat.saturating_add(1);
@@ -206,12 +208,12 @@ impl Interpreter {
     }
 
     /// The block at `pc`, decoded now if it wasn't.
-    fn find_or_decode(&mut self, pc: u64, space: &AddressSpace) -> Result<BlockId, Exit> {
+    fn find_or_decode(&mut self, pc: u64, executable: Executable<'_>) -> Result<BlockId, Exit> {
         if let Some(id) = self.cache.find(pc) {
             return Ok(id);
         }
         let mut code = CodeReader {
-            space,
+            executable,
             checked: 0..0,
         };
         let first = code.instruction(pc)?;
@@ -234,7 +236,7 @@ impl Interpreter {
 
 /// Reads instructions from executable guest memory.
 struct CodeReader<'a> {
-    space: &'a AddressSpace,
+    executable: Executable<'a>,
     checked: Range<u64>,
 }
 
@@ -252,9 +254,8 @@ impl CodeReader<'_> {
     /// The half-word at `address`.
     fn half(&mut self, address: u64) -> Result<u16, Exit> {
         if !self.checked.contains(&address) {
-            let executable = |vma: &&Vma| vma.protection.contains(Protection::EXEC);
-            self.checked = match self.space.find(address).filter(executable) {
-                Some(vma) => vma.start..vma.end,
+            self.checked = match (self.executable)(address) {
+                Some(range) => range,
                 None => {
                     let kind = FaultKind::Segmentation;
                     return Err(Exit::Fault(GuestFault { address, kind }));

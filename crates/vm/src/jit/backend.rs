@@ -65,8 +65,9 @@ host_features! {
     "has_lzcnt" = "lzcnt",
 }
 
-/// The environment of compiled regions.
-pub(crate) fn environment() -> Environment {
+/// The environment of compiled regions, of which `exact_faults` says whether they keep the state
+/// exact for faults.
+pub(crate) fn environment(exact_faults: bool) -> Environment {
     let features: Vec<&str> = host_features().collect();
     let settings: Vec<String> = SETTINGS
         .iter()
@@ -77,6 +78,7 @@ pub(crate) fn environment() -> Environment {
         .field("cranelift", cranelift_codegen::VERSION)
         .field("settings", settings.join(","))
         .field("features", features.join(","))
+        .field("exact-faults", exact_faults)
         .field("state", format!("{:?}", abi::state_layout()))
         .field("carried", format!("{CARRIED:?}"))
         .build()
@@ -107,6 +109,8 @@ pub(crate) struct Request {
     pub name: String,
     /// Where the module is loaded, if code must not depend on it.
     pub floating_base: Option<u64>,
+    /// Whether the state must be exact at every access that may fault.
+    pub exact_faults: bool,
 }
 
 /// Cranelift, set up for this host, with its reusable buffers.
@@ -147,6 +151,7 @@ impl Backend {
         let isa = self.isa(&flow);
         let target = Host {
             floating_base: request.floating_base,
+            exact_faults: request.exact_faults,
             has_fma: std::is_x86_feature_detected!("fma"),
             optimised: !flow.has_arithmetic,
             frontend: isa.frontend_config(),

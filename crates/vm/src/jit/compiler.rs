@@ -1,14 +1,15 @@
 //! The compile thread: takes regions, gives code back, and is never waited for during a run.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rekindle::{Code, Scope, Ticket};
 
 use super::backend::{Backend, Request};
 use super::region::Region;
+use crate::signal;
 
 /// A region to compile.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Job {
     pub region: Region,
     /// What to call it, and where it must be able to live.
     pub request: Request,
+    /// The number of the scope where it goes.
+    pub scope_index: usize,
     /// Where it goes.
     pub scope: Scope,
     /// The miss that it answers.
@@ -27,6 +30,7 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Finished {
     pub head: u64,
+    pub scope_index: usize,
     pub code: Option<Code>,
 }
 
@@ -41,15 +45,26 @@ struct Shared {
     compiled: AtomicU64,
     /// Time spent compiling, in nanoseconds.
     spent_ns: AtomicU64,
+    /// Held by the thread while it works on a job.
+    working: Mutex<()>,
 }
 
+/// Called on the compile thread when a result is waiting.
+type Notify = Box<dyn Fn() + Send + Sync>;
+
 /// The owner's end of the compile thread. The thread starts with the first job.
-#[derive(Debug)]
 pub(super) struct Compiler {
     shared: Arc<Shared>,
     thread: Option<Running>,
-    /// Called on the compile thread when a result is waiting.
-    notify: fn(),
+    notify: Arc<Notify>,
+}
+
+impl std::fmt::Debug for Compiler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compiler")
+            .field("shared", &self.shared)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -61,11 +76,11 @@ struct Running {
 
 impl Compiler {
     /// A compiler whose thread isn't running yet.
-    pub(super) fn new(notify: fn()) -> Self {
+    pub(super) fn new(notify: Notify) -> Self {
         Self {
             shared: Arc::default(),
             thread: None,
-            notify,
+            notify: Arc::new(notify),
         }
     }
 
@@ -84,9 +99,13 @@ impl Compiler {
         let (jobs, queue) = channel();
         let (sender, results) = channel();
         let shared = Arc::clone(&self.shared);
-        let notify = self.notify;
+        let notify = Arc::clone(&self.notify);
         let builder = std::thread::Builder::new().name("rekindle-compile".to_owned());
-        match builder.spawn(move || work(&queue, &sender, &shared, notify)) {
+        // Signals are for the guest's threads.
+        let mask = signal::block_all();
+        let spawned = builder.spawn(move || work(&queue, &sender, &shared, &**notify));
+        signal::restore_mask(mask);
+        match spawned {
             Ok(handle) => Some(Running {
                 jobs,
                 results,
@@ -134,6 +153,19 @@ impl Compiler {
         self.thread = None;
     }
 
+    /// Waits until the thread is between two jobs, and keeps it there while the result lives.
+    pub(super) fn pause(&self) -> MutexGuard<'_, ()> {
+        let working = self.shared.working.lock();
+        working.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the thread: this process has none.
+    pub(super) fn abandon(&mut self) {
+        // Its channels may be in any state, and joining it would wait for ever.
+        std::mem::forget(self.thread.take());
+        self.shared = Arc::default();
+    }
+
     /// How many regions were compiled, and how long that took in nanoseconds.
     pub(super) fn totals(&self) -> (u64, u64) {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -141,7 +173,12 @@ impl Compiler {
     }
 }
 
-fn work(queue: &Receiver<Job>, results: &Sender<Finished>, shared: &Shared, notify: fn()) {
+fn work(
+    queue: &Receiver<Job>,
+    results: &Sender<Finished>,
+    shared: &Shared,
+    notify: &(dyn Fn() + Send + Sync),
+) {
     let mut backend = match Backend::new() {
         Ok(backend) => backend,
         Err(error) => {
@@ -153,9 +190,17 @@ fn work(queue: &Receiver<Job>, results: &Sender<Finished>, shared: &Shared, noti
         if shared.cancelled.load(Ordering::Relaxed) {
             return;
         }
-        let head = job.region.head;
+        let working = shared.working.lock();
+        let (head, scope_index) = (job.region.head, job.scope_index);
         let code = compile(&mut backend, job, shared);
-        if results.send(Finished { head, code }).is_err() {
+        let finished = Finished {
+            head,
+            scope_index,
+            code,
+        };
+        let sent = results.send(finished);
+        drop(working);
+        if sent.is_err() {
             return;
         }
         shared.ready.store(true, Ordering::Release);
@@ -167,6 +212,7 @@ fn compile(backend: &mut Backend, job: Job, shared: &Shared) -> Option<Code> {
     let Job {
         region,
         request,
+        scope_index: _,
         scope,
         ticket,
     } = job;

@@ -20,6 +20,8 @@ mod translate;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rekindle::{Cache, Code, Environment, Lookup};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -29,21 +31,42 @@ use self::backend::Request;
 use self::compiler::{Compiler, Finished, Job};
 use self::installed::Installed;
 use self::scopes::ModuleScope;
-use crate::abi::{self, Left};
+use crate::abi::{self, Left, RegionCode};
 use crate::attention;
-use crate::dispatch::{Entered, Translator};
+use crate::dispatch::{Entered, FindModule, Translator};
 use crate::exit::{Exit, FaultKind, GuestFault};
 use crate::interpreter::Interpreter;
-use crate::module::Modules;
 use crate::signal;
 use crate::state::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
 use crate::stats::RunStatistics;
+use crate::threads::Threads;
 
-/// The compiled tier of one guest.
+/// One guest thread's end of the compiled tier, which the threads of a process share.
 #[derive(Debug)]
 pub(crate) struct Jit {
+    shared: Arc<Shared>,
+    /// How much of [`State::log`] this thread's interpreter knows.
+    seen: usize,
+    /// The removals that this thread's jump cache reflects.
+    generation: u64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// The length of [`State::log`].
+    log_len: AtomicUsize,
+    /// How often regions were removed.
+    generation: AtomicU64,
+}
+
+/// The compiled tier of one guest process.
+#[derive(Debug)]
+struct State {
     cache: Cache,
     environment: Environment,
+    /// Whether compiled code writes registers back before every access that may fault.
+    exact_faults: bool,
     scopes: Vec<ModuleScope>,
     installed: Installed,
     compiler: Compiler,
@@ -53,84 +76,142 @@ pub(crate) struct Jit {
     pending: FxHashMap<u64, Vec<u64>>,
     /// Hot blocks that weren't asked for because a region that is on its way holds them.
     put_off: FxHashSet<u64>,
-    /// Whether the jump cache may lead to regions that were removed.
-    has_stale_jumps: bool,
+    /// The heads of regions in the order in which they were installed (true) and removed.
+    log: Vec<(u64, bool)>,
     regions_loaded: u64,
     avoided_ns: u64,
     misses: BTreeMap<String, u64>,
 }
 
 impl Jit {
-    /// A JIT that keeps its code in `cache`.
-    pub(crate) fn new(cache: Cache) -> Self {
-        Self {
+    /// A JIT that keeps its code in `cache`, and tells `threads` when there is news.
+    pub(crate) fn new(cache: Cache, threads: Arc<Threads>) -> Self {
+        let state = State {
             cache,
-            environment: backend::environment(),
+            environment: backend::environment(false),
+            exact_faults: false,
             scopes: Vec::new(),
             installed: Installed::default(),
-            compiler: Compiler::new(attention::raise),
+            compiler: Compiler::new(Box::new(move || threads.raise_all())),
             requested: FxHashSet::default(),
             pending: FxHashMap::default(),
             put_off: FxHashSet::default(),
-            has_stale_jumps: false,
+            log: Vec::new(),
             regions_loaded: 0,
             avoided_ns: 0,
             misses: BTreeMap::new(),
+        };
+        let shared = Shared {
+            state: Mutex::new(state),
+            log_len: AtomicUsize::new(0),
+            generation: AtomicU64::new(0),
+        };
+        Self {
+            shared: Arc::new(shared),
+            seen: 0,
+            generation: 0,
         }
     }
 
     /// Ends the compile thread, and writes what was compiled.
     pub(crate) fn end(&mut self) {
-        self.compiler.end();
-        for scope in &self.scopes {
-            scope.scope.flush();
-        }
+        let mut state = self.shared.lock();
+        state.compiler.end();
+        state.flush();
     }
 
     /// Enters what was done into the run's statistics.
     pub(crate) fn add_to(&self, statistics: &mut RunStatistics) {
-        let (regions_compiled, compile_ns_spent) = self.compiler.totals();
+        let state = self.shared.lock();
+        let (regions_compiled, compile_ns_spent) = state.compiler.totals();
         statistics.regions_compiled = regions_compiled;
         statistics.compile_ns_spent = compile_ns_spent;
-        statistics.regions_loaded = self.regions_loaded;
-        statistics.compile_ns_avoided = self.avoided_ns;
-        statistics.misses.clone_from(&self.misses);
+        statistics.regions_loaded = state.regions_loaded;
+        statistics.compile_ns_avoided = state.avoided_ns;
+        statistics.misses.clone_from(&state.misses);
     }
 
+    /// The exit for a fault in compiled code; the guest PC becomes that of the access.
+    fn fault(&self, state: &mut GuestState) -> Exit {
+        let Some(record) = signal::take_fault() else {
+            return Exit::Dispatch;
+        };
+        if let Some(pc) = self.shared.lock().installed.guest_pc(record.host_pc) {
+            state.pc = pc;
+        }
+        let kind = FaultKind::from_signal(record.signal);
+        Exit::Fault(GuestFault {
+            address: record.address,
+            kind,
+        })
+    }
+
+    /// The code of the region that starts at `pc`.
+    fn entry(&self, pc: u64) -> Option<RegionCode> {
+        self.shared.lock().installed.entry(pc)
+    }
+
+    /// Where a region that left through its slot at `slot` goes on: the slot is linked, the code is
+    /// returned if there is some, and `pc` becomes the guest PC.
+    fn follow_slot(&self, slot: u64, pc: &mut u64) -> Option<RegionCode> {
+        let mut state = self.shared.lock();
+        let Some((slot, target)) = state.installed.slot_at(slot) else {
+            // No slot of ours leads there; nothing was lost but the PC.
+            unreachable!("an exit through a slot that no region has");
+        };
+        *pc = target;
+        state.installed.link(slot, target);
+        state.installed.entry(target)
+    }
+
+    /// Runs `work` on what threads share, and publishes how the log has grown.
+    fn change<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.shared.lock();
+        let result = work(&mut state);
+        self.shared
+            .log_len
+            .store(state.log.len(), Ordering::Release);
+        result
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while it was held leaves maps as they were before or after one change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
     /// The scope of the module that holds `pc`, opened now if it wasn't.
-    fn scope(&mut self, pc: u64, modules: &Modules) -> Option<usize> {
+    fn scope(&mut self, pc: u64, modules: FindModule<'_>) -> Option<usize> {
         if let Some(index) = self.scopes.iter().position(|scope| scope.holds(pc)) {
             return Some(index);
         }
-        let module = modules.find(pc)?;
-        if self.scopes.iter().any(|scope| scope.is_of(module)) {
-            return None;
-        }
+        let module = modules(pc)?;
         self.scopes
-            .push(ModuleScope::open(module, &self.cache, &self.environment));
+            .push(ModuleScope::open(&module, &self.cache, &self.environment));
         Some(self.scopes.len() - 1)
     }
 
-    fn install(&mut self, head: u64, code: &Code, interpreter: &mut Interpreter) {
-        let Some(scope) = self.scopes.iter().find(|scope| scope.holds(head)) else {
-            return;
-        };
-        if self.installed.install(head, code, &scope.scope) {
-            interpreter.set_compiled(head, true);
+    fn install(&mut self, head: u64, code: &Code, scope: usize) {
+        let scope = &self.scopes[scope];
+        if scope.holds(head) && self.installed.install(head, code, &scope.scope) {
+            self.log.push((head, true));
         }
     }
 
-    fn install_loaded(&mut self, head: u64, code: &Code, interpreter: &mut Interpreter) {
+    fn install_loaded(&mut self, head: u64, code: &Code, scope: usize) {
         if code.is_loaded() {
             self.regions_loaded += 1;
             self.avoided_ns = self.avoided_ns.saturating_add(code.compile_time_ns());
         }
         self.requested.insert(head);
-        self.install(head, code, interpreter);
+        self.install(head, code, scope);
     }
 
     /// Asks for the region of `pc`, unless it is there or was asked for.
-    fn request(&mut self, pc: u64, modules: &Modules, interpreter: &mut Interpreter) {
+    fn request(&mut self, pc: u64, modules: FindModule<'_>) {
         if self.requested.contains(&pc) {
             return;
         }
@@ -142,7 +223,7 @@ impl Jit {
             return;
         };
         let ticket = match scope.scope.lookup(&scope.key(pc)) {
-            Lookup::Hit(code) => return self.install_loaded(pc, &code, interpreter),
+            Lookup::Hit(code) => return self.install_loaded(pc, &code, index),
             Lookup::Miss(ticket) => ticket,
         };
         *self.misses.entry(ticket.reason().to_string()).or_default() += 1;
@@ -150,6 +231,7 @@ impl Jit {
         let request = Request {
             name: scope.region_name(pc),
             floating_base: scope.floating_base(),
+            exact_faults: self.exact_faults,
         };
         let scope = scope.scope.clone();
         self.pending
@@ -157,146 +239,208 @@ impl Jit {
         self.compiler.submit(Job {
             region,
             request,
+            scope_index: index,
             scope,
             ticket,
         });
     }
 
-    fn take(&mut self, finished: Finished, interpreter: &mut Interpreter) {
+    fn take(&mut self, finished: Finished) {
         self.pending.remove(&finished.head);
         if let Some(code) = finished.code {
-            self.install(finished.head, &code, interpreter);
+            self.install(finished.head, &code, finished.scope_index);
         }
     }
 
-    /// The exit for a fault in compiled code; the guest PC becomes that of the access.
-    fn fault(&self, state: &mut GuestState) -> Exit {
-        let Some(record) = signal::take_fault() else {
-            return Exit::Dispatch;
-        };
-        if let Some(pc) = self.installed.guest_pc(record.host_pc) {
-            state.pc = pc;
+    /// Removes every region whose head lies in one of `texts`.
+    fn remove(&mut self, texts: &[Range<u64>]) {
+        let gone = |head: u64| texts.iter().any(|text| text.contains(&head));
+        for head in self.installed.remove(gone) {
+            self.log.push((head, false));
         }
-        let kind = FaultKind::from_signal(record.signal);
-        Exit::Fault(GuestFault {
-            address: record.address,
-            kind,
-        })
+        self.requested.retain(|head| !gone(*head));
+        self.pending.retain(|head, _| !gone(*head));
+        self.put_off.retain(|head| !gone(*head));
+    }
+
+    fn flush(&self) {
+        for scope in &self.scopes {
+            scope.scope.flush();
+        }
+    }
+
+    /// This is a new process: the compile thread and what was queued for it are the old one's, and so
+    /// is what is not yet written.
+    fn begin_as_child(&mut self) {
+        self.compiler.abandon();
+        for scope in &self.scopes {
+            scope.scope.abandon_unflushed();
+        }
+        for head in std::mem::take(&mut self.pending).into_keys() {
+            self.requested.remove(&head);
+        }
     }
 }
 
 impl Translator for Jit {
+    fn for_thread(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            seen: 0,
+            generation: 0,
+        }
+    }
+
     fn is_active(&self) -> bool {
         true
     }
 
-    fn note_decoded(&mut self, pc: u64, modules: &Modules, interpreter: &mut Interpreter) {
-        let Some(index) = self.scope(pc, modules) else {
-            return;
-        };
-        let scope = &self.scopes[index];
-        if let Lookup::Hit(code) = scope.scope.lookup(&scope.key(pc)) {
-            self.install_loaded(pc, &code, interpreter);
-        }
-    }
-
-    fn note_hot(&mut self, pc: u64, modules: &Modules, interpreter: &mut Interpreter) {
-        if self.requested.contains(&pc) {
-            return;
-        }
-        // A loop inside a region that is on its way may never be entered by itself again. If it is,
-        // it will be reported again.
-        if self.pending.values().any(|starts| starts.contains(&pc)) {
-            interpreter.cool(pc);
-            self.put_off.insert(pc);
-            return;
-        }
-        self.request(pc, modules, interpreter);
-    }
-
-    fn finish(&mut self, modules: &Modules, interpreter: &mut Interpreter) {
-        let seen = interpreter.decoded_instructions();
-        let mut tried = FxHashSet::default();
-        loop {
-            for finished in self.compiler.finish() {
-                self.take(finished, interpreter);
-            }
-            let exits = self.installed.exits().filter(|pc| seen.contains(pc));
-            let mut wanted: Vec<u64> = exits.chain(self.put_off.drain()).collect();
-            wanted.retain(|pc| tried.insert(*pc));
-            if wanted.is_empty() {
+    fn note_decoded(&mut self, pc: u64, modules: FindModule<'_>, _: &mut Interpreter) {
+        self.change(|state| {
+            if state.installed.entry(pc).is_some() {
                 return;
             }
-            for pc in wanted {
-                self.request(pc, modules, interpreter);
+            let Some(index) = state.scope(pc, modules) else {
+                return;
+            };
+            let scope = &state.scopes[index];
+            if let Lookup::Hit(code) = scope.scope.lookup(&scope.key(pc)) {
+                state.install_loaded(pc, &code, index);
             }
-        }
+        });
     }
 
-    fn poll(&mut self, interpreter: &mut Interpreter) {
-        for finished in self.compiler.take_finished() {
-            self.take(finished, interpreter);
-        }
+    fn note_hot(&mut self, pc: u64, modules: FindModule<'_>, interpreter: &mut Interpreter) {
+        self.change(|state| {
+            if state.requested.contains(&pc) {
+                return;
+            }
+            // A loop inside a region that is on its way may never be entered by itself again. If it
+            // is, it will be reported again.
+            if state.pending.values().any(|starts| starts.contains(&pc)) {
+                interpreter.cool(pc);
+                state.put_off.insert(pc);
+                return;
+            }
+            state.request(pc, modules);
+        });
     }
-    fn enter(&mut self, state: &mut GuestState) -> Entered {
-        if std::mem::take(&mut self.has_stale_jumps) {
-            state.jump_cache.fill(JumpCacheEntry::EMPTY);
+
+    fn finish(&mut self, modules: FindModule<'_>, interpreter: &mut Interpreter) {
+        let seen = interpreter.decoded_instructions();
+        let mut tried = FxHashSet::default();
+        self.change(|state| {
+            loop {
+                for finished in state.compiler.finish() {
+                    state.take(finished);
+                }
+                let exits = state.installed.exits().filter(|pc| seen.contains(pc));
+                let mut wanted: Vec<u64> = exits.chain(state.put_off.drain()).collect();
+                wanted.retain(|pc| tried.insert(*pc));
+                if wanted.is_empty() {
+                    return;
+                }
+                for pc in wanted {
+                    state.request(pc, modules);
+                }
+            }
+        });
+    }
+
+    fn poll(&mut self) {
+        self.change(|state| {
+            for finished in state.compiler.take_finished() {
+                state.take(finished);
+            }
+        });
+    }
+
+    fn sync(&mut self, interpreter: &mut Interpreter) {
+        if self.shared.log_len.load(Ordering::Acquire) == self.seen {
+            return;
         }
-        let Some(mut code) = self.installed.entry(state.pc) else {
+        let state = self.shared.lock();
+        for (head, installed) in &state.log[self.seen..] {
+            interpreter.set_compiled(*head, *installed);
+        }
+        self.seen = state.log.len();
+    }
+
+    fn enter(&mut self, state: &mut GuestState) -> Entered {
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        if generation != self.generation {
+            state.jump_cache.fill(JumpCacheEntry::EMPTY);
+            self.generation = generation;
+        }
+        let Some(mut code) = self.entry(state.pc) else {
             return Entered::NotCompiled;
         };
         loop {
-            match abi::enter(state, code) {
-                Left::Unlinked => {
-                    let Some((slot, target)) = self.installed.slot_at(state.exit_slot) else {
-                        // No slot of ours leads there; nothing was lost but the PC.
-                        unreachable!("an exit through a slot that no region has");
-                    };
-                    state.pc = target;
-                    self.installed.link(slot, target);
-                }
+            let next = match abi::enter(state, code) {
+                Left::Unlinked => self.follow_slot(state.exit_slot, &mut state.pc),
                 Left::Indirect => {
-                    if let Some(code) = self.installed.entry(state.pc) {
+                    let code = self.entry(state.pc);
+                    if let Some(code) = code {
                         let entry = JumpCacheEntry {
                             guest_pc: state.pc,
                             code: code.address().0,
                         };
                         state.jump_cache[(state.pc >> 1) as usize % JUMP_CACHE_LEN] = entry;
                     }
+                    code
                 }
                 Left::Interpret => return Entered::Interpret,
                 Left::Syscall => return Entered::Exit(Exit::Syscall),
                 Left::Fault => return Entered::Exit(self.fault(state)),
-            }
-            code = match self.installed.entry(state.pc) {
-                Some(code) if !attention::is_raised() => code,
+            };
+            code = match next {
+                Some(code) if !attention::is_raised(&state.attention) => code,
                 _ => return Entered::Exit(Exit::Dispatch),
             };
         }
     }
 
-    fn invalidate(&mut self, range: Range<u64>, interpreter: &mut Interpreter) {
-        // A `fence.i` says that code may have changed anywhere, but a module's can't have: it isn't
-        // writable, and loses that only with a notice of its own.
-        if range == (0..u64::MAX) {
-            return;
-        }
-        let changed = self
-            .scopes
-            .iter_mut()
-            .filter(|scope| scope.overlaps(&range));
-        let mut texts = Vec::new();
-        for scope in changed {
-            scope.give_up();
-            texts.extend_from_slice(scope.text());
-        }
-        if texts.is_empty() {
-            return;
-        }
-        let gone = |head: u64| texts.iter().any(|text| text.contains(&head));
-        self.has_stale_jumps = true;
-        for head in self.installed.remove(gone) {
-            interpreter.set_compiled(head, false);
-        }
+    fn invalidate(&mut self, range: &Range<u64>) {
+        self.change(|state| {
+            let mut texts = Vec::new();
+            let holds = |scope: &&mut ModuleScope| scope.overlaps(range);
+            for scope in state.scopes.iter_mut().filter(holds) {
+                scope.give_up();
+                texts.extend_from_slice(scope.text());
+            }
+            if !texts.is_empty() {
+                state.remove(&texts);
+                self.shared.generation.fetch_add(1, Ordering::AcqRel);
+            }
+        });
+    }
+
+    fn make_faults_exact(&mut self) {
+        self.change(|state| {
+            if std::mem::replace(&mut state.exact_faults, true) {
+                return;
+            }
+            state.environment = backend::environment(true);
+            for scope in &mut state.scopes {
+                scope.give_up();
+            }
+            state.remove(&[0..u64::MAX]);
+            self.shared.generation.fetch_add(1, Ordering::AcqRel);
+        });
+    }
+
+    fn flush(&mut self) {
+        self.shared.lock().flush();
+    }
+
+    fn fork(&mut self, fork: &mut dyn FnMut() -> bool) {
+        self.change(|state| {
+            let idle = state.compiler.pause();
+            let is_child = fork();
+            drop(idle);
+            if is_child {
+                state.begin_as_child();
+            }
+        });
     }
 }

@@ -26,7 +26,7 @@ impl ModuleScope {
     /// Opens the scope of `module`.
     pub(super) fn open(module: &GuestModule, cache: &Cache, environment: &Environment) -> Self {
         let base = module.base();
-        let digest = module.digest(cache);
+        let digest = module.digest();
         let name = module.name();
         let symbols = move |name: &str| match name {
             "rekindle_vm.module_base" => Some(base),
@@ -60,11 +60,6 @@ impl ModuleScope {
     /// Where its code is.
     pub(super) fn text(&self) -> &[Range<u64>] {
         &self.text
-    }
-
-    /// Whether this is the scope of `module`.
-    pub(super) fn is_of(&self, module: &GuestModule) -> bool {
-        self.base == module.base() && self.text == module.text_ranges()
     }
 
     /// Gives the module up: the guest may have changed its code.

@@ -1,6 +1,8 @@
 //! `epoll`, whose events are packed on x86-64 and nowhere else.
 
-use super::{Kernel, host};
+use std::ffi::c_long;
+
+use super::{Kernel, host, wait};
 use crate::errno::Errno;
 use crate::guest_memory::{load32, load64, store32, store64};
 use crate::state::GuestState;
@@ -26,24 +28,36 @@ pub(super) fn control(
     host::call(libc::SYS_epoll_ctl, [epoll, operation, fd, address, 0, 0])
 }
 
-pub(super) fn wait(
-    _: &mut Kernel,
+pub(super) fn pwait(
+    kernel: &mut Kernel,
     _: &mut GuestState,
-    [epoll, events, count, timeout, mask, mask_len]: [u64; 6],
+    arguments: [u64; 6],
 ) -> Result<u64, Errno> {
+    wait_for_events(kernel, libc::SYS_epoll_pwait, arguments)
+}
+
+/// With a timeout in nanoseconds.
+pub(super) fn pwait2(
+    kernel: &mut Kernel,
+    _: &mut GuestState,
+    arguments: [u64; 6],
+) -> Result<u64, Errno> {
+    wait_for_events(kernel, libc::SYS_epoll_pwait2, arguments)
+}
+
+fn wait_for_events(
+    kernel: &mut Kernel,
+    number: c_long,
+    mut arguments: [u64; 6],
+) -> Result<u64, Errno> {
+    let [_, events, count, ..] = arguments;
     if count as i32 <= 0 {
         return Err(Errno::EINVAL);
     }
     let mut ready = vec![libc::epoll_event { events: 0, u64: 0 }; count.min(MAX_EVENTS) as usize];
-    let arguments = [
-        epoll,
-        ready.as_mut_ptr() as u64,
-        ready.len() as u64,
-        timeout,
-        mask,
-        mask_len,
-    ];
-    let count = host::call(libc::SYS_epoll_pwait, arguments)?;
+    arguments[1] = ready.as_mut_ptr() as u64;
+    arguments[2] = ready.len() as u64;
+    let count = wait::epoll_pwait(kernel, number, arguments)?;
     for (index, event) in ready.iter().take(count as usize).enumerate() {
         let address = events.wrapping_add(index as u64 * EVENT_LEN);
         store32(address, event.events)?;

@@ -1,4 +1,4 @@
-//! Calls on files whose paths may name the guest's own `/proc` entries.
+//! Calls with paths, which may name the guest's own `/proc` entries or files of the sysroot.
 
 use std::ffi::{CString, c_long};
 use std::os::unix::ffi::OsStrExt;
@@ -7,6 +7,15 @@ use super::{Kernel, host, proc_fs};
 use crate::errno::Errno;
 use crate::guest_memory::{copy_out, read_c_string};
 use crate::state::GuestState;
+
+/// Which arguments of a call are paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Paths {
+    /// Bit `i` for argument `i`.
+    pub(super) positions: u8,
+    /// Whether a symbolic link at a path's end stands for what it leads to.
+    pub(super) follows: bool,
+}
 
 /// A path argument: the guest's own, or what stands for it.
 pub(super) enum GuestPath {
@@ -17,15 +26,21 @@ pub(super) enum GuestPath {
 }
 
 impl GuestPath {
-    /// The path at `address`; `/proc/self/exe` is the guest's program.
-    pub(super) fn new(kernel: &Kernel, address: u64) -> Self {
-        let entry = proc_entry(address);
-        match entry
-            .as_deref()
-            .map(|entry| (entry, CString::new(kernel.program.as_os_str().as_bytes())))
+    /// The path at `address`: `/proc/self/exe` is the guest's program, and what exists in the sysroot
+    /// is there. A symbolic link at its end is followed if `follows`.
+    pub(super) fn new(kernel: &Kernel, address: u64, follows: bool) -> Self {
+        let Ok(Some(path)) = read_c_string(address, libc::PATH_MAX as usize) else {
+            return Self::Same(address);
+        };
+        if proc_entry(&path) == Some(b"exe")
+            && let Ok(program) = CString::new(kernel.process.program.as_os_str().as_bytes())
         {
-            Some((b"exe", Ok(program))) => Self::Instead(program),
-            _ => Self::Same(address),
+            return Self::Instead(program);
+        }
+        let sysroot = kernel.process.sysroot.as_ref();
+        match sysroot.and_then(|sysroot| sysroot.find(&path, follows)) {
+            Some(path) => Self::Instead(path),
+            None => Self::Same(address),
         }
     }
 
@@ -36,26 +51,43 @@ impl GuestPath {
             Self::Instead(path) => path.as_ptr() as u64,
         }
     }
+
+    /// The path, where the guest's own is `given`.
+    pub(super) fn bytes(self, given: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Same(_) => given.to_vec(),
+            Self::Instead(path) => path.into_bytes(),
+        }
+    }
 }
 
-/// The name in the guest's own `/proc` directory that the path at `address` denotes.
-fn proc_entry(address: u64) -> Option<Vec<u8>> {
-    // Longer paths than this denote nothing that is stood in for.
-    let path = read_c_string(address, 64).ok()??;
+/// The name in the guest's own `/proc` directory that `path` denotes.
+fn proc_entry(path: &[u8]) -> Option<&[u8]> {
     let rest = path.strip_prefix(b"/proc/")?;
     let slash = rest.iter().position(|byte| *byte == b'/')?;
     let (directory, entry) = (&rest[..slash], &rest[slash + 1..]);
     let own = directory == b"self"
         || directory == b"thread-self"
         || directory == std::process::id().to_string().as_bytes();
-    own.then(|| entry.to_vec())
+    own.then_some(entry)
 }
 
-/// Calls the host with the second argument, a path, seen as the guest sees it.
-fn with_path(kernel: &Kernel, number: c_long, mut arguments: [u64; 6]) -> Result<u64, Errno> {
-    let path = GuestPath::new(kernel, arguments[1]);
-    arguments[1] = path.address();
-    host::call(number, arguments)
+/// Makes a host call whose path arguments are seen as the guest sees them.
+pub(super) fn call_with_paths(
+    kernel: &Kernel,
+    number: c_long,
+    mut arguments: [u64; 6],
+    paths: Paths,
+) -> Result<u64, Errno> {
+    let mut kept = [const { None }; 6];
+    for (position, argument) in arguments.iter_mut().enumerate() {
+        if paths.positions >> position & 1 != 0 && *argument != 0 {
+            let path = GuestPath::new(kernel, *argument, paths.follows);
+            *argument = path.address();
+            kept[position] = Some(path);
+        }
+    }
+    host::call_for_guest(number, arguments)
 }
 
 pub(super) fn openat(
@@ -63,28 +95,41 @@ pub(super) fn openat(
     _: &mut GuestState,
     arguments: [u64; 6],
 ) -> Result<u64, Errno> {
-    if let Some(contents) =
-        proc_entry(arguments[1]).and_then(|name| proc_fs::contents(kernel, &name))
-    {
-        return proc_fs::open(&contents, arguments[2]);
+    let flags = arguments[2];
+    if let Some(contents) = own_proc_file(kernel, arguments[1]) {
+        return proc_fs::open(&contents, flags);
     }
-    with_path(kernel, libc::SYS_openat, arguments)
+    let paths = Paths {
+        positions: 2,
+        follows: flags & libc::O_NOFOLLOW as u64 == 0,
+    };
+    call_with_paths(kernel, libc::SYS_openat, arguments, paths)
 }
 
-pub(super) fn faccessat(
+pub(super) fn openat2(
     kernel: &mut Kernel,
     _: &mut GuestState,
     arguments: [u64; 6],
 ) -> Result<u64, Errno> {
-    with_path(kernel, libc::SYS_faccessat, arguments)
+    let flags = crate::guest_memory::load64(arguments[2])?;
+    if let Some(contents) = own_proc_file(kernel, arguments[1]) {
+        return proc_fs::open(&contents, flags);
+    }
+    let paths = Paths {
+        positions: 2,
+        follows: flags & libc::O_NOFOLLOW as u64 == 0,
+    };
+    call_with_paths(kernel, libc::SYS_openat2, arguments, paths)
 }
 
-pub(super) fn faccessat2(
-    kernel: &mut Kernel,
-    _: &mut GuestState,
-    arguments: [u64; 6],
-) -> Result<u64, Errno> {
-    with_path(kernel, libc::SYS_faccessat2, arguments)
+/// What the file of the guest's own `/proc` at the path `address` holds, if it is stood in for.
+fn own_proc_file(kernel: &Kernel, address: u64) -> Option<Vec<u8>> {
+    // Longer paths than this denote nothing that is stood in for.
+    let path = read_c_string(address, 64).ok()??;
+    match path.as_slice() {
+        b"/proc/cpuinfo" => Some(proc_fs::cpu_info()),
+        path => proc_fs::contents(kernel, proc_entry(path)?),
+    }
 }
 
 pub(super) fn statx(
@@ -92,7 +137,11 @@ pub(super) fn statx(
     _: &mut GuestState,
     arguments: [u64; 6],
 ) -> Result<u64, Errno> {
-    with_path(kernel, libc::SYS_statx, arguments)
+    let paths = Paths {
+        positions: 2,
+        follows: arguments[2] & libc::AT_SYMLINK_NOFOLLOW as u64 == 0,
+    };
+    call_with_paths(kernel, libc::SYS_statx, arguments, paths)
 }
 
 pub(super) fn readlinkat(
@@ -100,45 +149,20 @@ pub(super) fn readlinkat(
     _: &mut GuestState,
     arguments: [u64; 6],
 ) -> Result<u64, Errno> {
-    let [_, path, buffer, len, ..] = arguments;
-    if proc_entry(path).as_deref() != Some(b"exe") {
-        return host::call(libc::SYS_readlinkat, arguments);
+    let [_, address, buffer, len, ..] = arguments;
+    let path = read_c_string(address, libc::PATH_MAX as usize)?.unwrap_or_default();
+    if proc_entry(&path) != Some(b"exe") {
+        let paths = Paths {
+            positions: 2,
+            follows: false,
+        };
+        return call_with_paths(kernel, libc::SYS_readlinkat, arguments, paths);
     }
     if (len as i32) <= 0 {
         return Err(Errno::EINVAL);
     }
-    let program = kernel.program.as_os_str().as_bytes();
+    let program = kernel.process.program.as_os_str().as_bytes();
     let shown = &program[..program.len().min(len as usize)];
     copy_out(buffer, shown)?;
     Ok(shown.len() as u64)
-}
-
-/// `MSG_NOSIGNAL` keeps `SIGPIPE` away.
-fn send(
-    kernel: &mut Kernel,
-    number: c_long,
-    arguments: [u64; 6],
-    flags: u64,
-) -> Result<u64, Errno> {
-    let result = host::call(number, arguments);
-    if result == Err(Errno::EPIPE) && flags & libc::MSG_NOSIGNAL as u64 == 0 {
-        kernel.raise_pipe();
-    }
-    result
-}
-
-pub(super) fn sendto(
-    kernel: &mut Kernel,
-    _: &mut GuestState,
-    arguments: [u64; 6],
-) -> Result<u64, Errno> {
-    send(kernel, libc::SYS_sendto, arguments, arguments[3])
-}
-
-pub(super) fn sendmsg(
-    kernel: &mut Kernel,
-    _: &mut GuestState,
-    arguments: [u64; 6],
-) -> Result<u64, Errno> {
-    send(kernel, libc::SYS_sendmsg, arguments, arguments[2])
 }

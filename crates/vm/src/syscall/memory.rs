@@ -1,8 +1,12 @@
 //! Calls that change the guest's memory map.
 
+use std::fs::File;
+use std::ops::Range;
+
 use super::{Kernel, stat};
 use crate::errno::Errno;
 use crate::memory::{Backing, FileBacking, MapRequest, Placement, Protection};
+use crate::module::GuestModule;
 use crate::state::GuestState;
 
 /// Flags that choose the address; they are the address space's to pass on.
@@ -15,7 +19,7 @@ pub(super) fn brk(
     _: &mut GuestState,
     [end, ..]: [u64; 6],
 ) -> Result<u64, Errno> {
-    Ok(kernel.space.set_heap_end(end))
+    Ok(kernel.change_memory(|memory| memory.space.set_heap_end(end)))
 }
 
 pub(super) fn mmap(
@@ -43,15 +47,34 @@ pub(super) fn mmap(
             offset,
         })
     };
-    kernel.space.map(MapRequest {
+    let protection = Protection::from_bits(protection);
+    let request = MapRequest {
         placement,
         len,
-        protection: Protection::from_bits(protection),
+        protection,
         flags: flags & !(PLACEMENT_FLAGS | DROPPED_FLAGS),
         fd,
         offset,
         backing,
-    })
+    };
+    let address = kernel.change_memory(|memory| memory.space.map(request))?;
+    let is_text = protection.contains(Protection::EXEC) && !protection.contains(Protection::WRITE);
+    if is_text && matches!(backing, Backing::File(_)) && flags & libc::MAP_PRIVATE as u64 != 0 {
+        note_module(kernel, fd, address..address.saturating_add(len), offset);
+    }
+    Ok(address)
+}
+
+/// The guest has mapped code from a file: if it is a library as a dynamic loader maps them, the
+/// translator may keep what it makes of it.
+fn note_module(kernel: &Kernel, fd: i32, mapping: Range<u64>, offset: u64) {
+    let path = format!("/proc/self/fd/{fd}");
+    let Ok(file) = File::open(&path) else { return };
+    let path = std::fs::read_link(&path).unwrap_or_default();
+    let module = GuestModule::of_mapping(&file, path, &mapping, offset, &kernel.cache);
+    if let Some(module) = module {
+        kernel.process.memory().modules.add(module);
+    }
 }
 
 pub(super) fn munmap(
@@ -59,7 +82,9 @@ pub(super) fn munmap(
     _: &mut GuestState,
     [address, len, ..]: [u64; 6],
 ) -> Result<u64, Errno> {
-    kernel.space.unmap(address, len).map(|()| 0)
+    kernel
+        .change_memory(|memory| memory.space.unmap(address, len))
+        .map(|()| 0)
 }
 
 pub(super) fn mremap(
@@ -67,7 +92,7 @@ pub(super) fn mremap(
     _: &mut GuestState,
     [old, old_len, new_len, flags, wanted, _]: [u64; 6],
 ) -> Result<u64, Errno> {
-    kernel.space.remap(old, old_len, new_len, flags, wanted)
+    kernel.change_memory(|memory| memory.space.remap(old, old_len, new_len, flags, wanted))
 }
 
 pub(super) fn mprotect(
@@ -78,9 +103,9 @@ pub(super) fn mprotect(
     if protection & !7 != 0 {
         return Err(Errno::EINVAL);
     }
+    let protection = Protection::from_bits(protection);
     kernel
-        .space
-        .protect(address, len, Protection::from_bits(protection))
+        .change_memory(|memory| memory.space.protect(address, len, protection))
         .map(|()| 0)
 }
 
@@ -89,7 +114,7 @@ pub(super) fn madvise(
     _: &mut GuestState,
     [address, len, advice, ..]: [u64; 6],
 ) -> Result<u64, Errno> {
-    kernel.space.advise(address, len, advice)
+    kernel.change_memory(|memory| memory.space.advise(address, len, advice))
 }
 
 /// The guest has changed code in a range and wants to run the new.
@@ -101,6 +126,6 @@ pub(super) fn riscv_flush_icache(
     if flags & !1 != 0 {
         return Err(Errno::EINVAL);
     }
-    kernel.space.note_stale_code(start..end);
+    kernel.change_memory(|memory| memory.space.note_stale_code(start..end));
     Ok(0)
 }

@@ -4,28 +4,38 @@
 //! pointers are host pointers and RISC-V shares its constants with the generic Linux ABI. The other
 //! files hold the calls that need a hand.
 
+mod clone;
 mod epoll;
+mod execute;
 mod file;
 pub(crate) mod host;
 mod memory;
 mod proc_fs;
 mod process;
+mod robust;
 mod signal;
 mod stat;
 mod table;
+mod wait;
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::sync::Arc;
 
+use rekindle::Cache;
 use rv_isa::XReg;
 
+pub(crate) use self::clone::CloneRequest;
+pub(crate) use self::execute::ExecRequest;
 use self::table::Action;
 use crate::config::GuestExit;
 use crate::errno::Errno;
 use crate::guest_memory::copy_out;
-use crate::guest_signal::{self, DefaultEffect, GuestSignals, IGNORE, SignalAction, SignalInfo};
-use crate::memory::{AddressSpace, MapRequest, PAGE, Placement, Protection};
+use crate::guest_signal::{
+    DEFAULT, DefaultAction, IGNORE, SignalAction, SignalInfo, ThreadSignals, UNBLOCKABLE, bit,
+    default_action,
+};
+use crate::memory::{MapRequest, PAGE, Placement, Protection};
+use crate::process::{Memory, Process};
 use crate::signal as signal_door;
 use crate::signal_frame;
 use crate::state::GuestState;
@@ -33,56 +43,92 @@ use crate::state::GuestState;
 /// A call that needs more than its host's twin.
 type Handler = fn(&mut Kernel, &mut GuestState, [u64; 6]) -> Result<u64, Errno>;
 
-/// What the kernel knows of a guest process.
+/// What a call asks of the engine: the dispatch loop grants it.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// A thread.
+    Thread(CloneRequest),
+    /// A process with a copy of this one's memory.
+    Fork(CloneRequest),
+    /// A process with this one's memory.
+    Vfork(CloneRequest),
+    /// Another program.
+    Execute(Box<ExecRequest>),
+    /// Exact state in handlers of faults.
+    ExactFaults,
+}
+
+/// What the kernel knows of a guest thread.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    /// Its memory.
-    pub(crate) space: AddressSpace,
+    /// Its process.
+    pub(crate) process: Arc<Process>,
     /// Its signals.
-    pub(crate) signals: GuestSignals,
-    /// The absolute path of its program.
-    pub(crate) program: PathBuf,
-    /// Its arguments.
-    pub(crate) args: Vec<OsString>,
-    /// Its auxiliary vector, as bytes.
-    pub(crate) auxiliary_vector: Vec<u8>,
-    /// How it ended, once it has.
-    pub(crate) exit: Option<GuestExit>,
-    signal_return: Option<u64>,
-    warned: BTreeSet<u64>,
+    pub(crate) signals: ThreadSignals,
+    /// Its exit status, once it has ended by itself.
+    pub(crate) thread_exit: Option<i32>,
+    /// Where a zero is written when it ends, or 0.
+    pub(crate) clear_tid: u64,
+    /// Its list of robust futexes, or 0.
+    robust_list: u64,
+    /// Knows the digests of files.
+    cache: Cache,
+    stale_code: Vec<Range<u64>>,
+    request: Option<Request>,
+    /// What [`Self::execute`] hands to the host; here, so that it is freed where the host, having
+    /// taken it, leaves this process's memory behind.
+    execution: Option<execute::HostArguments>,
 }
 
 impl Kernel {
-    /// A process that is about to start.
-    pub(crate) fn new(space: AddressSpace, program: PathBuf, args: Vec<OsString>) -> Self {
+    /// The first thread of a process, with the mask `blocked`.
+    pub(crate) fn new(process: Arc<Process>, blocked: u64, cache: Cache) -> Self {
         Self {
-            space,
-            signals: GuestSignals::default(),
-            program,
-            args,
-            auxiliary_vector: Vec::new(),
-            exit: None,
-            signal_return: None,
-            warned: BTreeSet::new(),
+            process,
+            signals: ThreadSignals::new(blocked),
+            thread_exit: None,
+            clear_tid: 0,
+            robust_list: 0,
+            cache,
+            stale_code: Vec::new(),
+            request: None,
+            execution: None,
         }
     }
 
-    /// Makes the call that the guest's registers describe and writes its result. The guest PC is
-    /// already that of the next instruction.
-    pub(crate) fn call(&mut self, state: &mut GuestState) {
+    /// What is known of a thread that this one starts.
+    pub(crate) fn for_thread(&self, clear_tid: u64) -> Self {
+        let process = Arc::clone(&self.process);
+        Self {
+            clear_tid,
+            ..Self::new(process, self.signals.blocked, self.cache.clone())
+        }
+    }
+
+    /// What is known of the only thread of a process that shares this one's memory.
+    pub(crate) fn sharing_memory(&self) -> Self {
+        let process = Arc::new(self.process.sharing_memory());
+        Self {
+            signals: self.signals.clone(),
+            ..Self::new(process, self.signals.blocked, self.cache.clone())
+        }
+    }
+
+    /// Makes the call that the guest's registers describe and writes its result, unless the dispatch
+    /// loop has to: it gets the request. The guest PC is already that of the next instruction.
+    pub(crate) fn call(&mut self, state: &mut GuestState) -> Option<Request> {
         let number = state.x[XReg::A7.index()];
         let first = XReg::A0.index();
-        let arguments = std::array::from_fn(|index| state.x[first + index]);
+        let arguments: [u64; 6] = std::array::from_fn(|index| state.x[first + index]);
         let row = table::find(number);
         let result = match row.map(|row| row.action) {
-            Some(Action::Host(host_number)) => host::call(host_number, arguments),
-            Some(Action::Call(handler)) => handler(self, state, arguments),
-            Some(Action::Writes(host_number)) => self.write_call(host_number, arguments),
-            Some(Action::Refuse(errno)) => Err(errno),
-            None => {
-                self.warn_unknown(number);
-                Err(Errno::ENOSYS)
+            Some(Action::Host(host_number)) => host::call_for_guest(host_number, arguments),
+            Some(Action::Paths(host_number, paths)) => {
+                file::call_with_paths(self, host_number, arguments, paths)
             }
+            Some(Action::Call(handler)) => handler(self, state, arguments),
+            Some(Action::Refuse(errno)) => Err(errno),
+            None => Err(Errno::ENOSYS),
         };
         tracing::trace!(
             number,
@@ -90,53 +136,93 @@ impl Kernel {
             ?arguments,
             ?result
         );
-        self.collect_signals();
-        if result == Err(Errno::EINTR) && table::restarts(number) && self.signals.restarts_calls() {
-            state.pc = state.pc.wrapping_sub(4);
-            return;
+        if let Some(request) = self.request.take() {
+            if !matches!(request, Request::ExactFaults) {
+                return Some(request);
+            }
+            self.finish_call(state, result);
+            return Some(request);
         }
-        state.x[first] = match result {
-            Ok(value) => value,
-            Err(errno) => i64::from(-errno.0).cast_unsigned(),
+        self.finish_call(state, result);
+        None
+    }
+
+    /// Writes the result of a call, or makes the guest repeat it; then lets signals act.
+    pub(crate) fn finish_call(&mut self, state: &mut GuestState, result: Result<u64, Errno>) {
+        let restarts = match result {
+            Err(Errno::RESTART) => {
+                // Not made at all: not under its own mask either.
+                if let Some(mask) = self.signals.suspended_mask.take() {
+                    self.signals.blocked = mask;
+                }
+                true
+            }
+            Err(Errno::EINTR) => self.restarts_interrupted(state.x[XReg::A7.index()]),
+            _ => false,
         };
-    }
-
-    /// A call that writes to a file descriptor, which raises `SIGPIPE` where nobody reads. The host
-    /// process ignores that signal, so that the engine outlives it.
-    fn write_call(&mut self, number: std::ffi::c_long, arguments: [u64; 6]) -> Result<u64, Errno> {
-        let result = host::call(number, arguments);
-        if result == Err(Errno::EPIPE) {
-            self.raise_pipe();
+        if restarts {
+            state.pc = state.pc.wrapping_sub(4);
+        } else {
+            state.x[XReg::A0.index()] = match result {
+                Ok(value) => value,
+                Err(errno) => i64::from(-errno.0).cast_unsigned(),
+            };
         }
-        result
+        self.deliver_signals(state);
     }
 
-    /// Sends the guest `SIGPIPE`.
-    fn raise_pipe(&mut self) {
-        self.signals.post(SignalInfo::own(libc::SIGPIPE, 0));
-    }
-
-    /// Notes the signals that have arrived from outside.
-    pub(crate) fn collect_signals(&mut self) {
-        let arrived = signal_door::take_arrived();
-        for signal in (1..=64).filter(|signal| guest_signal::bit(*signal) & arrived != 0) {
-            self.signals.post(SignalInfo {
-                signal,
-                code: 0,
-                detail: 0,
-            });
+    /// Whether call `number`, which the host's kernel interrupted, is made again.
+    fn restarts_interrupted(&self, number: u64) -> bool {
+        let Some(info) = signal_door::arrived() else {
+            // Only the engine wanted this thread.
+            return true;
+        };
+        let action = self.process.actions().get(info.signal());
+        match action {
+            Some(action) if action.handler > IGNORE => {
+                action.flags & libc::SA_RESTART as u64 != 0 && table::restarts(number)
+            }
+            _ => true,
         }
     }
 
-    /// Lets pending signals act: enters handlers, stops or ends the guest.
+    /// Lets signals that have arrived act: enters handlers, stops or ends the process.
     pub(crate) fn deliver_signals(&mut self, state: &mut GuestState) {
-        while self.exit.is_none()
-            && let Some(info) = self.signals.next()
-        {
-            self.act_on(state, info);
+        loop {
+            let arrived = signal_door::take_arrived();
+            let Some(info) = arrived.or_else(|| self.signals.take_deferred()) else {
+                break;
+            };
+            if self.signals.blocked & bit(info.signal()) != 0 {
+                self.signals.deferred.push(info);
+            } else {
+                self.act_on(state, info);
+            }
+            if arrived.is_some() {
+                self.apply_mask();
+            }
+            if self.process.is_ending() {
+                return;
+            }
         }
         if let Some(mask) = self.signals.suspended_mask.take() {
             self.signals.blocked = mask;
+            self.apply_mask();
+        }
+    }
+
+    /// Makes the host thread block what the guest thread does. Only where no signal waits in the
+    /// thread's slot.
+    pub(crate) fn apply_mask(&self) {
+        signal_door::set_mask(self.signals.blocked);
+    }
+
+    /// Changes the mask; a signal that this lets through acts once the call is over.
+    fn set_blocked(&mut self, blocked: u64) {
+        self.signals.blocked = blocked & !UNBLOCKABLE;
+        // With a signal in the slot everything is blocked until it has acted.
+        if signal_door::arrived().is_none() {
+            self.apply_mask();
         }
     }
 
@@ -144,41 +230,60 @@ impl Kernel {
     ///
     /// Returns whether a handler was entered.
     pub(crate) fn deliver_fault(&mut self, state: &mut GuestState, info: SignalInfo) -> bool {
-        let blocked = self.signals.blocked & guest_signal::bit(info.signal) != 0;
-        let caught = self
-            .signals
-            .action(info.signal)
-            .filter(|action| action.handler > IGNORE);
+        let blocked = self.signals.blocked & bit(info.signal()) != 0;
+        let action = self.process.actions().get(info.signal());
+        let caught = action.filter(|action| action.handler > IGNORE);
         match caught {
-            Some(action) if !blocked => self.enter_handler(state, action, info).is_ok(),
+            Some(action) if !blocked => {
+                let entered = self.enter_handler(state, action, info).is_ok();
+                if signal_door::arrived().is_none() {
+                    self.apply_mask();
+                }
+                entered
+            }
             _ => false,
         }
     }
 
     fn act_on(&mut self, state: &mut GuestState, info: SignalInfo) {
-        let Some(action) = self.signals.action(info.signal) else {
+        let signal = info.signal();
+        let Some(action) = self.process.actions().get(signal) else {
             return;
         };
         if action.handler > IGNORE {
             if self.enter_handler(state, action, info).is_err() {
                 // No room for the frame: Linux kills with SIGSEGV.
-                let signal = libc::SIGSEGV;
-                self.exit = Some(GuestExit::Signal {
-                    signal,
-                    message: String::new(),
-                });
+                self.die(state, libc::SIGSEGV);
             }
             return;
         }
-        match GuestSignals::default_effect(info) {
-            DefaultEffect::Nothing => {}
-            DefaultEffect::Stop => {
+        if action.handler != DEFAULT {
+            return;
+        }
+        match default_action(signal) {
+            DefaultAction::Ignore => {}
+            DefaultAction::Stop => {
                 let process = u64::from(std::process::id());
                 // Stopping one's own process can't fail.
                 let _ = host::call(libc::SYS_kill, [process, libc::SIGSTOP as u64, 0, 0, 0, 0]);
             }
-            DefaultEffect::End(exit) => self.exit = Some(exit),
+            DefaultAction::Terminate | DefaultAction::Core => self.die(state, signal),
         }
+    }
+
+    /// Ends the process by a signal that isn't a fault's.
+    fn die(&self, state: &GuestState, signal: i32) {
+        let message = match default_action(signal) {
+            DefaultAction::Core => {
+                format!(
+                    "killed by {} at guest pc {}",
+                    signal_name(signal),
+                    self.process.describe(state.pc)
+                )
+            }
+            _ => String::new(),
+        };
+        self.process.end(GuestExit::Signal { signal, message });
     }
 
     fn enter_handler(
@@ -187,28 +292,59 @@ impl Kernel {
         action: SignalAction,
         info: SignalInfo,
     ) -> Result<(), Errno> {
-        let return_to = match self.signal_return {
-            Some(address) => address,
-            None => self.map_signal_return()?,
-        };
-        signal_frame::push(state, &mut self.signals, action, info, return_to)
+        let return_to = self.signal_return()?;
+        signal_frame::push(state, &mut self.signals, action, info, return_to)?;
+        if action.flags & u64::from(libc::SA_RESETHAND.cast_unsigned()) != 0 {
+            let signal = info.signal();
+            self.process.actions().set(signal, SignalAction::default());
+            signal_door::forward(signal, DEFAULT);
+        }
+        Ok(())
     }
 
-    /// Maps the code to which signal handlers return.
-    fn map_signal_return(&mut self) -> Result<u64, Errno> {
+    /// Where the code is to which signal handlers return, mapped at the first call.
+    fn signal_return(&self) -> Result<u64, Errno> {
+        if let Some(address) = self.process.signal_return.get() {
+            return Ok(*address);
+        }
+        let space = &mut self.process.memory().space;
         let writable = Protection::READ.union(Protection::WRITE);
         let request = MapRequest::anonymous(Placement::Anywhere, PAGE, writable);
-        let address = self.space.map(request)?;
+        let address = space.map(request)?;
         copy_out(address, &signal_frame::RETURN_CODE)?;
-        self.space
-            .protect(address, PAGE, Protection::READ.union(Protection::EXEC))?;
-        self.signal_return = Some(address);
-        Ok(address)
+        space.protect(address, PAGE, Protection::READ.union(Protection::EXEC))?;
+        Ok(*self.process.signal_return.get_or_init(|| address))
     }
 
-    fn warn_unknown(&mut self, number: u64) {
-        if self.warned.insert(number) {
-            tracing::warn!(number, "unknown system call: the guest gets ENOSYS");
+    /// Changes the guest's memory, and remembers which code that made stale.
+    fn change_memory<R>(&mut self, change: impl FnOnce(&mut Memory) -> R) -> R {
+        let mut memory = self.process.memory();
+        let result = change(&mut memory);
+        for range in memory.space.take_stale_code() {
+            memory.modules.forget(&range);
+            self.stale_code.push(range);
+        }
+        result
+    }
+
+    /// The ranges whose code changed since the last call.
+    pub(crate) fn take_stale_code(&mut self) -> Vec<Range<u64>> {
+        std::mem::take(&mut self.stale_code)
+    }
+
+    /// The thread has ended: lets go of what it holds for others.
+    pub(crate) fn release_thread(&mut self) {
+        robust::release(self.robust_list, signal_door::thread_id());
+        self.robust_list = 0;
+        if self.clear_tid != 0 {
+            robust::clear_and_wake(self.clear_tid);
+            self.clear_tid = 0;
         }
     }
+}
+
+/// A signal's name, as in the manual.
+fn signal_name(signal: i32) -> String {
+    rustix::process::Signal::from_named_raw(signal)
+        .map_or_else(|| format!("signal {signal}"), |named| format!("{named:?}"))
 }

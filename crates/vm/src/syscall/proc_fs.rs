@@ -12,12 +12,13 @@ pub(super) fn contents(kernel: &Kernel, name: &[u8]) -> Option<Vec<u8>> {
     match name {
         b"cmdline" => Some(
             kernel
+                .process
                 .args
                 .iter()
                 .flat_map(|arg| [arg.as_bytes(), b"\0"].concat())
                 .collect(),
         ),
-        b"auxv" => Some(kernel.auxiliary_vector.clone()),
+        b"auxv" => kernel.process.auxiliary_vector.get().cloned(),
         b"maps" => Some(maps(kernel).into_bytes()),
         _ => None,
     }
@@ -60,10 +61,30 @@ pub(super) fn open(contents: &[u8], flags: u64) -> Result<u64, Errno> {
     Ok(fd)
 }
 
-/// The guest's mappings in the kernel's format.
-fn maps(kernel: &Kernel) -> String {
+/// What `/proc/cpuinfo` holds on the machine that the guest sees.
+pub(super) fn cpu_info() -> Vec<u8> {
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
     let mut text = String::new();
-    for vma in kernel.space.iter() {
+    for hart in 0..count {
+        // Writing to a string can't fail.
+        let _ = writeln!(
+            text,
+            "processor\t: {hart}\nhart\t\t: {hart}\nisa\t\t: {ISA}\nmmu\t\t: sv39\n"
+        );
+    }
+    text.into_bytes()
+}
+
+/// The names of the extensions that the decoder knows.
+const ISA: &str = "rv64imafdc_zicntr_zicsr_zifencei_zba_zbb_zbs";
+
+/// The guest's mappings in the kernel's format. Names come from the host's own list, which knows
+/// what files are called.
+fn maps(kernel: &Kernel) -> String {
+    let host = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let memory = kernel.process.memory();
+    let mut text = String::new();
+    for vma in memory.space.iter() {
         let Vma {
             start,
             end,
@@ -82,10 +103,10 @@ fn maps(kernel: &Kernel) -> String {
             _ => (0, 0, 0),
         };
         let name = match backing {
-            Backing::Heap => "[heap]".into(),
-            Backing::Stack => "[stack]".into(),
-            Backing::File(_) => kernel.program.to_string_lossy(),
-            Backing::Anonymous => "".into(),
+            Backing::Heap => "[heap]",
+            Backing::Stack => "[stack]",
+            Backing::File(_) => name_at(&host, start),
+            Backing::Anonymous => "",
         };
         let prefix = format!(
             "{start:08x}-{end:08x} {}{}{}p {offset:08x} {:02x}:{:02x} {inode} ",
@@ -103,4 +124,20 @@ fn maps(kernel: &Kernel) -> String {
         };
     }
     text
+}
+
+/// The name of the file at `address` in a list of mappings.
+fn name_at(maps: &str, address: u64) -> &str {
+    let holds = |line: &&str| {
+        let range = line
+            .split(' ')
+            .next()
+            .and_then(|range| range.split_once('-'));
+        range.is_some_and(|(start, end)| {
+            let number = |text| u64::from_str_radix(text, 16).unwrap_or(0);
+            (number(start)..number(end)).contains(&address)
+        })
+    };
+    let line = maps.lines().find(holds).unwrap_or_default();
+    line.find('/').map_or("", |start| &line[start..])
 }

@@ -1,7 +1,6 @@
 //! Calls about the process: its end, its limits, what machine it runs on.
 
 use super::{Kernel, host};
-use crate::config::GuestExit;
 use crate::errno::Errno;
 use crate::guest_memory::{GUEST_END, copy_out, load64, store64};
 use crate::interpreter::csr::TIMER_HZ;
@@ -10,26 +9,6 @@ use crate::state::GuestState;
 /// Succeeds, having done nothing: the call is a promise or a wish that needs no action.
 pub(super) fn accept(_: &mut Kernel, _: &mut GuestState, _: [u64; 6]) -> Result<u64, Errno> {
     Ok(0)
-}
-
-pub(super) fn exit(
-    kernel: &mut Kernel,
-    _: &mut GuestState,
-    [code, ..]: [u64; 6],
-) -> Result<u64, Errno> {
-    kernel
-        .exit
-        .get_or_insert(GuestExit::Code(code as i32 & 0xff));
-    Ok(0)
-}
-
-/// The host's own thread library owns the address that this sets, and a guest has one thread.
-pub(super) fn set_tid_address(
-    _: &mut Kernel,
-    _: &mut GuestState,
-    _: [u64; 6],
-) -> Result<u64, Errno> {
-    host::call(libc::SYS_gettid, [0; 6])
 }
 
 /// Only the question is answered: the engine's personality isn't the guest's to change.
@@ -145,5 +124,17 @@ pub(super) fn riscv_hwprobe(
         }
         store64(pair.wrapping_add(8), answer.unwrap_or(0))?;
     }
+    Ok(0)
+}
+
+/// The time of a clock. Asked so often that the host's vDSO answers.
+pub(super) fn clock_gettime(
+    _: &mut Kernel,
+    _: &mut GuestState,
+    [clock, buffer, ..]: [u64; 6],
+) -> Result<u64, Errno> {
+    let [seconds, nanoseconds] = host::clock_time(clock as i32)?;
+    store64(buffer, seconds.cast_unsigned())?;
+    store64(buffer.wrapping_add(8), nanoseconds.cast_unsigned())?;
     Ok(0)
 }

@@ -1,69 +1,15 @@
 //! Calls about signals.
 
-use super::{Kernel, host};
+use super::{Kernel, Request, host};
 use crate::errno::Errno;
 use crate::guest_memory::{copy_out, load32, load64, store32, store64};
-use crate::guest_signal::{AlternateStack, SignalAction, SignalInfo, UNBLOCKABLE, bit};
+use crate::guest_signal::{AlternateStack, IGNORE, SignalAction, UNBLOCKABLE, bit};
 use crate::signal;
 use crate::signal_frame;
 use crate::state::GuestState;
 
 /// The size of a signal set in bytes; the kernel takes no other.
 const SET_LEN: u64 = 8;
-/// `si_code` of `kill`.
-const SENT_BY_KILL: i32 = 0;
-/// `si_code` of `tkill` and `tgkill`.
-const SENT_BY_TKILL: i32 = -6;
-
-fn is_self(process: u64) -> bool {
-    process as i32 == std::process::id().cast_signed()
-}
-
-/// Sends this process a signal; 0 only asks whether one could.
-fn send_self(kernel: &mut Kernel, signal: u64, code: i32) -> Result<u64, Errno> {
-    let signal = signal as i32;
-    if signal != 0 {
-        if bit(signal) == 0 {
-            return Err(Errno::EINVAL);
-        }
-        kernel.signals.post(SignalInfo::own(signal, code));
-    }
-    Ok(0)
-}
-
-pub(super) fn kill(
-    kernel: &mut Kernel,
-    _: &mut GuestState,
-    arguments: [u64; 6],
-) -> Result<u64, Errno> {
-    if is_self(arguments[0]) {
-        return send_self(kernel, arguments[1], SENT_BY_KILL);
-    }
-    host::call(libc::SYS_kill, arguments)
-}
-
-pub(super) fn tkill(
-    kernel: &mut Kernel,
-    _: &mut GuestState,
-    arguments: [u64; 6],
-) -> Result<u64, Errno> {
-    if arguments[0] == host::call(libc::SYS_gettid, [0; 6])? {
-        return send_self(kernel, arguments[1], SENT_BY_TKILL);
-    }
-    host::call(libc::SYS_tkill, arguments)
-}
-
-pub(super) fn tgkill(
-    kernel: &mut Kernel,
-    _: &mut GuestState,
-    arguments: [u64; 6],
-) -> Result<u64, Errno> {
-    if is_self(arguments[0]) && arguments[1] == host::call(libc::SYS_gettid, [0; 6])? {
-        return send_self(kernel, arguments[2], SENT_BY_TKILL);
-    }
-    host::call(libc::SYS_tgkill, arguments)
-}
-
 pub(super) fn sigaltstack(
     kernel: &mut Kernel,
     state: &mut GuestState,
@@ -112,8 +58,7 @@ pub(super) fn rt_sigaction(
     [signal, new, old, set_len, ..]: [u64; 6],
 ) -> Result<u64, Errno> {
     let signal = signal as i32;
-    let current = kernel.signals.action(signal).ok_or(Errno::EINVAL)?;
-    if set_len != SET_LEN || (new != 0 && bit(signal) & UNBLOCKABLE != 0) {
+    if set_len != SET_LEN || bit(signal) == 0 || (new != 0 && bit(signal) & UNBLOCKABLE != 0) {
         return Err(Errno::EINVAL);
     }
     let replacement = match new {
@@ -124,14 +69,26 @@ pub(super) fn rt_sigaction(
             mask: load64(new.wrapping_add(16))?,
         }),
     };
+    let current = {
+        // Held until the host knows too, so that two threads' changes don't cross.
+        let mut actions = kernel.process.actions();
+        let current = actions.get(signal).ok_or(Errno::EINVAL)?;
+        if let Some(action) = replacement {
+            actions.set(signal, action);
+            signal::forward(signal, action.handler);
+        }
+        current
+    };
+    if let Some(action) = replacement
+        && action.handler > IGNORE
+        && [libc::SIGSEGV, libc::SIGBUS].contains(&signal)
+    {
+        kernel.request = Some(Request::ExactFaults);
+    }
     if old != 0 {
         let words = [current.handler, current.flags, current.mask];
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         copy_out(old, &bytes)?;
-    }
-    if let Some(action) = replacement {
-        kernel.signals.set_action(signal, action);
-        signal::forward(signal, action.handler);
     }
     Ok(0)
 }
@@ -145,23 +102,26 @@ pub(super) fn rt_sigprocmask(
         return Err(Errno::EINVAL);
     }
     let current = kernel.signals.blocked;
-    let mut replacement = current;
+    let mut replacement = None;
     if new != 0 {
         let set = load64(new)?;
-        replacement = match how as i32 {
+        replacement = Some(match how as i32 {
             libc::SIG_BLOCK => current | set,
             libc::SIG_UNBLOCK => current & !set,
             libc::SIG_SETMASK => set,
             _ => return Err(Errno::EINVAL),
-        };
+        });
     }
     if old != 0 {
         store64(old, current)?;
     }
-    kernel.signals.blocked = replacement & !UNBLOCKABLE;
+    if let Some(replacement) = replacement {
+        kernel.set_blocked(replacement);
+    }
     Ok(0)
 }
 
+/// What the host's kernel keeps, and what it could not be told to block.
 pub(super) fn rt_sigpending(
     kernel: &mut Kernel,
     _: &mut GuestState,
@@ -170,70 +130,14 @@ pub(super) fn rt_sigpending(
     if set_len > SET_LEN {
         return Err(Errno::EINVAL);
     }
-    store64(set, kernel.signals.pending_set() & kernel.signals.blocked)?;
+    let mut pending = 0_u64;
+    let address = (&raw mut pending) as u64;
+    host::call(libc::SYS_rt_sigpending, [address, SET_LEN, 0, 0, 0, 0])?;
+    for info in &kernel.signals.deferred {
+        pending |= bit(info.signal());
+    }
+    store64(set, pending & kernel.signals.blocked)?;
     Ok(0)
-}
-
-/// Waits for a signal from outside under another mask.
-pub(super) fn rt_sigsuspend(
-    kernel: &mut Kernel,
-    _: &mut GuestState,
-    [mask, set_len, ..]: [u64; 6],
-) -> Result<u64, Errno> {
-    if set_len != SET_LEN {
-        return Err(Errno::EINVAL);
-    }
-    let mask = load64(mask)? & !UNBLOCKABLE;
-    kernel.signals.suspended_mask = Some(kernel.signals.blocked);
-    kernel.signals.blocked = mask;
-    while kernel.signals.pending_set() & !mask == 0 {
-        wait_for_signal();
-        kernel.collect_signals();
-    }
-    Err(Errno(libc::EINTR))
-}
-
-/// Sleeps until a signal arrives, or for a moment: one that arrived right before isn't missed.
-fn wait_for_signal() {
-    std::thread::sleep(std::time::Duration::from_millis(1));
-}
-
-/// Takes a pending signal, waiting for one as long as the guest says.
-pub(super) fn rt_sigtimedwait(
-    kernel: &mut Kernel,
-    _: &mut GuestState,
-    [set, info, timeout, set_len, ..]: [u64; 6],
-) -> Result<u64, Errno> {
-    if set_len != SET_LEN {
-        return Err(Errno::EINVAL);
-    }
-    let set = load64(set)?;
-    let deadline = match timeout {
-        0 => None,
-        _ => {
-            let (seconds, nanoseconds) = (load64(timeout)?, load64(timeout.wrapping_add(8))?);
-            let wait = std::time::Duration::from_secs(seconds)
-                .saturating_add(std::time::Duration::from_nanos(nanoseconds));
-            std::time::Instant::now().checked_add(wait)
-        }
-    };
-    loop {
-        kernel.collect_signals();
-        if let Some(taken) = kernel.signals.take_pending(set) {
-            if info != 0 {
-                let mut bytes = [0_u8; 128];
-                bytes[..4].copy_from_slice(&taken.signal.to_le_bytes());
-                bytes[8..12].copy_from_slice(&taken.code.to_le_bytes());
-                bytes[16..24].copy_from_slice(&taken.detail.to_le_bytes());
-                copy_out(info, &bytes)?;
-            }
-            return Ok(u64::from(taken.signal.cast_unsigned()));
-        }
-        if deadline.is_some_and(|deadline| std::time::Instant::now() >= deadline) {
-            return Err(Errno::EAGAIN);
-        }
-        wait_for_signal();
-    }
 }
 
 pub(super) fn rt_sigreturn(
@@ -242,6 +146,7 @@ pub(super) fn rt_sigreturn(
     _: [u64; 6],
 ) -> Result<u64, Errno> {
     signal_frame::pop(state, &mut kernel.signals)?;
+    kernel.set_blocked(kernel.signals.blocked);
     // The result goes to a0, which has just been restored.
     Ok(state.x[10])
 }

@@ -97,7 +97,8 @@ pub(super) fn newfstatat(
     if flags & !(known as u64) != 0 {
         return Err(Errno::EINVAL);
     }
-    let path = file::GuestPath::new(kernel, path);
+    let follows = flags & libc::AT_SYMLINK_NOFOLLOW as u64 == 0;
+    let path = file::GuestPath::new(kernel, path, follows);
     let statx = Statx::query(directory, path.address(), flags)?;
     copy_out(buffer, &statx.to_guest())?;
     Ok(0)

@@ -187,6 +187,10 @@ pub(crate) fn become_guest() {
         jit: std::env::var_os("REKINDLE_TEST_JIT").is_some_and(|jit| jit == "on"),
         cache: None,
         finish_compiles: false,
+        sysroot: None,
+        relaunch: Vec::new(),
+        signal_mask: None,
+        traces_calls: false,
         started,
     };
     let status = match rekindle_vm::run(config) {

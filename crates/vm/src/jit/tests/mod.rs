@@ -133,7 +133,9 @@ impl Bench {
 
     /// Interprets until something other than a block's end happens.
     fn interpret(&mut self, state: &mut GuestState) -> Exit {
-        self.interpreter.run(state, &self.space, true)
+        let space = &self.space;
+        let executable = |address| space.find(address).map(|vma| vma.start..vma.end);
+        self.interpreter.run(state, &executable, true)
     }
 
     /// Runs compiled regions wherever there can be any.
@@ -145,6 +147,7 @@ impl Bench {
             let request = Request {
                 name: "region".to_owned(),
                 floating_base: floating.then_some(self.code),
+                exact_faults: false,
             };
             let artifact = self
                 .backend

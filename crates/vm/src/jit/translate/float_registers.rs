@@ -194,6 +194,7 @@ impl Translator<'_, '_> {
         let index = register.index();
         self.locals.f_loose.set(index, loose);
         self.f_dirty.insert(index);
+        self.locals.f_stored.remove(index);
         match format {
             FpFormat::Single => {
                 self.builder.def_var(self.f_single[index], value);

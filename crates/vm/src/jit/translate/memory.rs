@@ -7,7 +7,8 @@
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, types};
 use rv_isa::{LoadOp, StoreOp, XReg};
 
-use super::Translator;
+use super::{Translator, state};
+use crate::jit::flow::CARRIED_SET;
 
 /// Bit of `fence`'s sets for writes.
 const WRITES: u8 = 1;
@@ -15,13 +16,34 @@ const WRITES: u8 = 1;
 const READS: u8 = 2;
 
 impl Translator<'_, '_> {
-    /// The flags of the next guest memory access, made at `pc`.
+    /// The flags of the next guest memory access, made at `pc`. Where the guest handles faults, what
+    /// it may look at is stored first.
     pub(super) fn access(&mut self, pc: u64) -> MemFlagsData {
+        if self.target.exact_faults {
+            self.store_for_fault();
+        }
         self.tables.accesses.push(pc);
         let code = u8::try_from(self.tables.accesses.len())
             .ok()
             .and_then(TrapCode::user);
         MemFlagsData::new().with_trap_code(Some(code.unwrap_or(TrapCode::HEAP_OUT_OF_BOUNDS)))
+    }
+
+    /// Stores the registers that differ from the state. The carried ones do unless they were stored.
+    fn store_for_fault(&mut self) {
+        let x = self.x_dirty.union(CARRIED_SET).minus(self.locals.x_stored);
+        let f = self.f_dirty.minus(self.locals.f_stored);
+        if x.union(f).is_empty() {
+            return;
+        }
+        let state = self.state();
+        for register in x.iter() {
+            let value = self.x(XReg::new(register as u8));
+            self.store_at(state, value, state::x_offset(register));
+        }
+        self.write_back_floats(state, f);
+        self.locals.x_stored = self.locals.x_stored.union(x);
+        self.locals.f_stored = self.locals.f_stored.union(f);
     }
 
     pub(super) fn load(&mut self, pc: u64, op: LoadOp, rd: XReg, rs1: XReg, offset: i32) {

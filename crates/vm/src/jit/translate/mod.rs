@@ -38,6 +38,8 @@ pub(crate) struct Host {
     pub floating_base: Option<u64>,
     /// Whether the host multiplies and adds with one rounding.
     pub has_fma: bool,
+    /// Whether the state must be exact at every access that may fault.
+    pub exact_faults: bool,
     /// Whether the optimiser will run over the code, which then needs loops marked.
     pub optimised: bool,
     /// Configuration of Cranelift's front end for the host.
@@ -80,6 +82,9 @@ struct Locals {
     f_is_single: RegSet,
     /// Registers that may hold a NaN that isn't canonical.
     f_loose: RegSet,
+    /// Registers that were stored for the sake of faults, and hold what the state says.
+    x_stored: RegSet,
+    f_stored: RegSet,
 }
 
 struct Translator<'a, 'b> {

@@ -130,6 +130,7 @@ impl Translator<'_, '_> {
         self.locals.x_low[index] = None;
         self.locals.x_known[index] = None;
         self.locals.x_extended.remove(index);
+        self.locals.x_stored.remove(index);
         self.x_dirty.insert(index);
     }
 

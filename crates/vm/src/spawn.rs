@@ -1,0 +1,236 @@
+//! Threads, processes and programs that a guest starts: `clone`, `fork`, `vfork`, `execve`.
+//!
+//! A guest thread is a host thread, and a guest process a host process. A program that a guest
+//! starts is this executable again, told to run it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
+
+use crate::attention::Attention;
+use crate::config::GuestExit;
+use crate::dispatch::{Machine, Translator};
+use crate::errno::Errno;
+use crate::guest_memory::store32;
+use crate::interpreter::Interpreter;
+use crate::signal::{self, SharedWord};
+use crate::state::GuestState;
+use crate::syscall::{CloneRequest, ExecRequest, Kernel, host};
+use crate::threads::ThreadEntry;
+
+/// The stack of a host thread that runs a guest thread.
+const HOST_STACK_LEN: usize = 1 << 20;
+
+/// Adds the calling thread, whose state this is, to its process's.
+pub(crate) fn register(kernel: &Kernel, state: &GuestState) -> Arc<ThreadEntry> {
+    signal::adopt_thread(&raw const state.attention);
+    let attention = Attention::new(SharedWord::new(&state.attention));
+    kernel.process.threads.add(signal::thread_id(), attention)
+}
+
+/// The state with which a new thread or process starts, that of the caller but for what the request
+/// says.
+fn child_state(parent: &GuestState, request: &CloneRequest) -> Box<GuestState> {
+    let mut state = parent.copy();
+    state.x[10] = 0;
+    if request.stack != 0 {
+        state.x[2] = request.stack;
+    }
+    if let Some(tls) = request.tls {
+        state.x[4] = tls;
+    }
+    state
+}
+
+/// Starts a thread; returns its number.
+pub(crate) fn thread<T: Translator>(
+    parent: &Machine<T>,
+    request: &CloneRequest,
+) -> Result<u64, Errno> {
+    let state = child_state(&parent.state, request);
+    let kernel = parent.kernel.for_thread(request.clear_tid);
+    let translator = parent.translator.for_thread();
+    let interpreter = Interpreter::new(translator.is_active());
+    let request = *request;
+    let (started, number) = sync_channel(1);
+    let work = move || {
+        let entry = register(&kernel, &state);
+        let number = signal::thread_id();
+        for address in [request.parent_tid, request.child_tid]
+            .into_iter()
+            .flatten()
+        {
+            // As Linux does, a pointer to nowhere is the guest's to notice.
+            let _ = store32(address, number as u32);
+        }
+        let seen_changes = 0;
+        let mut machine = Machine {
+            state,
+            kernel,
+            interpreter,
+            translator,
+            entry,
+            seen_changes,
+            is_leader: false,
+        };
+        // The parent waits for this.
+        let _ = started.send(number);
+        drop(started);
+        machine.kernel.apply_mask();
+        machine.run();
+        end_thread(machine);
+    };
+    let mask = signal::block_all();
+    let spawned = std::thread::Builder::new()
+        .name("guest".to_owned())
+        .stack_size(HOST_STACK_LEN)
+        .spawn(work);
+    signal::restore_mask(mask);
+    spawned.map_err(|_| Errno::EAGAIN)?;
+    let number = number.recv().map_err(|_| Errno::EAGAIN)?;
+    Ok(u64::from(number.cast_unsigned()))
+}
+
+/// Ends a guest thread that isn't its process's first.
+fn end_thread<T: Translator>(mut machine: Machine<T>) {
+    if machine.is_leader {
+        // `fork` was called by this thread, and made a process of it.
+        end_process(&mut machine);
+    }
+    if !machine.process().is_ending() {
+        machine.kernel.release_thread();
+    }
+    signal::leave_thread();
+    machine.process().threads.remove(&machine.entry);
+    // The last thread's end is the process's, if its first has ended: that one is waiting for it.
+}
+
+/// Waits for the other threads when the first has ended: its process lives as long as they do.
+pub(crate) fn wait_for_threads<T: Translator>(machine: &mut Machine<T>) {
+    if let Some(code) = machine.kernel.thread_exit {
+        if !machine.process().is_ending() {
+            machine.kernel.release_thread();
+            let process = Arc::clone(&machine.kernel.process);
+            process
+                .threads
+                .wait_for_others(&machine.entry, &|| process.is_ending());
+        }
+        machine.process().end(GuestExit::Code(code));
+    }
+    let threads = Arc::clone(&machine.kernel.process.threads);
+    threads.end_others(&machine.entry);
+}
+
+/// Ends a process that `fork` made.
+pub(crate) fn end_process<T: Translator>(machine: &mut Machine<T>) -> ! {
+    wait_for_threads(machine);
+    machine.translator.flush();
+    let exit = machine.process().exit();
+    die(exit.unwrap_or(GuestExit::Code(0)))
+}
+
+/// Ends this process as its guest ended.
+fn die(exit: GuestExit) -> ! {
+    match exit {
+        GuestExit::Code(code) => host::end_process(code & 0xff),
+        GuestExit::Signal { signal, .. } => {
+            signal::restore_default(signal);
+            let process = u64::from(std::process::id());
+            let arguments = [process, signal as u64, 0, 0, 0, 0];
+            // Twice, in case a handler of the engine's swallows the first.
+            let _ = host::call(libc::SYS_kill, arguments);
+            let _ = host::call(libc::SYS_kill, arguments);
+            host::end_process(128 + signal)
+        }
+    }
+}
+
+/// Makes this process two; returns the child's number, or 0 in the child.
+pub(crate) fn fork<T: Translator>(
+    machine: &mut Machine<T>,
+    request: &CloneRequest,
+) -> Result<u64, Errno> {
+    let process = Arc::clone(&machine.kernel.process);
+    let mask = signal::block_all();
+    let mut result = Err(Errno::EAGAIN);
+    machine.translator.fork(&mut || {
+        let held = process.hold();
+        result = host::fork();
+        drop(held);
+        result == Ok(0)
+    });
+    let is_child = result == Ok(0);
+    if is_child {
+        machine.entry.set_number(signal::thread_id());
+        process.threads.keep_only(&machine.entry);
+        process.is_child.store(true, Ordering::Relaxed);
+        machine.is_leader = true;
+        machine.kernel.clear_tid = request.clear_tid;
+        if request.stack != 0 {
+            machine.state.x[2] = request.stack;
+        }
+        if let Some(tls) = request.tls {
+            machine.state.x[4] = tls;
+        }
+        if let Some(address) = request.child_tid {
+            let _ = store32(address, std::process::id());
+        }
+    } else if let (Ok(number), Some(address)) = (result, request.parent_tid) {
+        let _ = store32(address, number as u32);
+    }
+    signal::restore_mask(mask);
+    result
+}
+
+/// Makes a process that shares this one's memory, and waits until it has started another program
+/// or ended; returns its number.
+pub(crate) fn vfork<T: Translator>(
+    machine: &mut Machine<T>,
+    request: &CloneRequest,
+) -> Result<u64, Errno> {
+    let mask = signal::block_all();
+    let state = child_state(&machine.state, request);
+    let kernel = machine.kernel.sharing_memory();
+    let attention = Attention::new(SharedWord::new(&state.attention));
+    let entry = machine.process().threads.add(0, attention);
+    let word = &raw const state.attention;
+    let mut child = Machine {
+        state,
+        kernel,
+        interpreter: std::mem::replace(&mut machine.interpreter, Interpreter::new(false)),
+        translator: machine.translator.for_thread(),
+        entry,
+        seen_changes: machine.seen_changes,
+        is_leader: true,
+    };
+    let result = host::vfork(&mut || {
+        signal::adopt_thread(word);
+        signal::restore_mask(mask);
+        child.run();
+        let exit = child.process().exit();
+        let code = child.kernel.thread_exit.map(GuestExit::Code);
+        die(exit.or(code).unwrap_or(GuestExit::Code(0)))
+    });
+    machine.process().threads.remove(&child.entry);
+    machine.interpreter = child.interpreter;
+    machine.seen_changes = child.seen_changes;
+    // What arrived in the child and wasn't delivered is the child's.
+    signal::take_arrived();
+    signal::adopt_thread(&raw const machine.state.attention);
+    signal::restore_mask(mask);
+    if let (Ok(number), Some(address)) = (result, request.parent_tid) {
+        let _ = store32(address, number as u32);
+    }
+    result
+}
+
+/// Runs another program in this process. Returns only where that fails.
+pub(crate) fn execute<T: Translator>(
+    machine: &mut Machine<T>,
+    request: ExecRequest,
+) -> Result<u64, Errno> {
+    if !machine.process().shares_memory {
+        machine.translator.flush();
+    }
+    machine.kernel.execute(request)
+}
