@@ -29,6 +29,18 @@ pub struct Artifact {
     pub metadata: Vec<u8>,
     /// What compiling cost, in nanoseconds.
     pub compile_time_ns: u64,
+    /// What the key was made of, for people who wonder why another key is another; may be empty.
+    pub key_parts: Vec<KeyPart>,
+}
+
+/// A part of what a key was made of: what it is, and a number that tells its contents from others.
+/// Nothing but an explanation depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPart {
+    /// What the part is: `signature`, `body`.
+    pub name: String,
+    /// A hash of its contents.
+    pub hash: u64,
 }
 
 /// The identity of a calling convention with its parameter types, chosen by the front.

@@ -8,7 +8,7 @@ use crate::tables;
 use crate::wire::{DecodeError, Reader, Writer};
 
 /// Version of this encoding, its first number.
-const ENCODING_VERSION: u64 = 1;
+const ENCODING_VERSION: u64 = 2;
 
 impl Artifact {
     /// The artifact as bytes.
@@ -26,6 +26,7 @@ impl Artifact {
             source_locations,
             metadata,
             compile_time_ns,
+            key_parts,
         } = self;
         let mut writer = Writer::new();
         writer.number(ENCODING_VERSION);
@@ -43,6 +44,7 @@ impl Artifact {
         tables::write_source_locations(&mut writer, source_locations);
         writer.bytes(metadata);
         writer.number(*compile_time_ns);
+        tables::write_key_parts(&mut writer, key_parts);
         writer.into_bytes()
     }
 
@@ -72,6 +74,7 @@ impl Artifact {
             source_locations: tables::read_source_locations(&mut reader)?,
             metadata: reader.bytes()?.to_vec(),
             compile_time_ns: reader.number()?,
+            key_parts: tables::read_key_parts(&mut reader)?,
         };
         reader.finish()?;
         Ok(artifact)

@@ -4,7 +4,7 @@
 //! each where it is needed: what a fault needs, apart from what only a merge needs.
 
 use crate::artifact::{
-    Relocation, RelocationKind, SectionKind, SourceLocation, Target, Trap, UnwindInfo,
+    KeyPart, Relocation, RelocationKind, SectionKind, SourceLocation, Target, Trap, UnwindInfo,
 };
 use crate::wire::{DecodeError, Reader, Writer};
 
@@ -30,6 +30,30 @@ pub fn read_traps(reader: &mut Reader<'_>) -> Result<Vec<Trap>, DecodeError> {
         Ok(Trap {
             offset: last,
             code: reader.u16()?,
+        })
+    })
+}
+
+/// Adds what a key was made of.
+pub fn write_key_parts(writer: &mut Writer, parts: &[KeyPart]) {
+    writer.number(parts.len() as u64);
+    for KeyPart { name, hash } in parts {
+        writer.bytes(name.as_bytes());
+        writer.raw(&hash.to_le_bytes());
+    }
+}
+
+/// Takes what a key was made of.
+///
+/// # Errors
+/// If the bytes don't decode.
+pub fn read_key_parts(reader: &mut Reader<'_>) -> Result<Vec<KeyPart>, DecodeError> {
+    reader.list(|reader| {
+        let name = reader.text()?.to_owned();
+        let hash = reader.raw(8)?.first_chunk().ok_or(DecodeError::Truncated)?;
+        Ok(KeyPart {
+            name,
+            hash: u64::from_le_bytes(*hash),
         })
     })
 }

@@ -14,8 +14,8 @@ pub const MAX_SECTION_LEN: u32 = 256 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidArtifact {
-    /// There is no text.
-    NoText,
+    /// There is neither text nor data.
+    Empty,
     /// An alignment isn't a power of two, or is larger than a page.
     Alignment {
         /// The section.
@@ -60,7 +60,7 @@ pub enum InvalidArtifact {
 impl fmt::Display for InvalidArtifact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoText => f.write_str("there is no text"),
+            Self::Empty => f.write_str("there is neither text nor data"),
             Self::Alignment { section, align } => {
                 write!(f, "{section}: an alignment of {align} is not possible")
             }
@@ -111,8 +111,8 @@ impl Artifact {
     /// # Errors
     /// The first rule that is broken.
     pub fn validate(&self) -> Result<(), InvalidArtifact> {
-        if self.text.bytes.is_empty() {
-            return Err(InvalidArtifact::NoText);
+        if SectionKind::ALL.map(|section| self.section_len(section)) == [0; 4] {
+            return Err(InvalidArtifact::Empty);
         }
         for section in SectionKind::ALL {
             let align = self.section_align(section);

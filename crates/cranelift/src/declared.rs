@@ -21,7 +21,7 @@ impl Names for DeclaredNames<'_> {
             1 => {
                 let id = DataId::from_u32(index);
                 let decl = self.0.get_data_decl(id);
-                out.put([DATA, linkage(decl.linkage), u32::from(decl.writable)]);
+                out.put([DATA, linkage_number(decl.linkage), u32::from(decl.writable)]);
                 write_optional_name(decl.name.as_deref(), index, out);
             }
             _ => out.put([OTHER, namespace, index]),
@@ -32,22 +32,19 @@ impl Names for DeclaredNames<'_> {
 /// A function's name and linkage. Its signature stands in the CLIF that defines or refers to it.
 pub(crate) fn write_function_name(names: &ModuleDeclarations, id: FuncId, out: &mut Writer) {
     let decl = names.get_function_decl(id);
-    out.put([FUNCTION, linkage(decl.linkage)]);
+    out.put([FUNCTION, linkage_number(decl.linkage)]);
     write_optional_name(decl.name.as_deref(), id.as_u32(), out);
 }
 
 /// A name, or the number of what has none.
-fn write_optional_name(name: Option<&str>, index: u32, out: &mut Writer) {
+pub(crate) fn write_optional_name(name: Option<&str>, index: u32, out: &mut Writer) {
     match name {
-        Some(name) => {
-            out.u32(1);
-            out.str(name);
-        }
-        None => out.put([0, index]),
+        Some(name) => out.short_str(name),
+        None => out.put([u32::MAX, index]),
     }
 }
 
-fn linkage(linkage: Linkage) -> u32 {
+pub(crate) fn linkage_number(linkage: Linkage) -> u32 {
     match linkage {
         Linkage::Import => 0,
         Linkage::Local => 1,

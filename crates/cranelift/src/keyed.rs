@@ -5,17 +5,21 @@
 //! function's name, linkage and signature.
 
 use cranelift_codegen::Context;
+use cranelift_codegen::ir::Signature;
 use cranelift_control::ControlPlane;
-use cranelift_module::{FuncId, Module, ModuleError};
+use cranelift_module::{FuncId, Linkage, Module, ModuleError};
 use rekindle::{Key, Lookup};
 
-use crate::declared::write_function_name;
+use crate::declared::{linkage_number, write_optional_name};
 use crate::key::write_signature;
 use crate::module::JITModule;
 use crate::session;
 
-/// Starts the words of a key of this kind.
-const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"keyd"), 1];
+/// What all functions of one signature and linkage share, and its digest.
+pub(crate) type KeyedContext = (Signature, Linkage, [u8; 32]);
+
+/// Starts the words of a context.
+const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"keyd"), 2];
 
 impl JITModule {
     /// Defines a function whose code `key` determines, without building it if an earlier run of
@@ -62,13 +66,32 @@ impl JITModule {
         Ok(false)
     }
 
+    /// The embedder's key together with what the embedder doesn't say. Little is left to hash for
+    /// each function, since many share what stands in the context.
     fn keyed(&mut self, key: &Key, id: FuncId) -> Key {
+        let decl = self.declarations.get_function_decl(id);
+        let context = match &self.keyed_context {
+            Some((signature, linkage, context))
+                if *linkage == decl.linkage && *signature == decl.signature =>
+            {
+                *context
+            }
+            _ => {
+                let out = &mut self.writer;
+                out.put(DOMAIN);
+                out.fixed(&session::program_digest(&self.cache).0);
+                out.u32(linkage_number(decl.linkage));
+                write_signature(&decl.signature, out);
+                let context = out.finish();
+                self.keyed_context = Some((decl.signature.clone(), decl.linkage, context));
+                context
+            }
+        };
         let out = &mut self.writer;
-        out.put(DOMAIN);
-        out.fixed(&session::program_digest(&self.cache).0);
         out.fixed(key.as_bytes());
-        write_function_name(&self.declarations, id, out);
-        write_signature(&self.declarations.get_function_decl(id).signature, out);
+        // Half of a digest tells contexts apart as well as the whole does.
+        out.words(&context[..16]);
+        write_optional_name(decl.name.as_deref(), id.as_u32(), out);
         Key::from_bytes(out.finish())
     }
 

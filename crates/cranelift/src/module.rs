@@ -12,6 +12,7 @@ use rekindle::{Cache, Code, HostAddr, Located, Scope, ScopeId, Statistics};
 use crate::builder::JITBuilder;
 use crate::data::ProcessMemory;
 use crate::key::Writer;
+use crate::keyed::KeyedContext;
 use crate::reference::Reference;
 use crate::session::{self, AtExit};
 use crate::symbols::SymbolTable;
@@ -39,6 +40,8 @@ pub struct JITModule {
     pub(crate) generation: u32,
     pub(crate) memory: ProcessMemory,
     pub(crate) writer: Writer,
+    /// Of the last keyed function.
+    pub(crate) keyed_context: Option<KeyedContext>,
 }
 
 /// A defined function.
@@ -92,6 +95,7 @@ impl JITModule {
             generation: 0,
             memory: ProcessMemory::default(),
             writer: Writer::new(),
+            keyed_context: None,
         }
     }
 

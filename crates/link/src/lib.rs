@@ -25,4 +25,4 @@ pub use arch::Arch;
 pub use error::LinkError;
 pub use layout::{EntryLayout, Layout, Span};
 pub use link::{Binding, BindingValue, Linked, Placement};
-pub use plan::Plan;
+pub use plan::{Plan, Within};

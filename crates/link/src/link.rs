@@ -36,7 +36,7 @@ impl Placement {
 
 /// An artifact's bytes, patched for their placement, and what is left to bind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Linked {
+pub struct Linked<'a> {
     /// Machine code and veneers.
     pub text: Vec<u8>,
     /// Constants.
@@ -46,35 +46,35 @@ pub struct Linked {
     /// Call frame information; empty if the artifact has none.
     pub eh_frame: Vec<u8>,
     /// Fields in `rodata` and `data` whose values depend on the process.
-    pub bindings: Vec<Binding>,
+    pub bindings: Vec<Binding<'a>>,
 }
 
 /// A 64-bit field that takes an address, known only in the process that runs the code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binding {
+pub struct Binding<'a> {
     /// The section that holds the field: rodata or data.
     pub section: SectionKind,
     /// Where the field starts in that section, in bytes.
     pub offset: u32,
     /// What the field takes.
-    pub value: BindingValue,
+    pub value: BindingValue<'a>,
 }
 
 /// The value of a [`Binding`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BindingValue {
+pub enum BindingValue<'a> {
     /// An address within the same link; for an image, relative to its base.
     Local(Address),
     /// The value of a name, plus a number.
     Symbol {
         /// The name.
-        name: String,
+        name: &'a str,
         /// The number.
         addend: i64,
     },
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
     /// Patches the artifact's bytes for a placement. `cells` are the addresses of the cells of
     /// [`Self::symbols`], in that order.
     ///
@@ -83,7 +83,25 @@ impl Plan<'_> {
     ///
     /// # Panics
     /// If there aren't as many cells as symbols.
-    pub fn link(&self, placement: &Placement, cells: &[Address]) -> Result<Linked, LinkError> {
+    pub fn link(&self, placement: &Placement, cells: &[Address]) -> Result<Linked<'a>, LinkError> {
+        let alone = |_, _| unreachable!("nothing but a plan within an image asks");
+        self.link_within(placement, cells, &alone)
+    }
+
+    /// The same for a plan of [`Plan::new_within`]; `part_address` says where the sections of the
+    /// image's artifacts will live.
+    ///
+    /// # Errors
+    /// As [`Self::link`].
+    ///
+    /// # Panics
+    /// As [`Self::link`].
+    pub fn link_within(
+        &self,
+        placement: &Placement,
+        cells: &[Address],
+        part_address: &dyn Fn(usize, SectionKind) -> Address,
+    ) -> Result<Linked<'a>, LinkError> {
         assert_eq!(
             cells.len(),
             self.symbols().len(),
@@ -98,17 +116,18 @@ impl Plan<'_> {
         };
         self.append_veneers(&mut linked.text, placement, cells)?;
         for relocation in &self.artifact.relocations {
-            self.apply(relocation, &mut linked, placement, cells)?;
+            self.apply(relocation, &mut linked, placement, cells, part_address)?;
         }
         Ok(linked)
     }
 
     fn apply(
         &self,
-        relocation: &Relocation,
-        linked: &mut Linked,
+        relocation: &'a Relocation,
+        linked: &mut Linked<'a>,
         placement: &Placement,
         cells: &[Address],
+        part_address: &dyn Fn(usize, SectionKind) -> Address,
     ) -> Result<(), LinkError> {
         let Relocation {
             section,
@@ -121,15 +140,20 @@ impl Plan<'_> {
             .arch
             .row(*kind)
             .ok_or(LinkError::WrongMachine { kind: *kind })?;
+        let near = match target {
+            Target::Section(target) => Some(placement.of(*target)),
+            Target::Symbol(name) => self
+                .part_within(name)
+                .map(|(artifact, section)| part_address(artifact, section)),
+        };
         if row.formula == Formula::Absolute {
-            let value = match target {
-                Target::Section(target) => {
-                    BindingValue::Local(placement.of(*target).plus(addend.cast_unsigned()))
-                }
-                Target::Symbol(name) => BindingValue::Symbol {
-                    name: name.clone(),
+            let value = match (near, target) {
+                (Some(near), _) => BindingValue::Local(near.plus(addend.cast_unsigned())),
+                (None, Target::Symbol(name)) => BindingValue::Symbol {
+                    name,
                     addend: *addend,
                 },
+                (None, Target::Section(_)) => unreachable!("sections are near"),
             };
             linked.bindings.push(Binding {
                 section: *section,
@@ -138,20 +162,21 @@ impl Plan<'_> {
             });
             return Ok(());
         }
-        let referred = match target {
-            Target::Section(target) => placement.of(*target),
-            Target::Symbol(name) => {
-                let index = self
-                    .symbol_index(name)
-                    .expect("the plan gathered every symbol");
-                match row.reference {
-                    Reference::Cell => cells[index],
-                    Reference::Call | Reference::Direct => self.veneer_address(placement, index),
-                }
+        // A name in the same image has a cell all the same if its loads can't be rewritten.
+        let cell = match target {
+            Target::Section(_) => None,
+            Target::Symbol(name) => self.symbol_index(name),
+        };
+        let (referred, is_near) = match (cell, row.reference, near) {
+            (Some(index), Reference::Cell, _) => (cells[index], false),
+            (_, _, Some(near)) => (near, true),
+            (Some(index), Reference::Call | Reference::Direct, None) => {
+                (self.veneer_address(placement, index), false)
             }
+            (None, _, None) => unreachable!("the plan gathered every symbol"),
         };
         let row = match row.relaxation {
-            Some(relaxation) if matches!(target, Target::Section(_)) => {
+            Some(relaxation) if is_near => {
                 let relaxes = (relaxation.rewrite)(&mut linked.text, *offset as usize);
                 assert!(relaxes, "the plan checked the instruction");
                 self.arch.row(relaxation.kind).expect("of the same machine")

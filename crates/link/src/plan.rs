@@ -16,6 +16,8 @@ use crate::relocation::{Formula, Reference, Row};
 /// processes: an artifact with such has its `rodata` placed in writable memory.
 #[derive(Clone, Debug)]
 pub struct Plan<'a> {
+    /// The names that stand for parts of the same image, and which.
+    pub(crate) within: Option<&'a Within<'a>>,
     pub(crate) artifact: &'a Artifact,
     pub(crate) arch: Arch,
     symbols: Vec<&'a str>,
@@ -24,14 +26,40 @@ pub struct Plan<'a> {
     rodata_is_writable: bool,
 }
 
+/// The names that stand for sections of artifacts in one image, for good: by name, the number of the
+/// artifact and the section. Whoever refers to one needs no cell for it, and no process can give it
+/// another meaning.
+pub type Within<'a> = HashMap<&'a str, (usize, SectionKind)>;
+
 impl<'a> Plan<'a> {
     /// Checks an artifact and finds what it needs.
     ///
     /// # Errors
     /// If the artifact is invalid or refers to something in a way that can't be linked.
     pub fn new(artifact: &'a Artifact, arch: Arch) -> Result<Self, LinkError> {
+        Self::make(artifact, arch, None)
+    }
+
+    /// The same for an artifact that goes into one image with what `within` names.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn new_within(
+        artifact: &'a Artifact,
+        arch: Arch,
+        within: &'a Within<'a>,
+    ) -> Result<Self, LinkError> {
+        Self::make(artifact, arch, Some(within))
+    }
+
+    fn make(
+        artifact: &'a Artifact,
+        arch: Arch,
+        within: Option<&'a Within<'a>>,
+    ) -> Result<Self, LinkError> {
         artifact.validate()?;
         let mut plan = Self {
+            within,
             artifact,
             arch,
             symbols: Vec::new(),
@@ -91,6 +119,12 @@ impl<'a> Plan<'a> {
             return Ok(None);
         }
         match (target, row.reference) {
+            (Target::Symbol(symbol), reference)
+                if self.part_within(symbol).is_some()
+                    && (reference != Reference::Cell || self.relaxes(row, *offset)) =>
+            {
+                Ok(None)
+            }
             (Target::Symbol(symbol), Reference::Direct) => Err(LinkError::NotColocated {
                 symbol: symbol.clone(),
                 offset: *offset,
@@ -149,6 +183,11 @@ impl<'a> Plan<'a> {
     /// Where the first veneer stands, in bytes from the start of the text.
     pub(crate) fn veneers_start(&self) -> u64 {
         (self.artifact.text.bytes.len() as u64).next_multiple_of(self.arch.veneer().align)
+    }
+
+    /// The artifact and section of the same image that a name stands for.
+    pub(crate) fn part_within(&self, name: &str) -> Option<(usize, SectionKind)> {
+        self.within?.get(name).copied()
     }
 
     /// The index of a symbol that needs a cell.

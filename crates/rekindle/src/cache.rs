@@ -14,6 +14,7 @@ use crate::loaded::LoadedImage;
 use crate::miss::MissReason;
 use crate::names::{LateNames, Names, Symbols};
 use crate::notice::Notice;
+use crate::program::Program;
 use crate::publish::identity;
 use crate::scope::Scope;
 use crate::statistics::{Counters, Statistics};
@@ -217,6 +218,34 @@ impl Shared {
             }
         }
         opened
+    }
+
+    /// Opens the newest whole program of a scope.
+    pub(crate) fn open_program(
+        &self,
+        environment: &Environment,
+        scope: &ScopeId,
+    ) -> Option<Program> {
+        let start = Instant::now();
+        let opened = self.open_images(environment, scope);
+        let program = opened.images.iter().find_map(|image| {
+            let program = Program::load(image);
+            if program.is_err() {
+                tracing::debug!("a program isn't used: it is damaged");
+            }
+            Some((program.ok()?, image))
+        });
+        self.counters.load_ns.add_elapsed(start);
+        let Some((program, image)) = program else {
+            self.counters.programs_missed.add(1);
+            return None;
+        };
+        self.counters.programs_loaded.add(1);
+        self.counters.entries_loaded.add(image.entry_count().into());
+        self.counters
+            .compile_ns_avoided
+            .add(image.compile_time_ns());
+        Some(program)
     }
 
     fn open_image(

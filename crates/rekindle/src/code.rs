@@ -16,10 +16,9 @@ pub struct Code {
 }
 
 struct Inner {
-    sections: SectionAddresses,
+    /// The entry point: the first byte of the text.
+    address: HostAddr,
     text_len_bytes: u32,
-    signature: Signature,
-    compile_time_ns: u64,
     origin: Origin,
 }
 
@@ -36,12 +35,12 @@ pub(crate) struct SectionAddresses {
 enum Origin {
     Compiled {
         artifact: Arc<Artifact>,
+        sections: SectionAddresses,
         _memory: Published,
     },
-    Loaded {
-        image: Arc<LoadedImage>,
-        record: VerifiedRecord,
-    },
+    /// The entry of this number, which was verified. A program may load thousands, so nothing is
+    /// copied out of the image.
+    Loaded { image: Arc<LoadedImage>, index: u32 },
 }
 
 impl Code {
@@ -53,12 +52,11 @@ impl Code {
         text_len_bytes: u32,
     ) -> Self {
         let inner = Inner {
-            sections,
+            address: sections.text,
             text_len_bytes,
-            signature: artifact.signature,
-            compile_time_ns: artifact.compile_time_ns,
             origin: Origin::Compiled {
                 artifact,
+                sections,
                 _memory: memory,
             },
         };
@@ -68,13 +66,14 @@ impl Code {
     }
 
     /// Code of an image that was verified and bound.
-    pub(crate) fn loaded(image: Arc<LoadedImage>, record: VerifiedRecord) -> Self {
+    pub(crate) fn loaded(image: Arc<LoadedImage>, record: &VerifiedRecord) -> Self {
         let inner = Inner {
-            sections: image.section_addresses(&record),
+            address: image.text_address(record),
             text_len_bytes: record.text_len_bytes(),
-            signature: record.signature(),
-            compile_time_ns: record.compile_time_ns(),
-            origin: Origin::Loaded { image, record },
+            origin: Origin::Loaded {
+                image,
+                index: record.index(),
+            },
         };
         Self {
             inner: Arc::new(inner),
@@ -83,7 +82,7 @@ impl Code {
 
     /// The entry point: the first byte of the text.
     pub fn address(&self) -> HostAddr {
-        self.inner.sections.text
+        self.inner.address
     }
 
     /// How many bytes of text there are from [`Self::address`], veneers included.
@@ -93,7 +92,10 @@ impl Code {
 
     /// Where a section lives in this process. Of an empty section, some address.
     pub fn section_address(&self, section: SectionKind) -> HostAddr {
-        let sections = &self.inner.sections;
+        let sections = match &self.inner.origin {
+            Origin::Compiled { sections, .. } => *sections,
+            Origin::Loaded { image, index } => image.section_addresses(&image.record(*index)),
+        };
         match section {
             SectionKind::Text => sections.text,
             SectionKind::Rodata => sections.rodata,
@@ -108,17 +110,23 @@ impl Code {
     /// If the artifact's signature isn't that of `F`.
     pub fn entry<F: EntrySignature>(&self) -> Result<Entry<F>, SignatureMismatch> {
         let memory: Arc<dyn core::any::Any + Send + Sync> = Arc::clone(&self.inner) as _;
-        Entry::new(self.address(), memory, self.inner.signature.0)
+        Entry::new(self.address(), memory, self.signature().0)
     }
 
     /// The signature that the artifact recorded.
     pub fn signature(&self) -> Signature {
-        self.inner.signature
+        match &self.inner.origin {
+            Origin::Compiled { artifact, .. } => artifact.signature,
+            Origin::Loaded { image, index } => image.record(*index).signature(),
+        }
     }
 
     /// What compiling cost, in nanoseconds, when it was compiled.
     pub fn compile_time_ns(&self) -> u64 {
-        self.inner.compile_time_ns
+        match &self.inner.origin {
+            Origin::Compiled { artifact, .. } => artifact.compile_time_ns,
+            Origin::Loaded { image, index } => image.record(*index).compile_time_ns(),
+        }
     }
 
     /// Whether the code came from an image, rather than from this process's compiler.
@@ -130,7 +138,7 @@ impl Code {
     pub fn metadata(&self) -> &[u8] {
         match &self.inner.origin {
             Origin::Compiled { artifact, .. } => &artifact.metadata,
-            Origin::Loaded { image, record } => image.metadata(record),
+            Origin::Loaded { image, index } => image.metadata(&image.record(*index)),
         }
     }
 
@@ -139,7 +147,7 @@ impl Code {
     pub fn name(&self) -> String {
         match &self.inner.origin {
             Origin::Compiled { artifact, .. } => artifact.name.clone(),
-            Origin::Loaded { image, record } => image.name(record),
+            Origin::Loaded { image, index } => image.name(&image.record(*index)),
         }
     }
 
@@ -162,6 +170,14 @@ impl Code {
         })
     }
 
+    /// The artifact; `None` if the parts of an image that only this needs are damaged.
+    pub(crate) fn artifact(&self) -> Option<Arc<Artifact>> {
+        match &self.inner.origin {
+            Origin::Compiled { artifact, .. } => Some(Arc::clone(artifact)),
+            Origin::Loaded { image, index } => image.artifact(&image.record(*index)).map(Arc::new),
+        }
+    }
+
     /// Says what is at an address, if it lies in this code.
     pub(crate) fn locate(&self, pc: HostAddr) -> Option<Located> {
         let offset = u32::try_from(pc.0.checked_sub(self.address().0)?).ok()?;
@@ -179,11 +195,11 @@ impl Code {
     fn with_tables<T>(&self, ask: impl FnOnce(&[Trap], &[SourceLocation]) -> T) -> T {
         match &self.inner.origin {
             Origin::Compiled { artifact, .. } => ask(&artifact.traps, &artifact.source_locations),
-            Origin::Loaded { image, record } => {
+            Origin::Loaded { image, index } => {
                 let Tables {
                     traps,
                     source_locations,
-                } = image.tables(record);
+                } = image.tables(&image.record(*index));
                 ask(&traps, &source_locations)
             }
         }

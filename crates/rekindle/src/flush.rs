@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use rekindle_artifact::Artifact;
 use rekindle_link::Arch;
-use rekindle_store::{Environment, Key, ScopeFolder, ScopeId, Store};
+use rekindle_store::{Environment, Key, KeyBuilder, ScopeFolder, ScopeId, Store};
 
 use crate::cache::Shared;
-use crate::publish::{PublishError, build_image, identity, split};
+use crate::program::ProgramDraft;
+use crate::publish::{PublishError, build_image, build_program, identity, split};
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub struct FlushReport {
 }
 
 /// What a flush is for.
+#[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
     pub(crate) cache: &'a Shared,
     pub(crate) environment: &'a Environment,
@@ -66,6 +68,26 @@ impl Target<'_> {
         report
     }
 
+    /// Writes a program as the one image of its scope.
+    pub(crate) fn write_program(&self, program: &ProgramDraft) -> FlushReport {
+        let mut report = FlushReport::default();
+        let Some(writing) = self.start() else {
+            return report;
+        };
+        match writing.write_program(program) {
+            Ok(len) => {
+                report.entries_written = program.parts.len() as u64;
+                report.bytes_written = len;
+                self.cache.counters.programs_recorded.add(1);
+                self.cache.keep_budget(writing.store, self.environment);
+            }
+            Err(error) => self
+                .cache
+                .notice(format!("a program can't be kept: {error}")),
+        }
+        report
+    }
+
     fn start(&self) -> Option<Writing<'_>> {
         let store = self.cache.writable_store()?;
         let arch = Arch::host()?;
@@ -97,10 +119,8 @@ impl Writing<'_> {
         } = self.target;
         let identity = identity(environment, scope, self.arch);
         let image = build_image(entries, identity, scope, self.arch, self.store.secret())?;
-        let number = self.folder.publish(&image)?;
+        let number = self.publish(&image, cache)?;
         let len = image.len() as u64;
-        cache.counters.images_written.add(1);
-        cache.counters.bytes_written.add(len);
         tracing::debug!(
             number,
             bytes = len,
@@ -108,6 +128,53 @@ impl Writing<'_> {
             "wrote an image"
         );
         Ok(len)
+    }
+
+    fn publish(&self, image: &[u8], cache: &Shared) -> Result<u32, WriteError> {
+        let number = self.folder.publish(image)?;
+        cache.counters.images_written.add(1);
+        cache.counters.bytes_written.add(image.len() as u64);
+        Ok(number)
+    }
+
+    fn write_program(&self, program: &ProgramDraft) -> Result<u64, WriteError> {
+        let Target {
+            cache,
+            environment,
+            scope,
+            ..
+        } = self.target;
+        let artifacts = program
+            .parts
+            .iter()
+            .map(|part| part.artifact().ok_or(WriteError::Damaged))
+            .collect::<Result<Vec<_>, _>>()?;
+        // Nobody looks a part up by its key, but every entry has one of its own.
+        let key = |index| KeyBuilder::new("rekindle/program part").u64(index).finish();
+        let entries: Vec<(Key, &Artifact)> = (0..)
+            .zip(&artifacts)
+            .map(|(index, artifact)| (key(index), &**artifact))
+            .collect();
+        let identity = identity(environment, scope, self.arch);
+        let ProgramDraft { symbols, front, .. } = program;
+        let secret = self.store.secret();
+        let image = build_program(&entries, symbols, front, identity, scope, self.arch, secret)?;
+        let number = self.publish(&image, cache)?;
+        self.remove_all_but(number);
+        Ok(image.len() as u64)
+    }
+
+    /// Removes the scope's other images, unless someone else is at it.
+    fn remove_all_but(&self, number: u32) {
+        let Some(_lock) = self.folder.try_lock() else {
+            return;
+        };
+        let numbers = self.folder.images().unwrap_or_default();
+        for other in numbers.into_iter().filter(|other| *other < number) {
+            if let Err(error) = self.folder.remove(other) {
+                tracing::debug!(other, %error, "can't remove an image");
+            }
+        }
     }
 }
 
@@ -118,4 +185,6 @@ pub(crate) enum WriteError {
     Build(#[from] PublishError),
     #[error(transparent)]
     Publish(#[from] std::io::Error),
+    #[error("a function that came from the cache lacks what only keeping it again needs")]
+    Damaged,
 }

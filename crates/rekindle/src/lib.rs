@@ -41,6 +41,7 @@ mod miss;
 mod names;
 mod notice;
 mod place;
+mod program;
 mod publish;
 mod resident;
 mod scope;
@@ -55,9 +56,10 @@ pub use miss::MissReason;
 pub use names::Symbols;
 pub use notice::Notice;
 pub use place::InsertError;
+pub use program::{Program, ProgramDraft, ProgramDraftSymbol, ProgramPart};
 pub use rekindle_artifact::{
-    Artifact, Relocation, RelocationKind, Section, SectionKind, Signature, SourceLocation, Target,
-    Trap, UnwindInfo, ZeroSection,
+    Artifact, KeyPart, Relocation, RelocationKind, Section, SectionKind, Signature, SourceLocation,
+    Target, Trap, UnwindInfo, ZeroSection,
 };
 pub use rekindle_exec::{Entry, EntrySignature, HostAddr, Plain, SignatureMismatch, signature_of};
 pub use rekindle_store::{

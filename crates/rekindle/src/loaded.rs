@@ -1,17 +1,19 @@
 //! Images in this process: opened as a whole, believed entry by entry.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rekindle_artifact::Artifact;
 use rekindle_exec::{HostAddr, ImageMapping, ImageShape};
 use rekindle_store::image::{
-    Damaged, ImageHeader, ImageView, StoredBinding, StoredBindings, StoredValue, Tables,
-    UnverifiedEntry, VerifiedRecord,
+    Damaged, ImageHeader, ImageView, StoredBinding, StoredBindings, StoredCell, StoredValue,
+    Tables, UnverifiedEntry, VerifiedRecord,
 };
 use rekindle_store::{ImageFile, Key, Secret};
 
 use crate::code::SectionAddresses;
 use crate::miss::MissReason;
-use crate::names::{Names, WaitingCell};
+use crate::names::Names;
 
 /// A mapped image.
 #[derive(Debug)]
@@ -25,12 +27,18 @@ pub(crate) struct LoadedImage {
 /// What was done so far to an image's writable memory.
 #[derive(Debug, Default)]
 struct Binding {
-    /// Which cells hold their values. Empty until the first is bound.
-    cells_bound: Vec<bool>,
-    /// Text offsets of the entries whose data is in place, so that nothing overwrites data that
-    /// code may have changed since.
-    entries_bound: rustc_hash::FxHashSet<u32>,
+    /// Which cells hold their values, or wait for them.
+    cells_bound: Bits,
+    /// Which entries' data is in place, so that nothing overwrites data that code may have changed
+    /// since.
+    entries_bound: Bits,
+    /// In a scope with late names: cells without a value, and where in the file their names are.
+    waiting: Vec<(u32, Range<usize>)>,
 }
+
+/// A set of small numbers, empty at first.
+#[derive(Debug, Default)]
+struct Bits(Vec<u64>);
 
 impl LoadedImage {
     /// Maps an image whose header was authenticated. Costs the same for any size of image.
@@ -51,6 +59,26 @@ impl LoadedImage {
         }))
     }
 
+    /// The whole file.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.mapping.bytes()
+    }
+
+    /// The address from which all of the image's addresses count.
+    pub(crate) fn base(&self) -> HostAddr {
+        self.mapping.base()
+    }
+
+    /// The artifact that an entry was made of.
+    pub(crate) fn artifact(&self, record: &VerifiedRecord) -> Option<Artifact> {
+        self.view().artifact(record).ok()
+    }
+
+    /// What compiling all entries cost, in nanoseconds.
+    pub(crate) fn compile_time_ns(&self) -> u64 {
+        self.header.compile_time_ns()
+    }
+
     /// Bytes of the file.
     pub(crate) fn file_len(&self) -> u64 {
         self.header.file_len()
@@ -59,6 +87,17 @@ impl LoadedImage {
     pub(crate) fn view(&self) -> ImageView<'_> {
         ImageView::new(&self.header, self.mapping.bytes(), &self.secret)
             .expect("the mapping is as long as the header says")
+    }
+
+    /// How many entries there are.
+    pub(crate) fn entry_count(&self) -> u32 {
+        self.header.entry_count()
+    }
+
+    /// The record of an entry that [`Self::load`] gave the number of.
+    pub(crate) fn record(&self, index: u32) -> VerifiedRecord {
+        let record = self.view().verified_before(index);
+        record.expect("the number came from a record of this image")
     }
 
     /// Looks a key up.
@@ -87,16 +126,15 @@ impl LoadedImage {
         let bindings = view
             .bindings(record)
             .map_err(|Damaged| MissReason::Damaged)?;
-        let writable_len = self.header.writable_len();
         let mut state = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.entries_bound.contains(&record.text_offset()) {
+        if state.entries_bound.contains(record.index()) {
             return Ok(());
         }
         let values = self.resolve(&bindings, &state, names)?;
         let write = |address: u32, bytes: &[u8]| {
             self.write(address, bytes).map_err(|_| MissReason::Damaged)
         };
-        for (source, address) in record.copies(writable_len) {
+        for (source, address) in record.copies(self.header.writable_len()) {
             let bytes = self
                 .mapping
                 .bytes()
@@ -104,48 +142,39 @@ impl LoadedImage {
                 .ok_or(MissReason::Damaged)?;
             write(address, bytes)?;
         }
-        for Value {
-            address,
-            value,
-            cell,
-        } in &values
-        {
-            write(*address, &value.to_le_bytes())?;
-            if let Some((cell, _)) = cell {
-                state.note_cell(*cell, self.header.cell_count());
+        for (address, value) in values {
+            write(address, &value.to_le_bytes())?;
+        }
+        let waits = names.late().is_some();
+        for StoredCell { index, name } in bindings.cells {
+            // A cell without a value holds zero, as all writable memory does at first.
+            if state.cells_bound.insert(index) && waits {
+                let start = name.as_ptr().addr() - view.bytes().as_ptr().addr();
+                state.waiting.push((index, start..start + name.len()));
             }
         }
-        // Only now, or a value that another thread binds meanwhile would be overwritten.
-        if let Some(late) = names.late() {
-            let cells = values.iter().filter_map(|value| Some((value.cell?, value)));
-            late.wait(cells.map(|((_, name), value)| {
-                (name, WaitingCell::Image(Arc::clone(self), value.address))
-            }));
-        }
-        state.entries_bound.insert(record.text_offset());
+        state.entries_bound.insert(record.index());
         Ok(())
     }
 
     /// The values to write, all of them before any is written: an entry that lacks one stays
     /// untouched.
-    fn resolve<'b>(
+    fn resolve(
         &self,
-        bindings: &'b StoredBindings,
+        bindings: &StoredBindings<'_>,
         state: &Binding,
         names: &Names,
-    ) -> Result<Vec<Value<'b>>, MissReason> {
-        let mut values = Vec::with_capacity(bindings.cells.len() + bindings.fields.len());
-        for cell in &bindings.cells {
-            if state.is_cell_bound(cell.index) {
+    ) -> Result<Vec<(u32, u64)>, MissReason> {
+        let mut values = Vec::new();
+        for StoredCell { index, name } in &bindings.cells {
+            if *index >= self.header.cell_count() {
+                return Err(MissReason::Damaged);
+            }
+            if names.late().is_some() || state.cells_bound.contains(*index) {
                 continue;
             }
-            let value = names.cell_value(&cell.name).ok_or(MissReason::Unbound)?;
-            let address = cell.index.checked_mul(8).ok_or(MissReason::Damaged)?;
-            values.push(Value {
-                address,
-                value,
-                cell: Some((cell.index, &cell.name)),
-            });
+            let value = names.cell_value(name).ok_or(MissReason::Unbound)?;
+            values.push((index * 8, value));
         }
         for StoredBinding { address, value } in &bindings.fields {
             let value = match value {
@@ -155,13 +184,32 @@ impl LoadedImage {
                     .ok_or(MissReason::Unbound)?
                     .wrapping_add_signed(*addend),
             };
-            values.push(Value {
-                address: *address,
-                value,
-                cell: None,
-            });
+            values.push((*address, value));
         }
         Ok(values)
+    }
+
+    /// Fills the cells that wait and whose names `value_of` knows. The other names are added to
+    /// `unknown`.
+    pub(crate) fn bind_names(
+        &self,
+        value_of: &mut dyn FnMut(&str) -> Option<u64>,
+        unknown: &mut Vec<String>,
+    ) {
+        let mut state = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = self.mapping.bytes();
+        state.waiting.retain(|(cell, name)| {
+            let name = core::str::from_utf8(&bytes[name.clone()]).unwrap_or_default();
+            let Some(value) = value_of(name) else {
+                unknown.push(name.to_owned());
+                return true;
+            };
+            // The cell's index was checked when it was told to wait.
+            if let Err(error) = self.write(cell * 8, &value.to_le_bytes()) {
+                tracing::error!(%error, "a cell lies outside of its memory");
+            }
+            false
+        });
     }
 
     /// Writes into the writable memory, at an address from the image's base.
@@ -179,7 +227,7 @@ impl LoadedImage {
         }
     }
 
-    fn text_address(&self, record: &VerifiedRecord) -> HostAddr {
+    pub(crate) fn text_address(&self, record: &VerifiedRecord) -> HostAddr {
         let file_base = self.mapping.base().offset(self.header.writable_len());
         file_base.offset(u64::from(record.text_offset()))
     }
@@ -197,28 +245,38 @@ impl LoadedImage {
     }
 }
 
-/// A value and where it goes, from the image's base.
-struct Value<'b> {
-    address: u32,
-    value: u64,
-    /// The index and name of the cell, if it is one.
-    cell: Option<(u32, &'b str)>,
-}
-
-impl Binding {
-    fn is_cell_bound(&self, index: u32) -> bool {
-        self.cells_bound
-            .get(index as usize)
-            .copied()
-            .unwrap_or(false)
+impl Bits {
+    fn contains(&self, number: u32) -> bool {
+        let word = self.0.get(number as usize / 64);
+        word.is_some_and(|word| word >> (number % 64) & 1 == 1)
     }
 
-    fn note_cell(&mut self, index: u32, count: u32) {
-        if self.cells_bound.is_empty() {
-            self.cells_bound = vec![false; count as usize];
+    /// Adds a number. Returns whether it is new.
+    fn insert(&mut self, number: u32) -> bool {
+        let (index, bit) = (number as usize / 64, 1 << (number % 64));
+        if self.0.len() <= index {
+            self.0.resize(index + 1, 0);
         }
-        if let Some(bound) = self.cells_bound.get_mut(index as usize) {
-            *bound = true;
+        let is_new = self.0[index] & bit == 0;
+        self.0[index] |= bit;
+        is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bits;
+
+    #[test]
+    fn bits_hold_what_was_inserted() {
+        let mut bits = Bits::default();
+        for number in [0, 63, 64, 1000] {
+            assert!(!bits.contains(number));
+            assert!(bits.insert(number));
+            assert!(!bits.insert(number));
+        }
+        for number in 0..1100 {
+            assert_eq!(bits.contains(number), [0, 63, 64, 1000].contains(&number));
         }
     }
 }

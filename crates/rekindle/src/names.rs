@@ -2,14 +2,13 @@
 //!
 //! A front whose functions refer to each other in any order, as a linker's input does, can't give
 //! a callee's address when the caller is placed. In a scope with late names every cell starts
-//! empty and is noted under its name here, until the front binds the names that it knows by then.
+//! empty and waits, until the front binds the names that it knows by then: cells of code in memory
+//! under their names here, those of an image in the image's own list.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rekindle_exec::Published;
 use rustc_hash::FxHashMap;
-
-use crate::loaded::LoadedImage;
 
 /// Gives the value of a name that code refers to, if it has one in this process.
 pub type Symbols = Box<dyn Fn(&str) -> Option<u64> + Send + Sync>;
@@ -22,19 +21,14 @@ pub(crate) enum Names {
     Late(LateNames),
 }
 
-/// The cells that wait for the values of their names.
+/// The cells in memory that wait for the values of their names.
 #[derive(Default)]
 pub(crate) struct LateNames {
     waiting: Mutex<FxHashMap<Box<str>, Vec<WaitingCell>>>,
 }
 
-/// A cell without a value.
-pub(crate) enum WaitingCell {
-    /// In an image's writable memory, at an address from its base.
-    Image(Arc<LoadedImage>, u32),
-    /// In memory of this process, at an offset from the start of the block's data.
-    Memory(Published, usize),
-}
+/// A cell without a value: at an offset from the start of a block's data.
+pub(crate) struct WaitingCell(pub(crate) Published, pub(crate) usize);
 
 impl Names {
     /// The value for a cell now, if the name has one or need not have one yet.
@@ -76,8 +70,12 @@ impl LateNames {
         }
     }
 
-    /// Fills all cells whose names `value_of` knows. Returns the other names.
-    pub(crate) fn bind(&self, value_of: &mut dyn FnMut(&str) -> Option<u64>) -> Vec<String> {
+    /// Fills all cells whose names `value_of` knows. The other names are added to `unknown`.
+    pub(crate) fn bind(
+        &self,
+        value_of: &mut dyn FnMut(&str) -> Option<u64>,
+        unknown: &mut Vec<String>,
+    ) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|name, cells| match value_of(name) {
             None => true,
@@ -88,19 +86,15 @@ impl LateNames {
                 false
             }
         });
-        waiting.keys().map(|name| name.to_string()).collect()
+        unknown.extend(waiting.keys().map(|name| name.to_string()));
     }
 }
 
 impl WaitingCell {
     fn fill(&self, value: u64) {
-        let bytes = value.to_le_bytes();
-        let written = match self {
-            Self::Image(image, address) => image.write(*address, &bytes),
-            Self::Memory(memory, offset) => memory.write_data(*offset, &bytes),
-        };
-        // Both were checked when the cell got its place.
-        if let Err(error) = written {
+        let Self(memory, offset) = self;
+        // The offset was checked when the cell got its place.
+        if let Err(error) = memory.write_data(*offset, &value.to_le_bytes()) {
             tracing::error!(%error, "a cell lies outside of its memory");
         }
     }

@@ -28,6 +28,9 @@ pub enum InsertError {
     /// Code can't be linked for this machine.
     #[error("this machine isn't supported")]
     UnsupportedMachine,
+    /// The artifact has no text.
+    #[error("the artifact has no text")]
+    NoText,
     /// The ticket came from another scope.
     #[error("the ticket belongs to another scope")]
     ForeignTicket,
@@ -48,6 +51,9 @@ pub(crate) fn place(
     names: &Names,
 ) -> Result<Code, InsertError> {
     let arch = Arch::host().ok_or(InsertError::UnsupportedMachine)?;
+    if artifact.text.bytes.is_empty() {
+        return Err(InsertError::NoText);
+    }
     let plan = Plan::new(artifact, arch)?;
     let layout = BlockLayout::of(&plan);
     let unresolved = |name: &str| InsertError::Unresolved {
@@ -101,7 +107,7 @@ pub(crate) fn place(
     })?;
     let published = block.publish()?;
     if let Some(late) = names.late() {
-        let cell = |index| WaitingCell::Memory(published.clone(), index * 8);
+        let cell = |index| WaitingCell(published.clone(), index * 8);
         let symbols = plan.symbols().iter().enumerate();
         late.wait(symbols.map(|(index, name)| (*name, cell(index))));
     }
@@ -169,7 +175,7 @@ fn cell_addresses(data: HostAddr, count: usize) -> Vec<Address> {
         .collect()
 }
 
-fn write(block: &mut Block, plan: &Plan<'_>, layout: &BlockLayout, linked: &Linked) {
+fn write(block: &mut Block, plan: &Plan<'_>, layout: &BlockLayout, linked: &Linked<'_>) {
     let put = |to: &mut [u8], start: usize, bytes: &[u8]| {
         to[start..start + bytes.len()].copy_from_slice(bytes);
     };

@@ -1,12 +1,14 @@
 //! From artifacts to an image's bytes: the one place where linker and store meet.
 
 use rekindle_artifact::{Artifact, SectionKind};
-use rekindle_link::{Address, Arch, Binding, BindingValue, Layout, LinkError, Plan, Span};
+use rekindle_link::{Address, Arch, Binding, BindingValue, Layout, LinkError, Plan, Span, Within};
 use rekindle_store::image::{
-    Area, BuildError, DraftEntry, Identity, ImageDraft, Placed, StoredBinding, StoredBindings,
-    StoredCell, StoredValue,
+    Area, BuildError, DraftEntry, DraftSymbol, Identity, ImageDraft, Placed, ProgramPartDraft,
+    StoredBinding, StoredBindings, StoredCell, StoredValue,
 };
 use rekindle_store::{Environment, Key, ScopeId, Secret};
+
+use crate::program::ProgramDraftSymbol;
 
 /// Bytes of sections after which a queue is split into several images.
 const SPLIT_LEN: usize = 256 << 20;
@@ -76,13 +78,74 @@ pub(crate) fn build_image(
         .map(|(_, artifact)| Plan::new(artifact, arch))
         .collect::<Result<Vec<_>, _>>()?;
     let layout = Layout::new(&plans, arch)?;
+    let draft = draft(entries, &plans, &layout, identity, scope, arch)?;
+    Ok(draft.build(secret)?)
+}
+
+/// Links the parts of a program into an image. Those that `symbols` say are parts of it refer to
+/// each other directly.
+pub(crate) fn build_program(
+    entries: &[(Key, &Artifact)],
+    symbols: &[ProgramDraftSymbol],
+    front: &[u8],
+    identity: Identity,
+    scope: &ScopeId,
+    arch: Arch,
+    secret: &Secret,
+) -> Result<Vec<u8>, PublishError> {
+    let within: Within<'_> = symbols
+        .iter()
+        .filter_map(|symbol| Some((symbol.reference.as_str(), symbol.place?)))
+        .collect();
+    let plans = entries
+        .iter()
+        .map(|(_, artifact)| Plan::new_within(artifact, arch, &within))
+        .collect::<Result<Vec<_>, _>>()?;
+    let layout = Layout::new(&plans, arch)?;
+    let mut draft = draft(entries, &plans, &layout, identity, scope, arch)?;
+    let symbols = symbols.iter().map(|symbol| DraftSymbol {
+        name: symbol.name.as_deref(),
+        address: symbol
+            .place
+            .map(|(part, section)| layout.entries[part].placement.of(section).0),
+        len: symbol.len,
+    });
+    draft.program = Some(ProgramPartDraft {
+        symbols: symbols.collect(),
+        bindings: all_bindings(&draft.entries),
+        front,
+    });
+    Ok(draft.build(secret)?)
+}
+
+/// The bindings of all entries together; cells that entries share once.
+fn all_bindings<'a>(entries: &[DraftEntry<'a>]) -> StoredBindings<'a> {
+    let mut all = StoredBindings::default();
+    let mut seen = rustc_hash::FxHashSet::default();
+    for DraftEntry { bindings, .. } in entries {
+        let cells = bindings.cells.iter().cloned();
+        all.cells
+            .extend(cells.filter(|cell| seen.insert(cell.index)));
+        all.fields.extend(bindings.fields.iter().cloned());
+    }
+    all
+}
+
+fn draft<'a>(
+    entries: &[(Key, &'a Artifact)],
+    plans: &[Plan<'a>],
+    layout: &'a Layout,
+    identity: Identity,
+    scope: &'a ScopeId,
+    arch: Arch,
+) -> Result<ImageDraft<'a>, PublishError> {
     let drafts = entries
         .iter()
-        .zip(&plans)
+        .zip(plans)
         .enumerate()
-        .map(|(index, ((key, _), plan))| draft_entry(*key, plan, &layout, index))
+        .map(|(index, ((key, _), plan))| draft_entry(*key, plan, layout, index))
         .collect::<Result<Vec<_>, _>>()?;
-    let draft = ImageDraft {
+    Ok(ImageDraft {
         identity,
         scope,
         page_len: arch.page_len_bytes(),
@@ -95,8 +158,8 @@ pub(crate) fn build_image(
         eh_frame: area(layout.eh_frame),
         padding: arch.padding(),
         entries: drafts,
-    };
-    Ok(draft.build(secret)?)
+        program: None,
+    })
 }
 
 fn draft_entry<'a>(
@@ -107,15 +170,16 @@ fn draft_entry<'a>(
 ) -> Result<DraftEntry<'a>, LinkError> {
     let entry = &layout.entries[index];
     let placement = &entry.placement;
-    let linked = plan.link(placement, &entry.cell_addresses(layout))?;
+    let part_address = |part: usize, section| layout.entries[part].placement.of(section);
+    let linked = plan.link_within(placement, &entry.cell_addresses(layout), &part_address)?;
     let cells = entry.cells.iter().zip(plan.symbols());
     let cells = cells
         .map(|(index, name)| StoredCell {
             index: *index,
-            name: (*name).to_owned(),
+            name,
         })
         .collect();
-    let fields = linked.bindings.iter().map(|binding| {
+    let fields = linked.bindings.into_iter().map(|binding| {
         let start = placement.of(binding.section);
         stored_binding(binding, start)
     });
@@ -138,7 +202,7 @@ fn draft_entry<'a>(
     })
 }
 
-fn stored_binding(binding: &Binding, section: Address) -> StoredBinding {
+fn stored_binding<'a>(binding: Binding<'a>, section: Address) -> StoredBinding<'a> {
     let Binding {
         section: _,
         offset,
@@ -147,14 +211,11 @@ fn stored_binding(binding: &Binding, section: Address) -> StoredBinding {
     let value = match value {
         // An image spans less than 1 GiB, but an addend may lead before its base.
         BindingValue::Local(address) => StoredValue::Local(address.0.cast_signed()),
-        BindingValue::Symbol { name, addend } => StoredValue::Symbol {
-            name: name.clone(),
-            addend: *addend,
-        },
+        BindingValue::Symbol { name, addend } => StoredValue::Symbol { name, addend },
     };
     // The writable part comes first in an image of at most 1 GiB, so this fits.
     StoredBinding {
-        address: section.plus(u64::from(*offset)).0 as u32,
+        address: section.plus(u64::from(offset)).0 as u32,
         value,
     }
 }

@@ -11,26 +11,61 @@ use crate::code::{Code, Located};
 /// Code by key and by address.
 #[derive(Debug, Default)]
 pub(crate) struct Resident {
-    by_key: HashMap<Key, Code, KeyHasher>,
-    /// Sorted when someone asks: loading must not pay for it.
+    /// What this process compiled.
+    compiled: HashMap<Key, Code, KeyHasher>,
+    /// What was loaded, by the number of its image in the scope and its own in the image: an image
+    /// has an index of its keys, and thousands of entries would have to move as another grew.
+    loaded: Vec<Vec<Option<Code>>>,
+    count: usize,
+    /// All of them by address, when someone asked: loading must not pay for it. Out of date if
+    /// there are fewer than `count`; code never goes.
     by_address: Vec<Code>,
-    is_sorted: bool,
 }
 
 impl Resident {
-    pub(crate) fn get(&self, key: &Key) -> Option<&Code> {
-        self.by_key.get(key)
+    pub(crate) fn compiled(&self, key: &Key) -> Option<&Code> {
+        self.compiled.get(key)
     }
 
-    /// Adds code, unless the key has some already. Returns what the key has, and whether it is the
-    /// code given.
+    /// What was loaded from an entry of an image.
+    pub(crate) fn loaded(&self, image: usize, index: u32) -> Option<&Code> {
+        self.loaded.get(image)?.get(index as usize)?.as_ref()
+    }
+
+    /// Adds code that was compiled, unless the key has some already. Returns what the key has, and
+    /// whether it is the code given.
     pub(crate) fn add(&mut self, key: Key, code: Code) -> (Code, bool) {
-        match self.by_key.entry(key) {
+        match self.compiled.entry(key) {
             Entry::Occupied(present) => (present.get().clone(), false),
             Entry::Vacant(vacant) => {
                 vacant.insert(code.clone());
-                self.by_address.push(code.clone());
-                self.is_sorted = false;
+                self.count += 1;
+                (code, true)
+            }
+        }
+    }
+
+    /// Adds code that was loaded from an entry of an image that has `entry_count`, unless another
+    /// thread did. Returns what the entry has, and whether it is the code given.
+    pub(crate) fn add_loaded(
+        &mut self,
+        image: usize,
+        entry_count: u32,
+        index: u32,
+        code: Code,
+    ) -> (Code, bool) {
+        if self.loaded.len() <= image {
+            self.loaded.resize_with(image + 1, Vec::new);
+        }
+        let entries = &mut self.loaded[image];
+        if entries.is_empty() {
+            entries.resize(entry_count as usize, None);
+        }
+        match &mut entries[index as usize] {
+            Some(present) => (present.clone(), false),
+            vacant => {
+                *vacant = Some(code.clone());
+                self.count += 1;
                 (code, true)
             }
         }
@@ -38,9 +73,10 @@ impl Resident {
 
     /// What is at an address.
     pub(crate) fn locate(&mut self, pc: HostAddr) -> Option<Located> {
-        if !self.is_sorted {
+        if self.by_address.len() < self.count {
+            let loaded = self.loaded.iter().flatten().flatten();
+            self.by_address = self.compiled.values().chain(loaded).cloned().collect();
             self.by_address.sort_unstable_by_key(Code::address);
-            self.is_sorted = true;
         }
         let after = self.by_address.partition_point(|code| code.address() <= pc);
         self.by_address.get(after.checked_sub(1)?)?.locate(pc)

@@ -2,20 +2,20 @@
 
 use core::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
 use rekindle_artifact::Artifact;
 use rekindle_exec::{Arena, HostAddr};
 use rekindle_store::{Environment, Key, ScopeId};
 
-use crate::cache::Shared;
+use crate::cache::{OpenedImages, Shared};
 use crate::code::{Code, Located};
 use crate::flush::{self, FlushReport};
-use crate::loaded::LoadedImage;
 use crate::miss::MissReason;
 use crate::names::Names;
 use crate::place::{InsertError, place};
+use crate::program::{Program, ProgramDraft};
 use crate::resident::Resident;
 
 /// A handle on a scope; clones share it, from any thread.
@@ -34,15 +34,12 @@ struct Inner {
     environment: Environment,
     id: ScopeId,
     names: Names,
-    /// The images that existed when the scope was opened, newest first.
-    images: Vec<Arc<LoadedImage>>,
-    /// Why a key that no image holds isn't there.
-    absent: MissReason,
-    /// Whether there were images that can't be used.
-    some_refused: bool,
+    /// The images that existed when a key was first looked up: who only opens programs needs none.
+    opened: OnceLock<OpenedImages>,
     arena: Arena,
     resident: RwLock<Resident>,
     queue: Mutex<Vec<(Key, Arc<Artifact>)>>,
+    programs: Mutex<Vec<(ScopeId, ProgramDraft)>>,
 }
 
 /// What a look-up found.
@@ -82,9 +79,6 @@ impl Scope {
         id: ScopeId,
         names: Names,
     ) -> Self {
-        let start = Instant::now();
-        let opened = cache.open_images(&environment, &id);
-        cache.counters.load_ns.add_elapsed(start);
         static OPENED: AtomicU64 = AtomicU64::new(0);
         let inner = Inner {
             number: OPENED.fetch_add(1, Ordering::Relaxed),
@@ -92,12 +86,11 @@ impl Scope {
             environment,
             id,
             names,
-            images: opened.images,
-            absent: opened.absent,
-            some_refused: opened.some_refused,
+            opened: OnceLock::new(),
             arena: Arena::new(),
             resident: RwLock::default(),
             queue: Mutex::default(),
+            programs: Mutex::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -107,7 +100,7 @@ impl Scope {
     /// Looks a key up, first among the code of this process, then in the scope's images.
     pub fn lookup(&self, key: &Key) -> Lookup {
         let inner = &*self.inner;
-        if let Some(code) = read(&inner.resident).get(key) {
+        if let Some(code) = read(&inner.resident).compiled(key) {
             return Lookup::Hit(code.clone());
         }
         match inner.load(key) {
@@ -159,9 +152,31 @@ impl Scope {
     /// `value_of` knows them. Returns the names that it doesn't know; code that refers to one of
     /// them must not run yet. In another scope nothing ever waits.
     pub fn bind_names(&self, value_of: &mut dyn FnMut(&str) -> Option<u64>) -> Vec<String> {
-        match self.inner.names.late() {
-            Some(names) => names.bind(value_of),
-            None => Vec::new(),
+        let mut unknown = Vec::new();
+        if let Some(names) = self.inner.names.late() {
+            names.bind(value_of, &mut unknown);
+            let opened = self.inner.opened.get();
+            for image in opened.iter().flat_map(|opened| &opened.images) {
+                image.bind_names(value_of, &mut unknown);
+            }
+        }
+        unknown
+    }
+
+    /// Opens the program that was kept under `id`, in this scope's environment. `None` if there is
+    /// none that is whole, whatever the reason: make it, and hand it to [`Self::keep_program`].
+    pub fn open_program(&self, id: &ScopeId) -> Option<Program> {
+        let Inner {
+            cache, environment, ..
+        } = &*self.inner;
+        cache.open_program(environment, id)
+    }
+
+    /// Queues a program for [`Self::flush`], which keeps it under `id` in place of what was there.
+    /// It may hold code of this scope.
+    pub fn keep_program(&self, id: ScopeId, program: ProgramDraft) {
+        if self.inner.cache.is_writable() {
+            lock(&self.inner.programs).push((id, program));
         }
     }
 
@@ -185,21 +200,36 @@ impl Scope {
 }
 
 impl Inner {
+    fn opened(&self) -> &OpenedImages {
+        self.opened.get_or_init(|| {
+            let start = Instant::now();
+            let opened = self.cache.open_images(&self.environment, &self.id);
+            self.cache.counters.load_ns.add_elapsed(start);
+            opened
+        })
+    }
+
     /// Looks a key up in the images, newest first, until one has a usable entry.
     fn load(&self, key: &Key) -> Result<Code, MissReason> {
-        let mut reason = self.absent;
-        for image in &self.images {
+        let opened = self.opened();
+        let mut reason = opened.absent;
+        for (number, image) in opened.images.iter().enumerate() {
             let Some(entry) = image.find(key) else {
                 continue;
             };
+            if let Some(code) = read(&self.resident).loaded(number, entry.index()) {
+                return Ok(code.clone());
+            }
             let counters = &self.cache.counters;
             let start = Instant::now();
             let result = image.load(&entry, &self.names);
             counters.load_ns.add_elapsed(start);
             match result {
                 Ok(record) => {
-                    let code = Code::loaded(Arc::clone(image), record);
-                    let (code, is_new) = write(&self.resident).add(*key, code);
+                    let code = Code::loaded(Arc::clone(image), &record);
+                    let (count, index) = (image.entry_count(), record.index());
+                    let (code, is_new) =
+                        write(&self.resident).add_loaded(number, count, index, code);
                     if is_new {
                         counters.entries_loaded.add(1);
                         counters.compile_ns_avoided.add(record.compile_time_ns());
@@ -218,9 +248,19 @@ impl Inner {
             cache: &self.cache,
             environment: &self.environment,
             scope: &self.id,
-            some_refused: self.some_refused,
+            some_refused: self.opened.get().is_some_and(|opened| opened.some_refused),
         };
-        target.flush(&queue)
+        let mut report = target.flush(&queue);
+        for (scope, program) in std::mem::take(&mut *lock(&self.programs)) {
+            let target = flush::Target {
+                scope: &scope,
+                ..target
+            };
+            let written = target.write_program(&program);
+            report.entries_written += written.entries_written;
+            report.bytes_written += written.bytes_written;
+        }
+        report
     }
 }
 

@@ -20,6 +20,12 @@ pub struct Statistics {
     pub compile_ns_spent: u64,
     /// What the loaded entries cost to compile when they were compiled.
     pub compile_ns_avoided: u64,
+    /// Programs that were opened whole.
+    pub programs_loaded: u64,
+    /// Programs that were looked for and not found whole.
+    pub programs_missed: u64,
+    /// Programs that were written.
+    pub programs_recorded: u64,
     /// Time spent opening images, and verifying and binding entries.
     pub load_ns: u64,
     /// Images mapped.
@@ -43,6 +49,9 @@ pub(crate) struct Counters {
     pub(crate) entries_inserted: Counter,
     pub(crate) compile_ns_spent: Counter,
     pub(crate) compile_ns_avoided: Counter,
+    pub(crate) programs_loaded: Counter,
+    pub(crate) programs_missed: Counter,
+    pub(crate) programs_recorded: Counter,
     pub(crate) load_ns: Counter,
     pub(crate) images_mapped: Counter,
     pub(crate) image_bytes_mapped: Counter,
@@ -70,6 +79,9 @@ impl Counters {
             misses,
             compile_ns_spent: self.compile_ns_spent.get(),
             compile_ns_avoided: self.compile_ns_avoided.get(),
+            programs_loaded: self.programs_loaded.get(),
+            programs_missed: self.programs_missed.get(),
+            programs_recorded: self.programs_recorded.get(),
             load_ns: self.load_ns.get(),
             images_mapped: self.images_mapped.get(),
             image_bytes_mapped: self.image_bytes_mapped.get(),

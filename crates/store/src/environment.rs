@@ -3,8 +3,9 @@
 use crate::digest::Digest;
 use crate::key::KeyBuilder;
 
-/// Version of the image format and of everything else below `v1/`. A new one opens a new folder.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+/// Version of the images. It is part of every environment, so that a new one opens new folders; the
+/// budget lets go of the old ones first.
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// Everything outside the input that changes what a producer's code means: its version, its
 /// settings, the host's instruction set. Code of one environment is never seen from another.

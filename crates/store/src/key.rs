@@ -70,18 +70,32 @@ enum FieldType {
 /// ```
 #[derive(Clone, Debug)]
 pub struct KeyBuilder {
-    hasher: blake3::Hasher,
+    /// Encoded and not hashed yet: hashing all at once is faster, and the builder, which moves from
+    /// call to call, stays small.
+    pending: Vec<u8>,
+    /// There once more was added than should wait.
+    hasher: Option<Box<blake3::Hasher>>,
 }
+
+/// Most keys are made of less than this.
+const USUAL_LEN: usize = 512;
+
+/// More than this doesn't wait to be hashed.
+const PENDING_LEN: usize = 64 << 10;
 
 impl KeyBuilder {
     /// Starts a key. `domain` says what kind of thing is keyed, so that different kinds with equal
     /// fields differ: `"vm/region"`.
     #[must_use]
     pub fn new(domain: &str) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(b"rekindle key");
-        hasher.update(&KEY_FORMAT_VERSION.to_le_bytes());
-        Self { hasher }.str(domain)
+        let mut pending = Vec::with_capacity(USUAL_LEN);
+        pending.extend_from_slice(b"rekindle key");
+        pending.extend_from_slice(&KEY_FORMAT_VERSION.to_le_bytes());
+        let builder = Self {
+            pending,
+            hasher: None,
+        };
+        builder.str(domain)
     }
 
     /// Adds bytes.
@@ -110,15 +124,24 @@ impl KeyBuilder {
 
     /// The key of the fields so far.
     pub fn finish(self) -> Key {
-        Key(*self.hasher.finalize().as_bytes())
+        let hash = match self.hasher {
+            None => blake3::hash(&self.pending),
+            Some(mut hasher) => hasher.update(&self.pending).finalize(),
+        };
+        Key(*hash.as_bytes())
     }
 
     fn field(mut self, field_type: FieldType, bytes: &[u8]) -> Self {
-        let mut head = [0; 9];
-        head[0] = field_type as u8;
-        head[1..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
-        self.hasher.update(&head);
-        self.hasher.update(bytes);
+        self.pending.push(field_type as u8);
+        let len = bytes.len() as u64;
+        self.pending.extend_from_slice(&len.to_le_bytes());
+        if self.pending.len().saturating_add(bytes.len()) <= PENDING_LEN {
+            self.pending.extend_from_slice(bytes);
+            return self;
+        }
+        let hasher = self.hasher.get_or_insert_default();
+        hasher.update(&self.pending).update(bytes);
+        self.pending.clear();
         self
     }
 }
@@ -196,6 +219,25 @@ mod tests {
             KeyBuilder::new("d").str("x").finish(),
             KeyBuilder::new("d").field_bytes(b"x").finish()
         );
+    }
+
+    #[test]
+    fn long_keys_are_hashed_as_they_grow() {
+        let long = vec![7; 3 * super::PENDING_LEN];
+        let key = KeyBuilder::new("d").str("a").field_bytes(&long).u64(3);
+        let mut encoded = Vec::new();
+        let mut field = |tag: u8, bytes: &[u8]| {
+            encoded.push(tag);
+            encoded.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+            encoded.extend_from_slice(bytes);
+        };
+        field(2, b"d");
+        field(2, b"a");
+        field(1, &long);
+        field(3, &3_u64.to_le_bytes());
+        let head = [b"rekindle key".as_slice(), &1_u64.to_le_bytes()].concat();
+        let expected = blake3::hash(&[head, encoded].concat());
+        assert_eq!(key.finish().as_bytes(), expected.as_bytes());
     }
 
     #[test]

@@ -7,6 +7,8 @@
 use core::fmt;
 use std::io;
 
+use aegis::aegis128x2::Aegis128X2Mac;
+
 /// The length of the secret, and of the keys derived from it.
 pub(crate) const SECRET_LEN: usize = 32;
 
@@ -20,17 +22,25 @@ pub(crate) enum Use {
     Header,
     Entry,
     Kept,
+    Program,
     FileDigest,
 }
 
 impl Use {
-    const ALL: [Self; 4] = [Self::Header, Self::Entry, Self::Kept, Self::FileDigest];
+    const ALL: [Self; 5] = [
+        Self::Header,
+        Self::Entry,
+        Self::Kept,
+        Self::Program,
+        Self::FileDigest,
+    ];
 
     fn context(self) -> &'static str {
         match self {
             Self::Header => "rekindle 2026 image header v1",
-            Self::Entry => "rekindle 2026 image entry v1",
-            Self::Kept => "rekindle 2026 image kept parts v1",
+            Self::Entry => "rekindle 2026 image entry v2",
+            Self::Kept => "rekindle 2026 image kept parts v2",
+            Self::Program => "rekindle 2026 image program v2",
             Self::FileDigest => "rekindle 2026 file digest memo v1",
         }
     }
@@ -55,9 +65,33 @@ impl Secret {
         blake3::Hasher::new_keyed(&self.keys[usage as usize])
     }
 
-    /// The first half of a keyed digest.
-    pub(crate) fn short_digest(&self, usage: Use, bytes: &[u8]) -> ShortDigest {
-        shorten(&blake3::keyed_hash(&self.keys[usage as usize], bytes))
+    /// A digest in the making of what an image with this random number holds.
+    pub(crate) fn mac(&self, usage: Use, image_id: &[u8; 16]) -> Mac {
+        let [key, _] = *self.keys[usage as usize].as_chunks::<16>().0 else {
+            unreachable!("a key has two halves");
+        };
+        Mac(Aegis128X2Mac::new_with_nonce(&key, image_id))
+    }
+}
+
+/// The digest of what is checked each time that code is used.
+///
+/// AEGIS-128X2 (of the CFRG's draft `aegis-aead`) as a MAC is what a machine with AES instructions
+/// can authenticate fastest. Over an entry of 1 KiB it takes 0.1 µs where keyed BLAKE3, which is
+/// fast over many KiB at once, takes 1.2; over 2.5 MB it takes 60 µs where BLAKE3 takes 590. For
+/// whoever knows the secret its tags are no digests that would keep two contents apart; nothing
+/// here needs that.
+pub(crate) struct Mac(Aegis128X2Mac<16>);
+
+impl Mac {
+    /// Adds bytes. Where one part ends and the next starts leaves no trace.
+    pub(crate) fn update(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.update(bytes);
+        self
+    }
+
+    pub(crate) fn finish(self) -> ShortDigest {
+        self.0.finalize()
     }
 }
 
@@ -65,17 +99,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
-}
-
-/// The first half of a hasher's result.
-pub(crate) fn short_digest(hasher: &blake3::Hasher) -> ShortDigest {
-    shorten(&hasher.finalize())
-}
-
-fn shorten(digest: &blake3::Hash) -> ShortDigest {
-    let mut short = [0; 16];
-    short.copy_from_slice(&digest.as_bytes()[..16]);
-    short
 }
 
 /// Whether two digests are equal, in a time that doesn't depend on where they differ.
@@ -103,14 +126,21 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Secret, Use, equal, random, short_digest};
+    use super::{Secret, Use, equal, random};
 
     #[test]
     fn every_use_and_every_secret_has_its_own_digests() {
-        let digest = |secret: u8, usage| short_digest(&Secret::new(&[secret; 32]).hasher(usage));
-        assert_eq!(digest(1, Use::Entry), digest(1, Use::Entry));
-        assert_ne!(digest(1, Use::Entry), digest(2, Use::Entry));
-        assert_ne!(digest(1, Use::Entry), digest(1, Use::Kept));
+        let digest = |secret: u8, usage, image: u8| {
+            let mut mac = Secret::new(&[secret; 32]).mac(usage, &[image; 16]);
+            mac.update(b"code");
+            mac.finish()
+        };
+        assert_eq!(digest(1, Use::Entry, 0), digest(1, Use::Entry, 0));
+        assert_ne!(digest(1, Use::Entry, 0), digest(2, Use::Entry, 0));
+        assert_ne!(digest(1, Use::Entry, 0), digest(1, Use::Kept, 0));
+        assert_ne!(digest(1, Use::Entry, 0), digest(1, Use::Entry, 1));
+        let hash = |usage| Secret::new(&[1; 32]).hasher(usage).finalize();
+        assert_ne!(hash(Use::Header), hash(Use::FileDigest));
         assert_eq!(format!("{:?}", Secret::new(&[1; 32])), "Secret(…)");
         for (index, usage) in Use::ALL.into_iter().enumerate() {
             assert_eq!(usage as usize, index);

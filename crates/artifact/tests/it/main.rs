@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use rekindle_artifact::{
-    Artifact, InvalidArtifact, Relocation, RelocationKind, Section, SectionKind, Signature,
-    SourceLocation, Target, Trap, UnwindInfo, ZeroSection,
+    Artifact, InvalidArtifact, KeyPart, Relocation, RelocationKind, Section, SectionKind,
+    Signature, SourceLocation, Target, Trap, UnwindInfo, ZeroSection,
 };
 
 fn section() -> impl Strategy<Value = Section> {
@@ -49,6 +49,7 @@ prop_compose! {
         locations in prop::collection::vec(any::<(u32, u32, u32)>(), 0..8),
         metadata: Vec<u8>,
         compile_time_ns: u64,
+        key_parts in prop::collection::vec(("[a-z]{0,8}", any::<u64>()), 0..4),
     ) -> Artifact {
         let (text, rodata, data) = sections;
         Artifact {
@@ -67,6 +68,10 @@ prop_compose! {
                 .collect(),
             metadata,
             compile_time_ns,
+            key_parts: key_parts
+                .into_iter()
+                .map(|(name, hash)| KeyPart { name, hash })
+                .collect(),
         }
     }
 }
@@ -120,7 +125,7 @@ fn relocation_at(section: SectionKind, offset: u32, kind: RelocationKind) -> Rel
 fn validation_names_the_broken_rule() {
     use RelocationKind::{Abs64, X86Pc32};
     assert_eq!(sound().validate(), Ok(()));
-    assert_eq!(Artifact::default().validate(), Err(InvalidArtifact::NoText));
+    assert_eq!(Artifact::default().validate(), Err(InvalidArtifact::Empty));
 
     let mut artifact = sound();
     artifact.text.align = 3;

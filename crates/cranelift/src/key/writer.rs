@@ -98,6 +98,10 @@ impl Writer {
     /// A length and that many bytes, the last word filled up with zeros.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.u64(bytes.len() as u64);
+        self.padded(bytes);
+    }
+
+    fn padded(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<4>();
         for word in words {
             self.u32(u32::from_le_bytes(*word));
@@ -111,9 +115,25 @@ impl Writer {
 
     /// Bytes whose number is always the same.
     pub(crate) fn fixed(&mut self, bytes: &[u8; 32]) {
+        self.words(bytes);
+    }
+
+    /// Whole words, whose number is always the same.
+    pub(crate) fn words(&mut self, bytes: &[u8]) {
         for word in bytes.as_chunks::<4>().0 {
             self.u32(u32::from_le_bytes(*word));
         }
+    }
+
+    /// A string, whose length takes one word and is never all ones.
+    ///
+    /// # Panics
+    ///
+    /// If the string has 4 GiB.
+    pub(crate) fn short_str(&mut self, text: &str) {
+        let len = u32::try_from(text.len()).ok().filter(|len| *len < u32::MAX);
+        self.u32(len.expect("names are shorter than 4 GiB"));
+        self.padded(text.as_bytes());
     }
 
     /// A string as its bytes.

@@ -108,7 +108,7 @@ pub(crate) fn judge(
                         BindingValue::Local(Address(plus(placement.of(*target).0, *addend)))
                     }
                     Target::Symbol(name) => BindingValue::Symbol {
-                        name: name.clone(),
+                        name,
                         addend: *addend,
                     },
                 },

@@ -221,5 +221,5 @@ fn a_broken_artifact_is_refused() {
     let error = scope
         .insert(ticket, Artifact::default())
         .expect_err("there is no text");
-    assert!(matches!(error, InsertError::Link(_)), "{error}");
+    assert!(matches!(error, InsertError::NoText), "{error}");
 }

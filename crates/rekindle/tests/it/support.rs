@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rekindle::{
-    Artifact, Cache, CacheConfig, Code, Environment, Key, KeyBuilder, Lookup, MissReason,
+    Artifact, Cache, CacheConfig, Code, Environment, Key, KeyBuilder, KeyPart, Lookup, MissReason,
     Relocation, RelocationKind, Scope, ScopeId, Section, SectionKind, Signature, SourceLocation,
     Symbols, Target, Trap, UnwindInfo, ZeroSection, signature_of,
 };
@@ -211,6 +211,10 @@ pub(crate) fn rich() -> Artifact {
         ],
         metadata: b"beside the code".to_vec(),
         compile_time_ns: 123_456,
+        key_parts: vec![KeyPart {
+            name: "body".to_owned(),
+            hash: 17,
+        }],
     }
 }
 

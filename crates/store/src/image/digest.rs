@@ -2,13 +2,9 @@
 
 use crate::image::entry::EntryRecord;
 use crate::key::Key;
-use crate::secret::{Secret, ShortDigest, Use, short_digest};
+use crate::secret::{Secret, ShortDigest, Use};
 
 /// What an entry's digest covers: everything that it needs to run, whole.
-///
-/// BLAKE3 hashes several chunks of 1 KiB as fast as one, if it is given them at once and their
-/// number is a power of two. So the parts are gathered, and filled up with zeroes: a typical
-/// entry of 1.5 KiB takes 1.5 µs that way instead of 2.1, one of 8 KiB 2.5 instead of 6.5.
 pub(crate) struct Digested<'a> {
     pub(crate) image_id: &'a [u8; 16],
     pub(crate) record: &'a [u8; EntryRecord::LEN],
@@ -19,16 +15,9 @@ pub(crate) struct Digested<'a> {
     pub(crate) side: &'a [u8],
 }
 
-/// A chunk of BLAKE3, and how many it can hash at once on the widest machines that matter.
-const CHUNK_LEN: usize = 1024;
-const CHUNKS_AT_ONCE: usize = 8;
-
-/// More than this is hashed without gathering: copying would cost more than it saves.
-const GATHER_LEN: usize = 64 << 10;
-
 impl Digested<'_> {
-    /// The lengths of all parts are in the record, so neither the order nor the zeroes leave
-    /// anything ambiguous.
+    /// The lengths of all parts are in the record, which has a fixed length, so their order leaves
+    /// nothing ambiguous.
     pub(crate) fn digest(&self, secret: &Secret) -> ShortDigest {
         let Self {
             image_id,
@@ -38,52 +27,15 @@ impl Digested<'_> {
             data,
             side,
         } = *self;
-        let parts = [
-            &image_id[..],
-            &record[..32],
-            &record[48..],
-            text,
-            rodata,
-            data,
-            side,
-        ];
-        let len: usize = parts.iter().map(|part| part.len()).sum();
-        let filled_len = filled_len(len);
-        if filled_len <= GATHER_LEN {
-            let mut gathered = Vec::with_capacity(filled_len);
-            for part in parts {
-                gathered.extend_from_slice(part);
+        let mut mac = secret.mac(Use::Entry, image_id);
+        mac.update(&record[..32]).update(&record[48..]).update(text);
+        for part in [rodata, data, side] {
+            if !part.is_empty() {
+                mac.update(part);
             }
-            gathered.resize(filled_len, 0);
-            return secret.short_digest(Use::Entry, &gathered);
         }
-        let mut hasher = secret.hasher(Use::Entry);
-        for part in parts {
-            hasher.update(part);
-        }
-        let mut missing = filled_len - len;
-        while missing > 0 {
-            let zeroes = &[0; CHUNK_LEN][..missing.min(CHUNK_LEN)];
-            hasher.update(zeroes);
-            missing -= zeroes.len();
-        }
-        short_digest(&hasher)
+        mac.finish()
     }
-}
-
-/// The length to which `len` bytes are filled up: one chunk not at all; of more, those beyond a
-/// multiple of [`CHUNKS_AT_ONCE`] to a power of two.
-fn filled_len(len: usize) -> usize {
-    let chunks = len.div_ceil(CHUNK_LEN);
-    if chunks <= 1 {
-        return len;
-    }
-    let groups = chunks / CHUNKS_AT_ONCE * CHUNKS_AT_ONCE;
-    let rest = match chunks - groups {
-        0 => 0,
-        rest => rest.next_power_of_two(),
-    };
-    (groups + rest) * CHUNK_LEN
 }
 
 /// The digest of what only a merge needs.
@@ -93,66 +45,83 @@ pub(crate) fn kept_digest(
     key: &Key,
     kept: &[u8],
 ) -> ShortDigest {
-    let mut hasher = secret.hasher(Use::Kept);
-    hasher.update(image_id).update(key.as_bytes()).update(kept);
-    short_digest(&hasher)
+    let mut mac = secret.mac(Use::Kept, image_id);
+    mac.update(key.as_bytes()).update(kept);
+    mac.finish()
+}
+
+/// The digest of a program: of everything from the text to the end of the program part.
+pub(crate) fn program_digest(secret: &Secret, image_id: &[u8; 16], bytes: &[u8]) -> ShortDigest {
+    let mut mac = secret.mac(Use::Program, image_id);
+    mac.update(bytes);
+    mac.finish()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Digested, EntryRecord, GATHER_LEN, filled_len};
+    use super::{Digested, EntryRecord, kept_digest};
+    use crate::key::Key;
     use crate::secret::Secret;
 
     #[test]
-    fn lengths_are_filled_up() {
-        let lengths = [
-            (5, 5),
-            (1024, 1024),
-            (1025, 2048),
-            (2049, 4096),
-            (4097, 8192),
-        ];
-        for (len, filled) in lengths {
-            assert_eq!(filled_len(len), filled);
-        }
-        assert_eq!(filled_len(8193), 9 << 10);
-        assert_eq!(filled_len((10 << 10) + 1), 12 << 10);
-        assert_eq!(filled_len(16 << 10), 16 << 10);
-    }
-
-    #[test]
-    fn gathering_changes_no_digest() {
+    fn every_part_counts_but_the_digest_itself() {
         let secret = Secret::new(&[7; 32]);
-        let text: Vec<u8> = (0..3 * GATHER_LEN)
-            .map(|index| (index % 251) as u8)
-            .collect();
-        let digested = |len: usize| Digested {
+        let record = [2; EntryRecord::LEN];
+        let base = || Digested {
             image_id: &[1; 16],
-            record: &[2; EntryRecord::LEN],
-            text: &text[..len],
+            record: &record,
+            text: b"text",
             rodata: b"constants",
             data: b"data",
             side: b"side",
         };
-        for len in [
-            1,
-            1000,
-            5000,
-            GATHER_LEN - 200,
-            GATHER_LEN,
-            GATHER_LEN + 5000,
-        ] {
-            let digested = digested(len);
-            let mut all = Vec::new();
-            all.extend_from_slice(digested.image_id);
-            all.extend_from_slice(&digested.record[..32]);
-            all.extend_from_slice(&digested.record[48..]);
-            for part in [digested.text, digested.rodata, digested.data, digested.side] {
-                all.extend_from_slice(part);
-            }
-            all.resize(filled_len(all.len()), 0);
-            let expected = secret.short_digest(crate::secret::Use::Entry, &all);
-            assert_eq!(digested.digest(&secret), expected, "{len}");
+        let digest = base().digest(&secret);
+        for place in 0..EntryRecord::LEN {
+            let mut other = record;
+            other[place] ^= 1;
+            let changed = Digested {
+                record: &other,
+                ..base()
+            };
+            let is_digest = (32..48).contains(&place);
+            assert_eq!(changed.digest(&secret) == digest, is_digest, "{place}");
         }
+        let others = [
+            Digested {
+                image_id: &[2; 16],
+                ..base()
+            },
+            Digested {
+                text: b"texT",
+                ..base()
+            },
+            Digested {
+                rodata: b"",
+                ..base()
+            },
+            Digested {
+                data: b"dat",
+                ..base()
+            },
+            Digested {
+                side: b"sid\0",
+                ..base()
+            },
+        ];
+        for other in others {
+            assert_ne!(other.digest(&secret), digest);
+        }
+    }
+
+    #[test]
+    fn kept_parts_belong_to_a_key_of_an_image() {
+        let secret = Secret::new(&[7; 32]);
+        let digest = |image, key, kept: &[u8]| {
+            kept_digest(&secret, &[image; 16], &Key::from_bytes([key; 32]), kept)
+        };
+        assert_eq!(digest(1, 2, b"kept"), digest(1, 2, b"kept"));
+        assert_ne!(digest(1, 2, b"kept"), digest(2, 2, b"kept"));
+        assert_ne!(digest(1, 2, b"kept"), digest(1, 3, b"kept"));
+        assert_ne!(digest(1, 2, b"kept"), digest(1, 2, b"kepT"));
     }
 }

@@ -10,12 +10,13 @@ use rekindle_artifact::{Artifact, SectionKind};
 
 use crate::environment::{FORMAT_VERSION, ScopeId};
 use crate::image::bindings::StoredBindings;
-use crate::image::digest::{Digested, kept_digest};
+use crate::image::digest::{Digested, kept_digest, program_digest};
 use crate::image::elf;
 use crate::image::entry::{EntryRecord, Kept, encode_tables};
 use crate::image::header::{
     HEADER_OFFSET, HeaderFields, Identity, MAGIC, PREFIX_LEN, SLOT_LEN, label_of, seal,
 };
+use crate::image::program::ProgramPartDraft;
 use crate::image::view::{Slot, slot_start_and_tag};
 use crate::key::Key;
 use crate::secret::{Secret, random};
@@ -56,7 +57,7 @@ pub struct DraftEntry<'a> {
     /// Call frame information.
     pub eh_frame: Placed,
     /// What is to be bound before the entry runs.
-    pub bindings: StoredBindings,
+    pub bindings: StoredBindings<'a>,
 }
 
 /// Everything that goes into an image.
@@ -86,6 +87,8 @@ pub struct ImageDraft<'a> {
     pub padding: u8,
     /// The code.
     pub entries: Vec<DraftEntry<'a>>,
+    /// The program that the entries make, if they make one.
+    pub program: Option<ProgramPartDraft<'a>>,
 }
 
 /// An image can't be built.
@@ -107,6 +110,7 @@ pub(crate) struct FilePlan {
     pub(crate) eh_frame: u64,
     /// The initial contents of the writable memory, from its first byte to the end of the data.
     pub(crate) initial: u64,
+    pub(crate) program: u64,
     pub(crate) slots: u64,
     pub(crate) records: u64,
     pub(crate) side: u64,
@@ -117,6 +121,7 @@ pub(crate) struct FilePlan {
 /// The parts of the file that the linker knows nothing of.
 pub(crate) struct OwnParts {
     pub(crate) header: [u8; HeaderFields::LEN],
+    pub(crate) program: Vec<u8>,
     pub(crate) slots: Vec<u8>,
     pub(crate) records: Vec<u8>,
     pub(crate) side: Vec<u8>,
@@ -138,9 +143,10 @@ impl ImageDraft<'_> {
     pub fn build(&self, secret: &Secret) -> Result<Vec<u8>, BuildError> {
         let image_id = random()?;
         let sides: Vec<SideParts> = self.entries.iter().map(SideParts::of).collect();
-        let plan = self.plan_file(&sides)?;
+        let (plan, program) = self.plan_file(&sides)?;
         let mut own = OwnParts {
             header: [0; HeaderFields::LEN],
+            program,
             slots: self.build_index(),
             records: Vec::new(),
             side: Vec::new(),
@@ -154,8 +160,9 @@ impl ImageDraft<'_> {
             own.side.extend_from_slice(&entry.artifact.metadata);
             own.kept.extend_from_slice(&parts.kept);
         }
-        elf::write(self, &plan, own, |file_len| {
-            self.build_header(&plan, image_id, file_len, secret)
+        let program_len = own.program.len();
+        elf::write(self, &plan, own, |file| {
+            self.build_header(&plan, image_id, file, program_len, secret)
         })
     }
 
@@ -166,7 +173,8 @@ impl ImageDraft<'_> {
             .ok_or(BuildError::Layout)
     }
 
-    fn plan_file(&self, sides: &[SideParts]) -> Result<FilePlan, BuildError> {
+    /// Where everything lies in the file, and the program part, which says so itself.
+    fn plan_file(&self, sides: &[SideParts]) -> Result<(FilePlan, Vec<u8>), BuildError> {
         let total = |len: fn(&SideParts) -> usize| sides.iter().map(len).sum::<usize>() as u64;
         let metadata: usize = self
             .entries
@@ -181,7 +189,15 @@ impl ImageDraft<'_> {
         }
         // The call frame information ends in a terminator, four zero bytes.
         let initial = (eh_frame + self.eh_frame.len + 4).next_multiple_of(self.page_len);
-        let slots = (initial + self.data.address + self.data.len).next_multiple_of(64);
+        let initial_len = self.data.address + self.data.len;
+        let program_part = match &self.program {
+            None => Vec::new(),
+            Some(program) => program
+                .encode(initial, initial_len)
+                .ok_or(BuildError::Layout)?,
+        };
+        let program = (initial + initial_len).next_multiple_of(64);
+        let slots = (program + program_part.len() as u64).next_multiple_of(64);
         let records = (slots + u64::from(self.slot_count()) * SLOT_LEN).next_multiple_of(64);
         let side = records + (self.entries.len() * EntryRecord::LEN) as u64;
         let kept =
@@ -191,17 +207,19 @@ impl ImageDraft<'_> {
         if end > u64::from(u32::MAX / 2) {
             return Err(BuildError::Layout);
         }
-        Ok(FilePlan {
+        let plan = FilePlan {
             text,
             rodata,
             eh_frame,
             initial,
+            program,
             slots,
             records,
             side,
             kept,
             end,
-        })
+        };
+        Ok((plan, program_part))
     }
 
     /// Twice as many slots as entries at least, so that searches end soon.
@@ -298,9 +316,15 @@ impl ImageDraft<'_> {
         &self,
         plan: &FilePlan,
         image_id: [u8; 16],
-        file_len: u64,
+        file: &[u8],
+        program_len: usize,
         secret: &Secret,
     ) -> [u8; HeaderFields::LEN] {
+        let program_end = plan.program as usize + program_len;
+        let program_digest = match program_len {
+            0 => [0; 16],
+            _ => program_digest(secret, &image_id, &file[plan.text as usize..program_end]),
+        };
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let payload = |entry: &DraftEntry<'_>| {
             entry.text.bytes.len() + entry.rodata.bytes.len() + entry.data.bytes.len()
@@ -310,7 +334,7 @@ impl ImageDraft<'_> {
             format_version: FORMAT_VERSION,
             machine: self.identity.machine,
             reserved: 0,
-            file_len,
+            file_len: file.len() as u64,
             image_id,
             environment: self.identity.environment.0,
             scope: self.identity.scope.0,
@@ -331,7 +355,11 @@ impl ImageDraft<'_> {
             slot_count: self.slot_count(),
             record_count: self.entries.len() as u32,
             payload_len: self.entries.iter().map(payload).sum::<usize>() as u64,
-            reserved_tail: [0; 24],
+            // Checked by `plan_file`.
+            program_offset: plan.program as u32,
+            program_len: program_len as u32,
+            program_digest,
+            reserved_tail: [0; 64],
             digest: [0; 32],
         };
         seal(fields, secret)

@@ -7,24 +7,27 @@ use object::Endianness;
 use object::elf;
 use object::write::elf::{FileHeader, ProgramHeader, SectionHeader, SinglePhase, Sym, Writer};
 
-use crate::image::draft::{Area, BuildError, FilePlan, ImageDraft, OwnParts, Placed};
+use crate::image::draft::{Area, BuildError, DraftEntry, FilePlan, ImageDraft, OwnParts, Placed};
 use crate::image::header::{HEADER_OFFSET, HeaderFields};
 
 /// Indices of the sections, in the order of [`Sections::write_headers`].
 #[derive(Clone, Copy)]
 enum Index {
     Text = 1,
+    Rodata = 2,
     Got = 4,
+    Data = 5,
+    Bss = 6,
 }
 
 const SEGMENT_COUNT: u32 = 5;
 
-/// Writes the file. `seal` gives the header once the file's length is known.
+/// Writes the file. `seal` gives the header once all else is there.
 pub(crate) fn write(
     draft: &ImageDraft<'_>,
     plan: &FilePlan,
     mut own: OwnParts,
-    seal: impl FnOnce(u64) -> [u8; HeaderFields::LEN],
+    seal: impl FnOnce(&[u8]) -> [u8; HeaderFields::LEN],
 ) -> Result<Vec<u8>, BuildError> {
     let names: Vec<Vec<u8>> = symbol_names(draft);
     let mut file = Vec::new();
@@ -39,7 +42,7 @@ pub(crate) fn write(
         .write_headers_to(&mut front, &segments(draft, plan))
         .map_err(|_| BuildError::Layout)?;
     file[..front.len()].copy_from_slice(&front);
-    own.header = seal(file.len() as u64);
+    own.header = seal(&file);
     file[HEADER_OFFSET..HEADER_OFFSET + HeaderFields::LEN].copy_from_slice(&own.header);
     Ok(file)
 }
@@ -85,6 +88,7 @@ fn write_parts(
         (plan.rodata, &rodata),
         (plan.eh_frame, &eh_frame),
         (plan.initial, &initial),
+        (plan.program, &own.program),
         (plan.slots, &own.slots),
         (plan.records, &own.records),
         (plan.side, &own.side),
@@ -120,16 +124,37 @@ fn symbol_names(draft: &ImageDraft<'_>) -> Vec<Vec<u8>> {
     entries.chain(cells).collect()
 }
 
+/// Section, type, address and length of an entry's symbol: of its text, or of the data of an entry
+/// that is nothing else.
+fn entry_symbol(
+    draft: &ImageDraft<'_>,
+    entry: &DraftEntry<'_>,
+) -> (Index, elf::SymbolType, u64, u64) {
+    let DraftEntry {
+        text, rodata, data, ..
+    } = entry;
+    let object = |index, address, len| (index, elf::STT_OBJECT, address, len);
+    let len = |placed: &Placed| placed.bytes.len() as u64;
+    if !text.bytes.is_empty() {
+        (Index::Text, elf::STT_FUNC, text.address, len(text))
+    } else if !data.bytes.is_empty() {
+        object(Index::Data, data.address, len(data))
+    } else if entry.artifact.bss.size > 0 {
+        object(
+            Index::Bss,
+            entry.bss_address,
+            entry.artifact.bss.size.into(),
+        )
+    } else if rodata.address < draft.file_base {
+        object(Index::Data, rodata.address, len(rodata))
+    } else {
+        object(Index::Rodata, rodata.address, len(rodata))
+    }
+}
+
 fn write_symbols<'a>(writer: &mut ImageWriter<'a>, draft: &ImageDraft<'_>, names: &'a [Vec<u8>]) {
     writer.write_null_symbol();
-    let functions = draft.entries.iter().map(|entry| {
-        (
-            Index::Text,
-            elf::STT_FUNC,
-            entry.text.address,
-            entry.text.bytes.len() as u64,
-        )
-    });
+    let functions = draft.entries.iter().map(|entry| entry_symbol(draft, entry));
     let cells =
         (0..draft.cells.len() as u64).map(|cell| (Index::Got, elf::STT_OBJECT, cell * 8, 8));
     for ((section, kind, address, len), name) in functions.chain(cells).zip(names) {
@@ -184,7 +209,7 @@ fn section_rows(draft: &ImageDraft<'_>, plan: &FilePlan) -> Vec<Row> {
         address: 0,
         len: draft.cells.len() as u64 * 8,
     };
-    vec![
+    let mut rows = vec![
         row(b".text", execute, plan.text, draft.text.len),
         row(b".rodata", read, plan.rodata, draft.rodata.len),
         row(b".eh_frame", read, plan.eh_frame, draft.eh_frame.len + 4),
@@ -201,7 +226,11 @@ fn section_rows(draft: &ImageDraft<'_>, plan: &FilePlan) -> Vec<Row> {
         own(b".rekindle.records", plan.records, plan.side),
         own(b".rekindle.side", plan.side, plan.kept),
         own(b".rekindle.kept", plan.kept, plan.end),
-    ]
+    ];
+    if draft.program.is_some() {
+        rows.push(own(b".rekindle.program", plan.program, plan.slots));
+    }
+    rows
 }
 
 fn write_section_headers(
@@ -271,6 +300,6 @@ fn segments(draft: &ImageDraft<'_>, plan: &FilePlan) -> [ProgramHeader; SEGMENT_
             plan.rodata,
             plan.eh_frame + draft.eh_frame.len + 4,
         ),
-        from_file(elf::PF_R, plan.slots, plan.end),
+        from_file(elf::PF_R, plan.program, plan.end),
     ]
 }

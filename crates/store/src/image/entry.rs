@@ -5,7 +5,8 @@ use core::ops::Range;
 use rekindle_artifact::tables;
 use rekindle_artifact::wire::{DecodeError, Reader, Writer};
 use rekindle_artifact::{
-    Artifact, Relocation, Section, Signature, SourceLocation, Trap, UnwindInfo, ZeroSection,
+    Artifact, KeyPart, Relocation, Section, Signature, SourceLocation, Trap, UnwindInfo,
+    ZeroSection,
 };
 
 use crate::fixed::fixed;
@@ -86,12 +87,14 @@ pub(crate) fn slice(bytes: &[u8], offset: u32, len: u32) -> Result<&[u8], Damage
         .ok_or(Damaged)
 }
 
-/// What only a merge, or a person, needs: name, relocations, unwind information.
+/// What only a merge, or a person, needs: name, relocations, unwind information, and what the key
+/// was made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Kept {
     pub(crate) name: String,
     pub(crate) relocations: Vec<Relocation>,
     pub(crate) unwind: Option<UnwindInfo>,
+    pub(crate) key_parts: Vec<KeyPart>,
 }
 
 impl Kept {
@@ -100,6 +103,7 @@ impl Kept {
         writer.bytes(artifact.name.as_bytes());
         tables::write_relocations(&mut writer, &artifact.relocations);
         tables::write_unwind(&mut writer, artifact.unwind.as_ref());
+        tables::write_key_parts(&mut writer, &artifact.key_parts);
         writer.into_bytes()
     }
 
@@ -109,6 +113,7 @@ impl Kept {
             name: reader.text()?.to_owned(),
             relocations: tables::read_relocations(&mut reader)?,
             unwind: tables::read_unwind(&mut reader)?,
+            key_parts: tables::read_key_parts(&mut reader)?,
         };
         reader.finish()?;
         Ok(kept)
@@ -140,9 +145,15 @@ pub struct Tables {
 #[derive(Clone, Copy, Debug)]
 pub struct VerifiedRecord {
     pub(crate) record: EntryRecord,
+    pub(crate) index: u32,
 }
 
 impl VerifiedRecord {
+    /// The entry's number in its image.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
     /// The key.
     pub fn key(&self) -> Key {
         Key::from_bytes(self.record.key)

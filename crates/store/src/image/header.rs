@@ -24,7 +24,7 @@ pub(crate) const SLOT_LEN: u64 = 8;
 
 fixed! {
     /// The header as it is on disk.
-    pub(crate) struct HeaderFields: 320 {
+    pub(crate) struct HeaderFields: 384 {
         /// `REKINDLE`.
         0 => magic: [u8; 8],
         /// Version of everything below.
@@ -67,10 +67,16 @@ fixed! {
         252 => record_count: u32,
         /// Bytes of text, constants and data that the entries have.
         256 => payload_len: u64,
+        /// Where the program part starts.
+        264 => program_offset: u32,
+        /// Bytes of it; zero in an image without one.
+        268 => program_len: u32,
+        /// Keyed digest, shortened, of everything from the text to the end of the program part.
+        272 => program_digest: [u8; 16],
         /// Zero.
-        264 => reserved_tail: [u8; 24],
+        288 => reserved_tail: [u8; 64],
         /// Keyed BLAKE3 of the bytes before.
-        288 => digest: [u8; 32],
+        352 => digest: [u8; 32],
     }
 }
 
@@ -269,6 +275,8 @@ fn is_consistent(fields: &HeaderFields) -> bool {
             u64::from(fields.record_count) * EntryRecord::LEN as u64,
         )
         && u64::from(fields.cell_count) * 8 <= fields.writable_len
+        && fits(fields.program_offset.into(), fields.program_len.into())
+        && (fields.program_len == 0 || u64::from(fields.program_offset) >= fields.text_offset)
         && fields.file_len <= u64::from(u32::MAX)
         && fields.writable_len <= u64::from(u32::MAX)
 }

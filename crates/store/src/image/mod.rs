@@ -6,6 +6,7 @@ mod draft;
 mod elf;
 mod entry;
 mod header;
+mod program;
 mod view;
 
 pub use bindings::{StoredBinding, StoredBindings, StoredCell, StoredValue};
@@ -16,4 +17,7 @@ pub use entry::{Damaged, Tables, VerifiedRecord};
 #[cfg(test)]
 pub(crate) use header::HeaderFields;
 pub use header::{HEADER_OFFSET, Identity, ImageHeader, PREFIX_LEN, Refusal};
+pub use program::{DraftSymbol, ProgramPartDraft, ProgramPlaces, ProgramSymbol, ProgramView};
+#[cfg(test)]
+pub(crate) use program::{ProgramHead, SymbolRecord};
 pub use view::{ImageView, UnverifiedEntry};

@@ -5,9 +5,10 @@ use rekindle_artifact::tables;
 use rekindle_artifact::wire::Reader;
 
 use crate::image::bindings::StoredBindings;
-use crate::image::digest::{Digested, kept_digest};
+use crate::image::digest::{Digested, kept_digest, program_digest};
 use crate::image::entry::{Damaged, EntryRecord, Kept, Tables, VerifiedRecord, slice};
 use crate::image::header::{ImageHeader, SLOT_LEN};
+use crate::image::program::ProgramPlaces;
 use crate::key::Key;
 use crate::secret::{Secret, equal};
 
@@ -24,6 +25,7 @@ pub struct ImageView<'a> {
 pub struct UnverifiedEntry<'a> {
     view: ImageView<'a>,
     record: &'a [u8; EntryRecord::LEN],
+    index: u32,
 }
 
 /// What stands in a slot of the index.
@@ -63,6 +65,19 @@ impl<'a> ImageView<'a> {
         }
     }
 
+    /// The whole file.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The record of an entry that was verified before, and of which the caller kept the number
+    /// alone. `None` for a number that no entry has.
+    pub fn verified_before(&self, index: u32) -> Option<VerifiedRecord> {
+        let entry = self.entry(index)?;
+        let record = EntryRecord::decode(entry.record);
+        Some(VerifiedRecord { record, index })
+    }
+
     /// Looks a key up in the index. Costs one or two cache misses.
     pub fn find(&self, key: &Key) -> Option<UnverifiedEntry<'a>> {
         let mask = self.header.fields.slot_count - 1;
@@ -81,6 +96,28 @@ impl<'a> ImageView<'a> {
             }
         }
         None
+    }
+
+    /// Checks the digest of the image's program, over all that it needs to run. `None` if the image
+    /// isn't a program.
+    ///
+    /// # Errors
+    /// If anything differs from what was written.
+    pub fn program(&self) -> Result<Option<ProgramPlaces>, Damaged> {
+        let fields = &self.header.fields;
+        if fields.program_len == 0 {
+            return Ok(None);
+        }
+        // The header was checked: all of it lies in the file.
+        let start = fields.program_offset as usize;
+        let end = start + fields.program_len as usize;
+        let covered = &self.bytes[fields.text_offset as usize..end];
+        let digest = program_digest(self.secret, &fields.image_id, covered);
+        if !equal(&digest, &fields.program_digest) {
+            return Err(Damaged);
+        }
+        let head = self.bytes[start..].first_chunk().ok_or(Damaged)?;
+        ProgramPlaces::read(head, start, end, self.bytes.len()).map(Some)
     }
 
     /// All entries, in the order of their records.
@@ -112,6 +149,7 @@ impl<'a> ImageView<'a> {
         Some(UnverifiedEntry {
             view: *self,
             record,
+            index,
         })
     }
 
@@ -119,7 +157,7 @@ impl<'a> ImageView<'a> {
     ///
     /// # Errors
     /// If the bytes don't decode, which verification makes all but impossible.
-    pub fn bindings(&self, record: &VerifiedRecord) -> Result<StoredBindings, Damaged> {
+    pub fn bindings(&self, record: &VerifiedRecord) -> Result<StoredBindings<'a>, Damaged> {
         let (bindings, _, _) = record.side();
         Ok(StoredBindings::decode(
             self.bytes.get(bindings).ok_or(Damaged)?,
@@ -171,6 +209,7 @@ impl<'a> ImageView<'a> {
             name,
             relocations,
             unwind,
+            key_parts,
         } = self.kept(verified)?;
         let Tables {
             traps,
@@ -193,6 +232,7 @@ impl<'a> ImageView<'a> {
             source_locations,
             metadata: self.metadata(verified).to_vec(),
             compile_time_ns: record.compile_time_ns,
+            key_parts,
         })
     }
 
@@ -209,6 +249,11 @@ impl<'a> ImageView<'a> {
 }
 
 impl UnverifiedEntry<'_> {
+    /// The entry's number in its image.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
     /// The key under which the entry claims to be.
     pub fn key(&self) -> Key {
         Key::from_bytes(EntryRecord::decode(self.record).key)
@@ -247,6 +292,9 @@ impl UnverifiedEntry<'_> {
         if !equal(&digested.digest(secret), &record.digest) {
             return Err(Damaged);
         }
-        Ok(VerifiedRecord { record })
+        Ok(VerifiedRecord {
+            record,
+            index: self.index,
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Images as bytes: whatever happens to them, nothing panics, and what verifies is what was written.
 
 use proptest::prelude::*;
-use rekindle_artifact::{Artifact, Section, Signature, SourceLocation, Trap, ZeroSection};
+use rekindle_artifact::{Artifact, KeyPart, Section, Signature, SourceLocation, Trap, ZeroSection};
 use rekindle_store::image::{
     Area, DraftEntry, HEADER_OFFSET, Identity, ImageDraft, ImageHeader, ImageView, PREFIX_LEN,
     Placed, Refusal, StoredBinding, StoredBindings, StoredCell, StoredValue,
@@ -50,15 +50,19 @@ fn artifact(number: u64) -> Artifact {
         }],
         metadata: vec![number as u8; 20],
         compile_time_ns: 1000 + number,
+        key_parts: vec![KeyPart {
+            name: "body".to_owned(),
+            hash: number,
+        }],
         ..Artifact::default()
     }
 }
 
-fn bindings(number: u64) -> StoredBindings {
+fn bindings(number: u64) -> StoredBindings<'static> {
     StoredBindings {
         cells: vec![StoredCell {
             index: 0,
-            name: "cell".to_owned(),
+            name: "cell",
         }],
         fields: vec![StoredBinding {
             address: 0x100 + number as u32 * 64,
@@ -110,6 +114,7 @@ fn image() -> Vec<u8> {
         eh_frame: area(4 * PAGE, 0),
         padding: 0xcc,
         entries: entries.collect(),
+        program: None,
     };
     draft.build(&secret()).expect("the layout is possible")
 }
@@ -173,12 +178,21 @@ fn a_sound_image_gives_everything() {
     assert_eq!(header.compile_time_ns(), 5 * 1000 + 10);
 }
 
+/// An image of the first format, which differs in its digests.
+#[test]
+fn an_image_of_version_1_is_refused() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/version1.image");
+    let image = std::fs::read(path).expect("the fixture is there");
+    let refusal = header(&image).map(|_| ()).expect_err("it is refused");
+    assert_eq!(refusal, Refusal::FormatVersion(1));
+}
+
 /// An image that an earlier build wrote. Images of an old format must load or miss, never be
 /// misread; so a change that this test notices needs a new format version, and a fixture of its
 /// own beside this one. `REKINDLE_BLESS=1` writes it.
 #[test]
-fn an_image_of_version_1_loads() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/version1.image");
+fn an_image_of_version_2_loads() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/version2.image");
     if std::env::var_os("REKINDLE_BLESS").is_some() {
         std::fs::write(path, image()).expect("the folder is there");
     }
