@@ -7,8 +7,8 @@ use cranelift_codegen::ir::{self, ExternalName, GlobalValueData, UserExternalNam
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_control::ControlPlane;
 use cranelift_module::{
-    DataDescription, DataId, FuncId, Init, Linkage, Module, ModuleDeclarations, ModuleError,
-    ModuleReloc, ModuleResult,
+    DataDescription, DataId, FuncId, FuncOrDataId, Init, Linkage, Module, ModuleDeclarations,
+    ModuleError, ModuleReloc, ModuleResult,
 };
 use rekindle::cranelift::{Description, artifact_from_compiled};
 use rekindle::{Code, Key, KeyBuilder, Lookup, SectionKind, Target, Ticket};
@@ -30,8 +30,9 @@ impl JITModule {
     fn clif_key(&mut self, id: FuncId, func: &ir::Function) -> Key {
         let out = &mut self.writer;
         out.put(DOMAIN);
-        write_function_name(&self.declarations, id, out);
-        key::write_function(func, &DeclaredNames(&self.declarations), out);
+        let declarations = self.declarations.get();
+        write_function_name(declarations, id, out);
+        key::write_function(func, &DeclaredNames(declarations), out);
         Key::from_bytes(out.finish())
     }
 
@@ -74,14 +75,14 @@ impl JITModule {
                     }
                     0 => {
                         let id = FuncId::from_u32(index);
-                        match &self.declarations.get_function_decl(id).name {
+                        match &self.declarations.get().get_function_decl(id).name {
                             Some(name) => Reference::Named(name),
                             None => Reference::Function(id),
                         }
                     }
                     1 => {
                         let id = DataId::from_u32(index);
-                        match &self.declarations.get_data_decl(id).name {
+                        match &self.declarations.get().get_data_decl(id).name {
                             Some(name) => Reference::Named(name),
                             None => Reference::Data(id),
                         }
@@ -96,17 +97,17 @@ impl JITModule {
     }
 
     fn linkage_name(&self, id: FuncId) -> String {
-        let decl = self.declarations.get_function_decl(id);
+        let decl = self.declarations.get().get_function_decl(id);
         decl.linkage_name(id).into_owned()
     }
 
     /// Checks that a function may be defined now.
     pub(crate) fn check_definable(&self, id: FuncId) -> ModuleResult<()> {
-        let decl = self.declarations.get_function_decl(id);
+        let decl = self.declarations.get().get_function_decl(id);
         if !decl.linkage.is_definable() {
             return Err(ModuleError::InvalidImportDefinition(self.linkage_name(id)));
         }
-        if self.functions[id].is_some() {
+        if self.defined_function(id).is_some() {
             return Err(ModuleError::DuplicateDefinition(self.linkage_name(id)));
         }
         Ok(())
@@ -153,7 +154,11 @@ impl Module for JITModule {
     }
 
     fn declarations(&self) -> &ModuleDeclarations {
-        &self.declarations
+        self.declarations.get()
+    }
+
+    fn get_name(&self, name: &str) -> Option<FuncOrDataId> {
+        self.declared(name)
     }
 
     fn declare_function(
@@ -162,14 +167,20 @@ impl Module for JITModule {
         linkage: Linkage,
         signature: &ir::Signature,
     ) -> ModuleResult<FuncId> {
-        let (id, _) = self
-            .declarations
-            .declare_function(name, linkage, signature)?;
+        if let Some(program) = self.declarations.unread()
+            && let Some(FuncOrDataId::Func(id)) = program.find(name)
+            && program.declares_function(id, linkage, signature)
+        {
+            return Ok(id);
+        }
+        let declarations = self.declarations.get_mut();
+        let (id, _) = declarations.declare_function(name, linkage, signature)?;
         Ok(id)
     }
 
     fn declare_anonymous_function(&mut self, signature: &ir::Signature) -> ModuleResult<FuncId> {
-        self.declarations.declare_anonymous_function(signature)
+        let declarations = self.declarations.get_mut();
+        declarations.declare_anonymous_function(signature)
     }
 
     fn declare_data(
@@ -180,15 +191,21 @@ impl Module for JITModule {
         tls: bool,
     ) -> ModuleResult<DataId> {
         assert!(!tls, "JIT doesn't yet support TLS");
-        let (id, _) = self
-            .declarations
-            .declare_data(name, linkage, writable, tls)?;
+        if let Some(program) = self.declarations.unread()
+            && let Some(FuncOrDataId::Data(id)) = program.find(name)
+            && program.declares_data(id, linkage, writable)
+        {
+            return Ok(id);
+        }
+        let declarations = self.declarations.get_mut();
+        let (id, _) = declarations.declare_data(name, linkage, writable, tls)?;
         Ok(id)
     }
 
     fn declare_anonymous_data(&mut self, writable: bool, tls: bool) -> ModuleResult<DataId> {
         assert!(!tls, "JIT doesn't yet support TLS");
-        self.declarations.declare_anonymous_data(writable, tls)
+        let declarations = self.declarations.get_mut();
+        declarations.declare_anonymous_data(writable, tls)
     }
 
     fn define_function_with_control_plane(
@@ -242,12 +259,12 @@ impl Module for JITModule {
     }
 
     fn define_data(&mut self, id: DataId, data: &DataDescription) -> ModuleResult<()> {
-        let decl = self.declarations.get_data_decl(id);
+        let decl = self.declarations.get().get_data_decl(id);
         let name = || decl.linkage_name(id).into_owned();
         if !decl.linkage.is_definable() {
             return Err(ModuleError::InvalidImportDefinition(name()));
         }
-        if self.data[id].is_some() {
+        if self.defined_data(id).is_some() {
             return Err(ModuleError::DuplicateDefinition(name()));
         }
         assert!(!decl.tls, "JIT doesn't yet support TLS");
@@ -256,6 +273,9 @@ impl Module for JITModule {
         } else {
             (Kind::Constant, READONLY_DATA_ALIGNMENT)
         };
+        if let Some(recording) = &mut self.recording {
+            recording.add_data(self.declarations.get(), id, data, align);
+        }
         let contents = match &data.init {
             Init::Uninitialized => panic!("data is not initialized yet"),
             Init::Zeros { size } => Contents::Zeros(*size),

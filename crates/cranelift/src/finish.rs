@@ -24,7 +24,11 @@ impl JITModule {
         let unknown = self
             .scope
             .bind_names(&mut |name| self.address_of_reference(name));
-        if let Some(name) = unknown.first() {
+        let in_programs = self.programs.iter().flat_map(|program| {
+            let value_of = &mut |name: &str| self.address_of_reference(name);
+            program.program.bind_names(value_of)
+        });
+        if let Some(name) = unknown.into_iter().chain(in_programs).next() {
             panic!("can't resolve symbol {name}");
         }
         self.has_unfinalized = false;

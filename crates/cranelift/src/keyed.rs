@@ -55,7 +55,12 @@ impl JITModule {
             Lookup::Miss(ticket) => ticket,
         };
         let mut ctx = self.make_context();
-        ctx.func.signature = self.declarations.get_function_decl(id).signature.clone();
+        ctx.func.signature = self
+            .declarations
+            .get()
+            .get_function_decl(id)
+            .signature
+            .clone();
         build(self, &mut ctx)?;
         if self.refers_to_the_nameless(&ctx.func) {
             self.define_function(id, &mut ctx)?;
@@ -69,7 +74,7 @@ impl JITModule {
     /// The embedder's key together with what the embedder doesn't say. Little is left to hash for
     /// each function, since many share what stands in the context.
     fn keyed(&mut self, key: &Key, id: FuncId) -> Key {
-        let decl = self.declarations.get_function_decl(id);
+        let decl = self.declarations.get().get_function_decl(id);
         let context = match &self.keyed_context {
             Some((signature, linkage, context))
                 if *linkage == decl.linkage && *signature == decl.signature =>
@@ -104,11 +109,11 @@ impl JITModule {
             .any(|name| match name.namespace {
                 0 => {
                     let id = FuncId::from_u32(name.index);
-                    self.declarations.get_function_decl(id).name.is_none()
+                    self.declarations.get().get_function_decl(id).name.is_none()
                 }
                 1 => {
                     let id = cranelift_module::DataId::from_u32(name.index);
-                    self.declarations.get_data_decl(id).name.is_none()
+                    self.declarations.get().get_data_decl(id).name.is_none()
                 }
                 _ => true,
             })

@@ -56,6 +56,7 @@ mod keyed;
 mod log;
 mod memory;
 mod module;
+mod program;
 mod reference;
 mod relocate;
 mod session;

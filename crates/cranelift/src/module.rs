@@ -13,6 +13,7 @@ use crate::builder::JITBuilder;
 use crate::data::ProcessMemory;
 use crate::key::Writer;
 use crate::keyed::KeyedContext;
+use crate::program::{Declarations, LoadedProgram, Recording};
 use crate::reference::Reference;
 use crate::session::{self, AtExit};
 use crate::symbols::SymbolTable;
@@ -27,9 +28,13 @@ pub struct JITModule {
     /// Its position-independent twin, for which functions are compiled.
     pub(crate) twin: OwnedTargetIsa,
     pub(crate) symbols: SymbolTable,
-    pub(crate) declarations: ModuleDeclarations,
+    pub(crate) declarations: Declarations,
+    pub(crate) programs: Vec<LoadedProgram>,
+    /// While a program is being made.
+    pub(crate) recording: Option<Recording>,
     pub(crate) cache: Cache,
     pub(crate) scope: Scope,
+    pub(crate) scope_name: String,
     at_exit: AtExit,
     frees_memory: bool,
     pub(crate) functions: SecondaryMap<FuncId, Option<Function>>,
@@ -86,9 +91,12 @@ impl JITModule {
             isa,
             twin,
             symbols,
-            declarations: ModuleDeclarations::default(),
+            declarations: Declarations::new(),
+            programs: Vec::new(),
+            recording: None,
             cache,
             scope,
+            scope_name: name.to_owned(),
             functions: SecondaryMap::new(),
             data: SecondaryMap::new(),
             has_unfinalized: false,
@@ -127,14 +135,11 @@ impl JITModule {
     /// # Panics
     /// If the function wasn't defined and finalized.
     pub fn get_finalized_function(&self, func_id: FuncId) -> *const u8 {
-        let function = self.functions[func_id]
-            .as_ref()
+        let (address, generation) = self
+            .defined_function(func_id)
             .expect("function must be compiled before it can be finalized");
-        assert!(
-            function.generation < self.generation,
-            "function not yet finalized"
-        );
-        pointer(function.address)
+        assert!(generation < self.generation, "function not yet finalized");
+        pointer(address)
     }
 
     /// The address and size of a data object.
@@ -144,26 +149,36 @@ impl JITModule {
     /// # Panics
     /// If the data object wasn't defined and finalized.
     pub fn get_finalized_data(&self, data_id: DataId) -> (*const u8, usize) {
-        let data = self.data[data_id]
-            .as_ref()
+        let Data {
+            address,
+            len,
+            generation,
+        } = self
+            .defined_data(data_id)
             .expect("data object must be compiled before it can be finalized");
         assert!(
-            data.generation < self.generation,
+            generation < self.generation,
             "data object not yet finalized"
         );
-        (pointer(data.address), data.len)
+        (pointer(address), len)
     }
 
     /// Whether a function came from the cache. `None` if it isn't defined.
     pub fn is_loaded(&self, func_id: FuncId) -> Option<bool> {
-        let function = self.functions[func_id].as_ref()?;
-        Some(function.code.as_ref().is_some_and(Code::is_loaded))
+        match &self.functions[func_id] {
+            Some(function) => Some(function.code.as_ref().is_some_and(Code::is_loaded)),
+            None => self.defined_function(func_id).map(|_| true),
+        }
     }
 
     /// What is at an address inside a compiled function: its name, the offset, the source location
     /// and the trap code recorded there. Takes a lock, so it isn't for signal handlers.
     pub fn locate(&self, pc: *const u8) -> Option<Located> {
-        self.scope.locate(HostAddr(pc.addr() as u64))
+        let pc = HostAddr(pc.addr() as u64);
+        let in_program = |program: &LoadedProgram| program.program.locate(pc);
+        self.scope
+            .locate(pc)
+            .or_else(|| self.programs.iter().find_map(in_program))
     }
 
     /// The cache that this module uses.
@@ -191,9 +206,10 @@ impl JITModule {
             ModuleRelocTarget::User { .. } => self.data_address(DataId::from_name(target)),
             ModuleRelocTarget::LibCall(libcall) => self.libcall_address(libcall),
             ModuleRelocTarget::FunctionOffset(id, offset) => {
-                let function = self.functions[id].as_ref();
-                let function = function.expect("can't resolve the offset of an undefined function");
-                function.address.offset(u64::from(offset)).0
+                let (address, _) = self
+                    .defined_function(id)
+                    .expect("can't resolve the offset of an undefined function");
+                address.offset(u64::from(offset)).0
             }
             ModuleRelocTarget::KnownSymbol(symbol) => panic!("can't resolve known symbol {symbol}"),
         }
@@ -205,7 +221,7 @@ impl JITModule {
             Reference::Function(id) => self.function_address(id),
             Reference::Data(id) => self.data_address(id),
             Reference::LibCall(libcall) => self.libcall_address(libcall),
-            Reference::Named(name) => match self.declarations.get_name(name) {
+            Reference::Named(name) => match self.declared(name) {
                 Some(FuncOrDataId::Func(id)) => self.function_address(id),
                 Some(FuncOrDataId::Data(id)) => self.data_address(id),
                 // A keyed function that wasn't built declared nothing.
@@ -214,19 +230,65 @@ impl JITModule {
         })
     }
 
-    fn function_address(&self, id: FuncId) -> u64 {
-        if let Some(function) = &self.functions[id] {
-            return function.address.0;
+    /// What a name was declared as.
+    pub(crate) fn declared(&self, name: &str) -> Option<FuncOrDataId> {
+        match self.declarations.unread() {
+            Some(program) => program.find(name),
+            None => self.declarations.get().get_name(name),
         }
-        let decl = self.declarations.get_function_decl(id);
+    }
+
+    /// Where a function is, if it is defined, and the generation in which it was.
+    pub(crate) fn defined_function(&self, id: FuncId) -> Option<(HostAddr, u32)> {
+        if let Some(function) = &self.functions[id] {
+            return Some((function.address, function.generation));
+        }
+        let in_program =
+            |program: &LoadedProgram| Some((program.function(id)?, program.generation));
+        self.programs.iter().find_map(in_program)
+    }
+
+    /// A data object, if it is defined.
+    pub(crate) fn defined_data(&self, id: DataId) -> Option<Data> {
+        if let Some(data) = &self.data[id] {
+            return Some(data.clone());
+        }
+        self.programs.iter().find_map(|program| {
+            let (address, len) = program.data(id)?;
+            Some(Data {
+                address,
+                len,
+                generation: program.generation,
+            })
+        })
+    }
+
+    fn function_address(&self, id: FuncId) -> u64 {
+        if let Some((address, _)) = self.defined_function(id) {
+            return address.0;
+        }
+        // A program's imports are all that most processes ask for.
+        let unread = self.declarations.unread();
+        if let Some(name) = unread.and_then(|program| program.function_name(id))
+            && let Some(address) = self.symbols.find(name)
+        {
+            return address;
+        }
+        let decl = self.declarations.get().get_function_decl(id);
         self.host_address(decl.name.as_deref(), decl.linkage)
     }
 
     fn data_address(&self, id: DataId) -> u64 {
-        if let Some(data) = &self.data[id] {
+        if let Some(data) = self.defined_data(id) {
             return data.address.0;
         }
-        let decl = self.declarations.get_data_decl(id);
+        let unread = self.declarations.unread();
+        if let Some(name) = unread.and_then(|program| program.data_name(id))
+            && let Some(address) = self.symbols.find(name)
+        {
+            return address;
+        }
+        let decl = self.declarations.get().get_data_decl(id);
         self.host_address(decl.name.as_deref(), decl.linkage)
     }
 
@@ -264,6 +326,7 @@ impl Drop for JITModule {
         if !self.frees_memory {
             // Function pointers outlive the module: leak a handle on their memory.
             mem::forget(self.scope.clone());
+            mem::forget(mem::take(&mut self.programs));
             mem::forget(mem::take(&mut self.memory));
         }
     }

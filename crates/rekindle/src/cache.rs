@@ -108,6 +108,11 @@ impl Cache {
             .clone()
     }
 
+    /// Adds a notice of the front's own, unless there is the same already.
+    pub fn notice(&self, text: &str) {
+        self.shared.notice(text.to_owned());
+    }
+
     /// Opens a scope: the code of one environment that is loaded together.
     ///
     /// `symbols` gives the values of the names that code refers to: addresses, or plain numbers

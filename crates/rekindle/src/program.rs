@@ -156,8 +156,8 @@ impl Program {
     }
 
     /// The name of a symbol, if it has one.
-    pub fn name(&self, symbol: u32) -> Option<String> {
-        self.view().symbol(symbol)?.name.map(str::to_owned)
+    pub fn name(&self, symbol: u32) -> Option<&str> {
+        self.view().symbol(symbol)?.name
     }
 
     /// The address of a symbol, if the program has what it stands for.
@@ -172,8 +172,8 @@ impl Program {
     }
 
     /// What the front kept.
-    pub fn front(&self) -> Vec<u8> {
-        self.view().front().to_vec()
+    pub fn front(&self) -> &[u8] {
+        self.view().front()
     }
 
     /// How many pieces of code and data there are.

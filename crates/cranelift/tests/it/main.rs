@@ -3,4 +3,5 @@
 
 mod basic;
 mod processes;
+mod programs;
 mod support;
