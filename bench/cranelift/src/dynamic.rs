@@ -49,6 +49,7 @@ pub fn run(folder: &Path) -> anyhow::Result<Run> {
         .map(|name| unsafe { libc::dlsym(library, name.as_ptr()) }.cast_const().cast())
         .collect();
     run.ready = start.elapsed();
+    run.load = run.ready;
     anyhow::ensure!(functions.iter().all(|address| !address.is_null()), "dlsym failed");
     call_all(&mut run, &functions);
     Ok(run)

@@ -23,6 +23,8 @@ use rekindle_bench::population::Population;
 pub struct Run {
     /// From nothing to the addresses of all functions.
     pub ready: Duration,
+    /// Of that, mapping and binding: without what prepares for compiling.
+    pub load: Duration,
     /// Writing what the next run starts from.
     pub keep: Duration,
     /// Calling every function once.
@@ -76,15 +78,18 @@ fn main() -> anyhow::Result<()> {
         "incremental" => incremental::run(folder)?,
         "ours" => ours::run(folder, ours::Level::Clif)?,
         "ours-keyed" => ours::run(folder, ours::Level::Keyed)?,
+        "ours-program" => ours::run_program(folder, false)?,
+        "ours-program-all" => ours::run_program(folder, true)?,
         "ours-off" => ours::run_without_cache()?,
         "dynamic" => dynamic::run(folder)?,
         "speed" => return speed::run(folder),
         _ => anyhow::bail!("no such rival: {rival}"),
     };
-    let Run { ready, keep, call, checksum, loaded } = run;
+    let Run { ready, load, keep, call, checksum, loaded } = run;
     println!(
-        "ready_ns={} keep_ns={} call_ns={} loaded={loaded} checksum={checksum}",
+        "ready_ns={} load_ns={} keep_ns={} call_ns={} loaded={loaded} checksum={checksum}",
         ready.as_nanos(),
+        load.as_nanos(),
         keep.as_nanos(),
         call.as_nanos(),
     );

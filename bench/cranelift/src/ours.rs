@@ -1,11 +1,12 @@
 //! `rekindle-cranelift` at its levels.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::time::Instant;
 
 use cranelift_frontend::FunctionBuilderContext;
-use cranelift_module::{Module, ModuleError, default_libcall_names};
-use rekindle_bench::population::{IMPORTS, signature};
+use cranelift_module::{FuncOrDataId, Module, ModuleError, default_libcall_names};
+use rekindle_bench::population::{IMPORTS, function_name, signature};
 use rekindle_cranelift::{Cache, CacheConfig, JITBuilder, JITModule, KeyBuilder};
 
 use crate::{POPULATION, Run, call_all, isa};
@@ -37,6 +38,57 @@ pub fn module(cache: &Cache, scope: &str) -> JITModule {
 pub fn run(folder: &Path, level: Level) -> anyhow::Result<Run> {
     let start = Instant::now();
     run_with(&cache(folder), level, start)
+}
+
+/// The whole population under one key: to the addresses of all functions by name, or only of the
+/// last, as a program has one entry point.
+pub fn run_program(folder: &Path, all: bool) -> anyhow::Result<Run> {
+    let start = Instant::now();
+    let cache = cache(folder);
+    let mut run = Run::default();
+    let mut module = module(&cache, "program");
+    // A front's input: some 280 bytes for each function would be the same work for any rival.
+    let key = KeyBuilder::new("bench/program").u64(POPULATION.seed).finish();
+    let load = Instant::now();
+    module.define_program(&key, |module| {
+        let declared = POPULATION.declare(module)?;
+        let mut ctx = module.make_context();
+        let mut frontend = FunctionBuilderContext::new();
+        for (index, id) in declared.functions.iter().enumerate() {
+            module.clear_context(&mut ctx);
+            ctx.func.signature = signature(module);
+            POPULATION.build(module, &declared, index, &mut ctx.func, &mut frontend);
+            module.define_function(*id, &mut ctx)?;
+        }
+        Ok::<_, ModuleError>(())
+    })?;
+    module.finalize_definitions()?;
+    let address = |name: &str| match module.get_name(name) {
+        Some(FuncOrDataId::Func(id)) => module.get_finalized_function(id),
+        _ => core::ptr::null(),
+    };
+    let first = if all { 0 } else { POPULATION.functions - 1 };
+    let mut functions = Vec::with_capacity(POPULATION.functions);
+    let mut name = String::new();
+    for index in first..POPULATION.functions {
+        name.clear();
+        write!(name, "fn_{index}")?;
+        functions.push(address(&name));
+    }
+    run.load = load.elapsed();
+    run.ready = start.elapsed();
+    if !all {
+        functions = (0..POPULATION.functions).map(|index| address(&function_name(index))).collect();
+    }
+    anyhow::ensure!(functions.iter().all(|address| !address.is_null()), "a function is missing");
+    let start = Instant::now();
+    module.flush_cache();
+    run.keep = start.elapsed();
+    if cache.statistics().programs_loaded == 1 {
+        run.loaded = POPULATION.functions;
+    }
+    call_all(&mut run, &functions);
+    Ok(run)
 }
 
 pub fn run_without_cache() -> anyhow::Result<Run> {

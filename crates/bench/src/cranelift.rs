@@ -27,7 +27,7 @@ struct Comparison {
     bar: f64,
 }
 
-const COMPARISONS: [Comparison; 5] = [
+const COMPARISONS: [Comparison; 7] = [
     Comparison {
         name: "cranelift/warm-clif",
         ours: "ours",
@@ -53,11 +53,27 @@ const COMPARISONS: [Comparison; 5] = [
         bar: 500.0,
     },
     Comparison {
-        name: "cranelift/load",
-        ours: "ours-keyed",
+        name: "cranelift/warm-program",
+        ours: "ours-program",
+        is_cold: false,
+        peer: "upstream",
+        against: "cranelift-jit",
+        bar: 3000.0,
+    },
+    Comparison {
+        name: "cranelift/warm-program-all-names",
+        ours: "ours-program-all",
+        is_cold: false,
+        peer: "upstream",
+        against: "cranelift-jit",
+        bar: 0.0,
+    },
+    Comparison {
+        name: LOAD,
+        ours: "ours-program-all",
         is_cold: false,
         peer: "dynamic",
-        against: "dlopen and dlsym",
+        against: "dlopen and dlsym of all",
         bar: 0.5,
     },
     Comparison {
@@ -70,10 +86,14 @@ const COMPARISONS: [Comparison; 5] = [
     },
 ];
 
+/// The row that counts mapping and binding alone.
+const LOAD: &str = "cranelift/load";
+
 /// What one process printed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Run {
     ready: Duration,
+    load: Duration,
     keep: Duration,
     loaded: u64,
     checksum: i64,
@@ -125,6 +145,7 @@ fn row(rivals: &Path, folder: &Path, comparison: &Comparison, quick: bool) -> an
         run(rivals, rival, folder)?;
         run(rivals, rival, folder)?;
     }
+    let time = |run: &Run| if name == LOAD { run.load } else { run.ready };
     let mut last = [Run::default(); 2];
     let [our_last, peer_last] = &mut last;
     let (our_times, peer_times) = in_pairs(
@@ -136,11 +157,11 @@ fn row(rivals: &Path, folder: &Path, comparison: &Comparison, quick: bool) -> an
                 return Ok(our_last.ready + our_last.keep);
             }
             *our_last = run(rivals, ours, folder)?;
-            Ok(our_last.ready)
+            Ok(time(our_last))
         }),
         Box::new(|| {
             *peer_last = run(rivals, peer, folder)?;
-            Ok(peer_last.ready)
+            Ok(time(peer_last))
         }),
     )?;
     let [our_last, peer_last] = last;
@@ -184,6 +205,7 @@ fn run(rivals: &Path, rival: &str, folder: &Path) -> anyhow::Result<Run> {
     let text = output(rivals, rival, folder)?;
     Ok(Run {
         ready: nanoseconds(&text, "ready_ns")?,
+        load: nanoseconds(&text, "load_ns")?,
         keep: nanoseconds(&text, "keep_ns")?,
         loaded: u64::try_from(field(&text, "loaded")?)?,
         checksum: field(&text, "checksum")?,

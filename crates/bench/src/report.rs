@@ -105,7 +105,7 @@ impl fmt::Display for Report {
         )?;
         for row in &self.rows {
             let mut line = format!(
-                "{:<width$} {:>9.2} ± {:>5.2} {:>9.2} ± {:>5.2} {:>7.2}×",
+                "{:<width$} {:>9.3} ± {:>5.3} {:>9.3} ± {:>5.3} {:>7.2}×",
                 row.name, row.ours, row.ours_spread, row.peer, row.peer_spread, row.ratio
             );
             let bar = row.bar.map_or_else(String::new, |bar| format!("{bar:.1}"));

@@ -1,6 +1,7 @@
 //! What a process has once: its caches by configuration, and the name of its default scope.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -33,7 +34,9 @@ pub(crate) fn program_digest(cache: &Cache) -> Digest {
     static DIGEST: OnceLock<Digest> = OnceLock::new();
     *DIGEST.get_or_init(|| {
         let program = file_digest(cache, Path::new("/proc/self/exe"));
-        let own = own_object().map(|path| file_digest(cache, &path));
+        let path = std::env::current_exe().ok();
+        let own = own_object().filter(|own| Some(own) != path.as_ref());
+        let own = own.map(|path| file_digest(cache, &path));
         let key = KeyBuilder::new("cranelift/program").digest(&program);
         let key = match own {
             Some(own) => key.digest(&own),
@@ -63,7 +66,11 @@ fn file_digest(cache: &Cache, path: &Path) -> Digest {
 /// The file that this code was loaded from, which need not be the program's.
 fn own_object() -> Option<PathBuf> {
     let own = (own_object as fn() -> Option<PathBuf> as usize) as u64;
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    // The kernel makes the text anew for each read, so it is read in few.
+    let mut maps = Vec::with_capacity(32 << 10);
+    let mut file = File::open("/proc/self/maps").ok()?;
+    file.read_to_end(&mut maps).ok()?;
+    let maps = String::from_utf8_lossy(&maps);
     maps.lines().find_map(|line| {
         let mut fields = line.split_ascii_whitespace();
         let (start, end) = fields.next()?.split_once('-')?;

@@ -102,6 +102,15 @@ impl ImageMapping {
         unsafe { std::slice::from_raw_parts(start, self.file_len) }
     }
 
+    /// Has the system map some of the file's bytes at once, for who is about to read them all: page
+    /// by page, that would cost several times as much. Where the system can't, nothing is lost.
+    pub fn populate(&self, range: Range<usize>) {
+        let end = range.end.min(self.file_len);
+        let start = (range.start / page_len() * page_len()).min(end);
+        // Older kernels don't know how; the pages then come when they are touched.
+        let _ = self.memory.populate(self.writable_len + start, end - start);
+    }
+
     /// Writes into the writable part, `address` bytes from the base.
     ///
     /// Compiled code may read what is written; that it does so only afterwards is the caller's

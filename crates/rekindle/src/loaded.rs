@@ -64,6 +64,11 @@ impl LoadedImage {
         self.mapping.bytes()
     }
 
+    /// Makes ready for reading all that a program's digest covers.
+    pub(crate) fn populate_program(&self) {
+        self.mapping.populate(self.header.program());
+    }
+
     /// The address from which all of the image's addresses count.
     pub(crate) fn base(&self) -> HostAddr {
         self.mapping.base()

@@ -84,6 +84,7 @@ impl ProgramPart {
 impl Program {
     /// Verifies the program of an image, and gives it its memory.
     pub(crate) fn load(image: &Arc<LoadedImage>) -> Result<Self, Damaged> {
+        image.populate_program();
         let view = image.view();
         let places = view.program()?.ok_or(Damaged)?;
         let program = places.view(view.bytes());

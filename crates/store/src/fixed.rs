@@ -21,6 +21,7 @@ macro_rules! integer_fields {
                 bytes.copy_from_slice(&self.to_le_bytes());
             }
 
+            #[inline]
             fn take(bytes: &[u8]) -> Self {
                 let mut raw = [0; size_of::<$type>()];
                 raw.copy_from_slice(bytes);

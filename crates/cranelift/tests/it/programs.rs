@@ -1,5 +1,10 @@
 //! Programs: many functions and data objects under one key.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "`ModuleError` is what Cranelift's modules return"
+)]
+
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, types};
 use cranelift_module::{
     DataDescription, FuncOrDataId, Linkage, Module, ModuleError, ModuleRelocTarget,

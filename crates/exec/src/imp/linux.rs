@@ -78,6 +78,16 @@ pub(super) unsafe fn protect(start: *mut u8, len: usize, access: Access) -> io::
     Ok(())
 }
 
+/// Makes a part of mapped memory present.
+#[expect(unsafe_code, reason = "advice takes an address")]
+pub(super) fn populate(start: *mut u8, len: usize) -> io::Result<()> {
+    let advice = rustix::mm::Advice::LinuxPopulateRead;
+    // SAFETY: this advice changes nothing of what the memory holds or allows, and an address where
+    // there is none is an error.
+    unsafe { rustix::mm::madvise(start.cast(), len, advice) }?;
+    Ok(())
+}
+
 /// Gives memory back.
 ///
 /// # Safety

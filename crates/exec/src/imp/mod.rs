@@ -142,6 +142,11 @@ impl Memory {
         unsafe { system::protect(start, len, access) }
     }
 
+    /// Asks the system to make a part of the memory present, for reading.
+    pub(crate) fn populate(&self, offset: usize, len: usize) -> io::Result<()> {
+        system::populate(self.range(offset, len)?, len)
+    }
+
     /// Checks that a range of whole pages lies in the memory.
     fn range(&self, offset: usize, len: usize) -> io::Result<*mut u8> {
         let end = offset

@@ -197,6 +197,20 @@ impl ImageHeader {
         self.fields.text_offset..self.fields.text_offset + self.fields.text_len
     }
 
+    /// The part of the file that a program's digest covers; empty in an image that isn't one.
+    pub fn program(&self) -> core::ops::Range<usize> {
+        let HeaderFields {
+            text_offset,
+            program_offset,
+            program_len,
+            ..
+        } = self.fields;
+        match program_len {
+            0 => 0..0,
+            len => text_offset as usize..program_offset as usize + len as usize,
+        }
+    }
+
     /// How many cells there are at the start of the writable memory.
     pub fn cell_count(&self) -> u32 {
         self.fields.cell_count
