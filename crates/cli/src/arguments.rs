@@ -118,8 +118,20 @@ pub(crate) enum CacheCommand {
     Stats(CacheOptions),
     /// Every piece of code that the cache holds.
     Ls(CacheOptions),
+    /// Why the code of a name was compiled when it was compiled last: what part of its key differs
+    /// from the nearest entry's.
+    Why(WhyArguments),
     /// Delete everything that the cache holds.
     Clear(CacheOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArguments {
+    /// The name, as `rekindle cache ls` shows it.
+    pub(crate) name: String,
+
+    #[command(flatten)]
+    pub(crate) options: CacheOptions,
 }
 
 #[derive(Debug, Args)]

@@ -3,10 +3,10 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use rekindle::{Cache, CacheConfig, CacheMode, DiskUsage, EntryInfo, EnvironmentInfo};
+use rekindle::{Cache, CacheConfig, CacheMode, DiskUsage, EntryInfo, EnvironmentInfo, Why};
 use serde::Serialize;
 
-use crate::arguments::{CacheArguments, CacheCommand, CacheOptions};
+use crate::arguments::{CacheArguments, CacheCommand, CacheOptions, WhyArguments};
 use crate::report::{grouped, milliseconds};
 
 /// Carries out one of the cache commands.
@@ -14,6 +14,7 @@ pub(crate) fn cache(arguments: &CacheArguments) -> anyhow::Result<()> {
     let text = match &arguments.command {
         CacheCommand::Stats(options) => stats(options)?,
         CacheCommand::Ls(options) => ls(options)?,
+        CacheCommand::Why(arguments) => why(arguments)?,
         CacheCommand::Clear(options) => clear(options)?,
     };
     match io::stdout().write_all(text.as_bytes()) {
@@ -110,6 +111,59 @@ fn table(entries: &[EntryInfo]) -> String {
             milliseconds(entry.compile_time_ns),
             entry.key.get(..12).unwrap_or(&entry.key),
         ));
+    }
+    text
+}
+
+fn why(arguments: &WhyArguments) -> anyhow::Result<String> {
+    let WhyArguments { name, options } = arguments;
+    let found = open(options, CacheMode::ReadOnly).why(name);
+    if options.json {
+        return Ok(serde_json::to_string(&found)? + "\n");
+    }
+    match found {
+        Some(found) => Ok(explanation(name, &found)),
+        None => anyhow::bail!("the cache holds nothing of the name {name}"),
+    }
+}
+
+fn explanation(name: &str, why: &Why) -> String {
+    let place = |entry: &EntryInfo| {
+        let EntryInfo {
+            environment,
+            scope,
+            image,
+            label,
+            ..
+        } = entry;
+        format!("{environment}/{scope}/{image}.img {label}")
+    };
+    let mut text = format!("{name}\n  compiled last in {}\n", place(&why.last));
+    let Some(nearest) = &why.nearest else {
+        text.push_str("  nothing else of this name was kept\n");
+        return text;
+    };
+    text.push_str(&format!("  nearest entry in {}\n", place(nearest)));
+    for part in &why.parts {
+        text.push_str(&format!("  another {part}\n"));
+    }
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    for difference in &why.environment {
+        let (last, nearest) = (shown(&difference.last), shown(&difference.nearest));
+        let field = &difference.field;
+        text.push_str(&format!(
+            "  another environment: {field} is {last}\n    instead of {nearest}\n"
+        ));
+    }
+    if why.parts.is_empty() && why.environment.is_empty() {
+        let reason = if why.last.key_parts.is_empty() {
+            "its maker doesn't say what its keys are made of"
+        } else if why.last.scope != nearest.scope {
+            "another scope"
+        } else {
+            "nothing differs: the nearest entry was damaged, or not written yet"
+        };
+        text.push_str(&format!("  {reason}\n"));
     }
     text
 }

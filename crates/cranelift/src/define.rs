@@ -11,7 +11,7 @@ use cranelift_module::{
     ModuleError, ModuleReloc, ModuleResult,
 };
 use rekindle::cranelift::{Description, artifact_from_compiled};
-use rekindle::{Code, Key, KeyBuilder, Lookup, SectionKind, Target, Ticket};
+use rekindle::{Code, Key, KeyBuilder, KeyPart, Lookup, SectionKind, Target, Ticket};
 
 use crate::data::{Contents, Kind, Object};
 use crate::declared::{DeclaredNames, write_function_name};
@@ -29,6 +29,8 @@ impl JITModule {
     /// The key of a function: its complete CLIF, and what it and all that it refers to are called.
     fn clif_key(&mut self, id: FuncId, func: &ir::Function) -> Key {
         let out = &mut self.writer;
+        out.begin();
+        out.part("name and linkage");
         out.put(DOMAIN);
         let declarations = self.declarations.get();
         write_function_name(declarations, id, out);
@@ -43,7 +45,9 @@ impl JITModule {
         ctx: &mut Context,
         control: &mut ControlPlane,
         ticket: Ticket,
+        key_parts: Vec<KeyPart>,
     ) -> ModuleResult<Code> {
+        self.note_baked_addresses(id, &ctx.func);
         refer_through_cells(&mut ctx.func, id);
         let start = Instant::now();
         ctx.compile(&*self.twin, control)?;
@@ -56,8 +60,9 @@ impl JITModule {
             .compiled_code()
             .ok_or_else(|| backend(anyhow::anyhow!("Cranelift kept no code")))?;
         let names = |name: &ExternalName| self.target(id, name, &ctx.func);
-        let artifact = artifact_from_compiled(description, compiled, &*self.twin, &names)
+        let mut artifact = artifact_from_compiled(description, compiled, &*self.twin, &names)
             .map_err(|error| backend(error.into()))?;
+        artifact.key_parts = key_parts;
         self.scope
             .insert(ticket, artifact)
             .map_err(|error| backend(error.into()))
@@ -225,7 +230,13 @@ impl Module for JITModule {
         };
         let code = match self.scope.lookup(&key) {
             Lookup::Hit(code) => code,
-            Lookup::Miss(ticket) => self.compile(id, ctx, ctrl_plane, ticket)?,
+            Lookup::Miss(ticket) => {
+                let key_parts = match self.cache.is_persistent() {
+                    true => self.writer.key_parts(),
+                    false => Vec::new(),
+                };
+                self.compile(id, ctx, ctrl_plane, ticket, key_parts)?
+            }
         };
         self.add_function(id, code);
         Ok(())

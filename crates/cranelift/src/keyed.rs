@@ -8,7 +8,7 @@ use cranelift_codegen::Context;
 use cranelift_codegen::ir::Signature;
 use cranelift_control::ControlPlane;
 use cranelift_module::{FuncId, Linkage, Module, ModuleError};
-use rekindle::{Key, Lookup};
+use rekindle::{Key, KeyPart, Lookup};
 
 use crate::declared::{linkage_number, write_optional_name};
 use crate::key::write_signature;
@@ -46,6 +46,7 @@ impl JITModule {
         build: impl FnOnce(&mut Self, &mut Context) -> Result<(), E>,
     ) -> Result<bool, E> {
         self.check_definable(id)?;
+        let embedder_key = *key;
         let key = self.keyed(key, id);
         let ticket = match self.scope.lookup(&key) {
             Lookup::Hit(code) => {
@@ -65,7 +66,9 @@ impl JITModule {
         if self.refers_to_the_nameless(&ctx.func) {
             self.define_function(id, &mut ctx)?;
         } else {
-            let code = self.compile(id, &mut ctx, &mut ControlPlane::default(), ticket)?;
+            let parts = self.keyed_parts(&embedder_key, id);
+            let control = &mut ControlPlane::default();
+            let code = self.compile(id, &mut ctx, control, ticket, parts)?;
             self.add_function(id, code);
         }
         Ok(false)
@@ -98,6 +101,25 @@ impl JITModule {
         out.words(&context[..16]);
         write_optional_name(decl.name.as_deref(), id.as_u32(), out);
         Key::from_bytes(out.finish())
+    }
+
+    /// What [`Self::keyed`] makes a key of.
+    fn keyed_parts(&mut self, key: &Key, id: FuncId) -> Vec<KeyPart> {
+        let program = session::program_digest(&self.cache);
+        let decl = self.declarations.get().get_function_decl(id);
+        let out = &mut self.writer;
+        out.begin();
+        out.part("program");
+        out.fixed(&program.0);
+        out.part("the embedder's key");
+        out.fixed(key.as_bytes());
+        out.part("name and linkage");
+        write_optional_name(decl.name.as_deref(), id.as_u32(), out);
+        out.u32(linkage_number(decl.linkage));
+        out.part("signature");
+        write_signature(&decl.signature, out);
+        out.finish();
+        out.key_parts()
     }
 
     /// Whether a function refers to functions or data by number alone. The number may mean

@@ -45,6 +45,7 @@
     reason = "`ModuleError` is what the interface of cranelift-jit returns"
 )]
 
+mod baked;
 mod builder;
 mod data;
 mod declared;

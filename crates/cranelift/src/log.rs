@@ -19,15 +19,19 @@ pub(crate) fn write<'a>(caches: impl Iterator<Item = &'a Cache>) {
     let Ok(mut file) = file else { return };
     for cache in caches {
         // A line at once, so that those of several processes don't mix.
-        let _ = file.write_all(line(&cache.statistics()).as_bytes());
+        let _ = file.write_all(line(&cache.statistics(), &cache.baked_addresses()).as_bytes());
     }
 }
 
-fn line(statistics: &Statistics) -> String {
+fn line(statistics: &Statistics, baked: &[String]) -> String {
     let numbers = [
         ("process", u64::from(std::process::id())),
         ("entries_loaded", statistics.entries_loaded),
         ("entries_inserted", statistics.entries_inserted),
+        ("programs_loaded", statistics.programs_loaded),
+        ("programs_missed", statistics.programs_missed),
+        ("programs_recorded", statistics.programs_recorded),
+        ("baked_addresses", statistics.baked_addresses),
         ("compile_ns_spent", statistics.compile_ns_spent),
         ("compile_ns_avoided", statistics.compile_ns_avoided),
         ("load_ns", statistics.load_ns),
@@ -40,19 +44,40 @@ fn line(statistics: &Statistics) -> String {
     let misses: Vec<String> = misses
         .map(|(why, count)| format!("\"{why}\":{count}"))
         .collect();
+    let baked: Vec<String> = baked.iter().map(|name| quoted(name)).collect();
     format!(
-        "{{{},\"misses\":{{{}}}}}\n",
+        "{{{},\"baked_names\":[{}],\"misses\":{{{}}}}}\n",
         numbers.join(","),
+        baked.join(","),
         misses.join(",")
     )
+}
+
+/// A text as JSON writes it.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            control if control < ' ' => quoted.push_str(&format!("\\u{:04x}", u32::from(control))),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
+    fn texts_are_quoted() {
+        assert_eq!(super::quoted("a\"b\\c\nä"), "\"a\\\"b\\\\c\\u000aä\"");
+    }
+
+    #[test]
     fn a_line_is_an_object() {
-        let line = super::line(&rekindle::Statistics::default());
+        let line = super::line(&rekindle::Statistics::default(), &["a".to_owned()]);
         assert!(line.starts_with("{\"process\":"));
-        assert!(line.ends_with("\"bytes_written\":0,\"misses\":{}}\n"));
+        assert!(line.ends_with("\"bytes_written\":0,\"baked_names\":[\"a\"],\"misses\":{}}\n"));
     }
 }

@@ -45,6 +45,8 @@ pub struct JITModule {
     pub(crate) generation: u32,
     pub(crate) memory: ProcessMemory,
     pub(crate) writer: Writer,
+    /// Names of functions that bake an address.
+    pub(crate) baked: Vec<String>,
     /// Of the last keyed function.
     pub(crate) keyed_context: Option<KeyedContext>,
 }
@@ -104,6 +106,7 @@ impl JITModule {
             memory: ProcessMemory::default(),
             writer: Writer::new(),
             keyed_context: None,
+            baked: Vec::new(),
         }
     }
 

@@ -19,6 +19,9 @@ use crate::publish::identity;
 use crate::scope::Scope;
 use crate::statistics::{Counters, Statistics};
 
+/// Names of code with baked addresses that are kept; the others are only counted.
+const MAX_BAKED_NAMES: usize = 64;
+
 /// A handle on a cache; clones share it.
 #[derive(Clone, Debug)]
 pub struct Cache {
@@ -31,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) store: Option<Store>,
     pub(crate) budget_bytes: u64,
     notices: Mutex<Vec<Notice>>,
+    /// Names of code that bakes an address.
+    baked: Mutex<Vec<String>>,
     /// When the budget was last looked after.
     budget_checked: Mutex<Option<Instant>>,
     pub(crate) counters: Counters,
@@ -86,6 +91,7 @@ impl Cache {
             store,
             budget_bytes,
             notices: Mutex::new(notices),
+            baked: Mutex::default(),
             budget_checked: Mutex::new(None),
             counters: Counters::default(),
         };
@@ -106,6 +112,30 @@ impl Cache {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Counts code that holds an address of this process as a constant, so that no other process
+    /// will find it.
+    pub fn note_baked_address(&self, name: &str) {
+        self.shared.counters.baked_addresses.add(1);
+        let mut baked = self
+            .shared
+            .baked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if baked.len() < MAX_BAKED_NAMES {
+            baked.push(name.to_owned());
+        }
+    }
+
+    /// The names of code that [`Self::note_baked_address`] counted, the first of them.
+    pub fn baked_addresses(&self) -> Vec<String> {
+        let baked = self
+            .shared
+            .baked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        baked.clone()
     }
 
     /// Adds a notice of the front's own, unless there is the same already.

@@ -46,6 +46,7 @@ mod publish;
 mod resident;
 mod scope;
 mod statistics;
+mod why;
 
 pub use cache::Cache;
 pub use code::{Code, Located};
@@ -68,3 +69,4 @@ pub use rekindle_store::{
 };
 pub use scope::{Lookup, Scope, Ticket};
 pub use statistics::Statistics;
+pub use why::{FieldDifference, Why};

@@ -20,6 +20,9 @@ pub struct Statistics {
     pub compile_ns_spent: u64,
     /// What the loaded entries cost to compile when they were compiled.
     pub compile_ns_avoided: u64,
+    /// Inserted entries whose front found an address of this process in them: no other process will
+    /// find them. See [`crate::Cache::baked_addresses`].
+    pub baked_addresses: u64,
     /// Programs that were opened whole.
     pub programs_loaded: u64,
     /// Programs that were looked for and not found whole.
@@ -49,6 +52,7 @@ pub(crate) struct Counters {
     pub(crate) entries_inserted: Counter,
     pub(crate) compile_ns_spent: Counter,
     pub(crate) compile_ns_avoided: Counter,
+    pub(crate) baked_addresses: Counter,
     pub(crate) programs_loaded: Counter,
     pub(crate) programs_missed: Counter,
     pub(crate) programs_recorded: Counter,
@@ -79,6 +83,7 @@ impl Counters {
             misses,
             compile_ns_spent: self.compile_ns_spent.get(),
             compile_ns_avoided: self.compile_ns_avoided.get(),
+            baked_addresses: self.baked_addresses.get(),
             programs_loaded: self.programs_loaded.get(),
             programs_missed: self.programs_missed.get(),
             programs_recorded: self.programs_recorded.get(),

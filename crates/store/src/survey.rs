@@ -73,6 +73,10 @@ pub struct EntryInfo {
     pub compile_time_ns: u64,
     /// Whether its bytes are the ones that were written.
     pub is_sound: bool,
+    /// When its image was written, in seconds since 1970.
+    pub created_s: u64,
+    /// What its key was made of: names and hashes; empty where its maker didn't say.
+    pub key_parts: Vec<(String, u64)>,
 }
 
 impl Store {
@@ -145,6 +149,7 @@ impl Store {
             scope: image.scope.clone(),
             label: header.label(),
             image: image.number,
+            created_s: header.created_s(),
             ..EntryInfo::default()
         };
         let describe = |entry: crate::image::UnverifiedEntry<'_>| {
@@ -157,6 +162,7 @@ impl Store {
                 Ok(record) => EntryInfo {
                     key,
                     name: view.name(&record).unwrap_or_default(),
+                    key_parts: view.key_parts(&record).unwrap_or_default(),
                     text_len_bytes: record.text_len_bytes(),
                     compile_time_ns: record.compile_time_ns(),
                     is_sound: true,

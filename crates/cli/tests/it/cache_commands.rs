@@ -2,6 +2,9 @@
 
 use std::process::Command;
 
+use rekindle::{
+    Artifact, Cache, CacheConfig, Environment, KeyBuilder, KeyPart, Lookup, ScopeId, Section,
+};
 use rekindle_testkit::{Ending, image_files, program};
 
 use crate::session::Session;
@@ -49,6 +52,59 @@ fn stats_ls_and_clear() {
     assert_eq!(json(&session, "stats")["entries"], 0);
     let (_, again) = session.run(&[], program("corelike"));
     assert_eq!(again.regions_loaded, 0);
+}
+
+/// Keeps a function that does nothing in a cache, under a key made of `body`.
+fn keep(session: &Session, version: u32, body: u64) {
+    let cache = Cache::open(&CacheConfig {
+        directory: Some(session.cache()),
+        ..CacheConfig::default()
+    });
+    let environment = Environment::builder("test")
+        .field("version", version)
+        .build();
+    let scope = cache.scope(&environment, ScopeId::from_name("s"), Box::new(|_| None));
+    let Lookup::Miss(ticket) = scope.lookup(&KeyBuilder::new("test").u64(body).finish()) else {
+        panic!("nothing of this key was kept")
+    };
+    let part = |name: &str, hash| KeyPart {
+        name: name.to_owned(),
+        hash,
+    };
+    let artifact = Artifact {
+        name: "idle".to_owned(),
+        text: Section {
+            bytes: vec![0xc3],
+            align: 16,
+        },
+        key_parts: vec![part("signature", 1), part("body", body)],
+        ..Artifact::default()
+    };
+    scope.insert(ticket, artifact).expect("there is memory");
+}
+
+#[test]
+fn why_names_what_differs() {
+    let session = Session::new();
+    keep(&session, 1, 1);
+    assert!(cache(&session, "why", &["idle"]).contains("nothing else of this name was kept"));
+    keep(&session, 1, 2);
+    let text = cache(&session, "why", &["idle"]);
+    assert!(text.contains("  another body\n"), "{text}");
+    assert!(!text.contains("another signature"), "{text}");
+    keep(&session, 2, 2);
+    let text = cache(&session, "why", &["idle", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&text).expect("it prints JSON");
+    // All were written in one second at worst, so which is the last isn't known; each differs from
+    // its nearest in one thing.
+    let parts = found["parts"].as_array().expect("a list").len();
+    let fields = found["environment"].as_array().expect("a list").len();
+    assert_eq!(parts + fields, 1, "{text}");
+
+    let directory = session.cache();
+    let directory = directory.to_str().expect("a plain path");
+    let seen = session.rekindle(&["cache", "why", "unknown", "--cache-dir", directory]);
+    assert_eq!(seen.ending, Ending::Code(1), "{seen:?}");
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub(crate) fn write_function(func: &Function, names: &dyn Names, out: &mut Write
         params: _,
     } = func;
     tables::write_tables(func, names, out);
+    out.part("body");
     write_values(func, out);
     let mut walk = Walk {
         func,

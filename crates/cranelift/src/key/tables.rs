@@ -24,7 +24,9 @@ pub(super) fn write_tables(func: &Function, names: &dyn Names, out: &mut Writer)
         debug_tags: _, // with the instructions
         stack_limit,
     } = &func.stencil;
+    out.part("signature");
     write_signature(signature, out);
+    out.part("stack slots and global values");
     out.count(sized_stack_slots.len());
     for slot in sized_stack_slots.values() {
         write_stack_slot(slot, out);
@@ -44,6 +46,7 @@ pub(super) fn write_tables(func: &Function, names: &dyn Names, out: &mut Writer)
 
 fn write_graph_tables(func: &Function, names: &dyn Names, out: &mut Writer) {
     let dfg: &DataFlowGraph = &func.dfg;
+    out.part("references, tables and constants");
     out.count(dfg.signatures.len());
     for signature in dfg.signatures.values() {
         write_signature(signature, out);

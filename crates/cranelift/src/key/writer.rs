@@ -7,6 +7,7 @@
 use std::hash::{Hash, Hasher};
 
 use cranelift_codegen::ir::Type;
+use rekindle::KeyPart;
 use zerocopy::IntoBytes;
 
 /// Words that are gathered before they are hashed: 16 KiB.
@@ -21,6 +22,19 @@ pub(crate) struct Writer {
     hasher: blake3::Hasher,
     block: Box<[u32; BLOCK_WORDS]>,
     len: usize,
+    /// The parts of what is being written, in order.
+    parts: Vec<Part>,
+    /// How much of the block the last digest covered.
+    finished_len: usize,
+}
+
+/// A part of a key, for people who wonder what differs.
+struct Part {
+    name: &'static str,
+    /// Where in the block its words start.
+    start: usize,
+    /// Of its words that are no longer in the block.
+    hash: u64,
 }
 
 impl Writer {
@@ -29,6 +43,47 @@ impl Writer {
             hasher: blake3::Hasher::new(),
             block: Box::new([0; BLOCK_WORDS]),
             len: 0,
+            parts: Vec::new(),
+            finished_len: 0,
+        }
+    }
+
+    /// Starts a key whose parts can be told apart.
+    pub(crate) fn begin(&mut self) {
+        self.parts.clear();
+    }
+
+    /// What follows is a part of this name.
+    #[inline]
+    pub(crate) fn part(&mut self, name: &'static str) {
+        self.parts.push(Part {
+            name,
+            start: self.len,
+            hash: 0,
+        });
+    }
+
+    /// The parts of the key that was finished last. Nothing but a miss needs them, so nothing but a
+    /// miss pays for them.
+    pub(crate) fn key_parts(&mut self) -> Vec<KeyPart> {
+        self.fold_parts(self.finished_len);
+        let part = |part: &Part| KeyPart {
+            name: part.name.to_owned(),
+            hash: part.hash,
+        };
+        self.parts.iter().map(part).collect()
+    }
+
+    /// Takes the words of all parts into their hashes; the block may then be used anew.
+    fn fold_parts(&mut self, len: usize) {
+        let ends = self.parts.iter().skip(1).map(|part| part.start);
+        let ends: Vec<usize> = ends.chain([len]).collect();
+        for (part, end) in self.parts.iter_mut().zip(ends) {
+            for word in &self.block[part.start.min(end)..end] {
+                let mixed = (part.hash ^ u64::from(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                part.hash = mixed.rotate_left(29);
+            }
+            part.start = 0;
         }
     }
 
@@ -42,6 +97,7 @@ impl Writer {
             self.hasher.reset();
             digest
         };
+        self.finished_len = self.len;
         self.len = 0;
         digest.into()
     }
@@ -49,6 +105,7 @@ impl Writer {
     #[cold]
     fn flush(&mut self) {
         self.hasher.update(self.block[..self.len].as_bytes());
+        self.fold_parts(self.len);
         self.len = 0;
     }
 
@@ -176,9 +233,35 @@ pub(super) fn type_number(ty: Type) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::type_number;
+    use super::{BLOCK_WORDS, Writer, type_number};
     use cranelift_codegen::ir::{Type, types};
     use std::collections::HashSet;
+
+    #[test]
+    fn a_part_differs_where_its_words_do() {
+        let parts = |change: usize, len: usize| {
+            let mut writer = Writer::new();
+            writer.begin();
+            for (number, name) in ["a", "b", "c"].into_iter().enumerate() {
+                writer.part(name);
+                for word in 0..len {
+                    writer.u32(u32::from(number == change && word == len / 2));
+                }
+            }
+            writer.finish();
+            writer.key_parts()
+        };
+        for len in [3, BLOCK_WORDS / 2, BLOCK_WORDS * 2] {
+            let base = parts(3, len);
+            for change in 0..3 {
+                let differs = |(part, other): (_, _)| part != other;
+                let changed = parts(change, len);
+                let differing = base.iter().zip(&changed).map(differs);
+                let expected: Vec<bool> = (0..3).map(|part| part == change).collect();
+                assert_eq!(differing.collect::<Vec<_>>(), expected, "{len}");
+            }
+        }
+    }
 
     #[test]
     fn types_have_numbers_of_their_own() {

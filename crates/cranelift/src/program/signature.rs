@@ -102,7 +102,8 @@ fn type_of(word: u32) -> Option<Type> {
     let ty = lane.by(1_u32.checked_shl(word >> 16 & 0xff)?)?;
     match word >> 24 & 0xf {
         0 => Some(ty),
-        _ => ty.vector_to_dynamic(),
+        _ if ty.is_vector() => ty.vector_to_dynamic(),
+        _ => None,
     }
 }
 
@@ -130,7 +131,10 @@ mod tests {
             for lanes in [1, 2, 4, 8, 16] {
                 let Some(ty) = scalar.by(lanes) else { continue };
                 assert_eq!(type_of(type_word(ty)), Some(ty));
-                if let Some(ty) = ty.vector_to_dynamic().filter(|_| lanes > 1) {
+                if lanes == 1 {
+                    continue;
+                }
+                if let Some(ty) = ty.vector_to_dynamic() {
                     assert_eq!(type_of(type_word(ty)), Some(ty));
                 }
             }

@@ -36,3 +36,44 @@ fn a_named_pointer_may_change() {
     assert_eq!(run(&home.open(), &TABLE), (7, true));
     assert_eq!(run(&home.open(), &OTHER), (70, true));
 }
+
+#[test]
+fn a_baked_pointer_is_counted_and_named() {
+    let home = Home::new();
+    let cache = home.open();
+    let mut module = JITModule::new(builder(&cache));
+    for (name, constant) in [
+        ("baked", (&raw const TABLE).addr() as i64),
+        ("plain", 0x7777_0000_0000_1234),
+    ] {
+        let id = declare(&mut module, name, 1);
+        define(&mut module, id, &mut |_, body, _| {
+            body.ins().iconst(types::I64, constant)
+        });
+    }
+    assert_eq!(module.functions_with_baked_addresses(), ["baked"]);
+    assert_eq!(cache.baked_addresses(), ["baked"]);
+    assert_eq!(module.cache_statistics().baked_addresses, 1);
+}
+
+#[test]
+fn why_says_which_part_of_a_key_differs() {
+    let home = Home::new();
+    for constant in [1, 2] {
+        let mut module = JITModule::new(builder(&home.open()));
+        let id = declare(&mut module, "constant", 1);
+        define(&mut module, id, &mut |_, body, _| {
+            body.ins().iconst(types::I64, constant)
+        });
+    }
+    let why = home.open().why("constant").expect("it was kept");
+    assert_eq!(why.parts, ["body"]);
+    let mut module = JITModule::new(builder(&home.open()));
+    let id = declare(&mut module, "constant", 2);
+    define(&mut module, id, &mut |_, body, _| {
+        body.ins().iconst(types::I64, 2)
+    });
+    drop(module);
+    let why = home.open().why("constant").expect("it was kept");
+    assert!(why.parts.contains(&"signature".to_owned()), "{why:?}");
+}

@@ -198,6 +198,15 @@ impl<'a> ImageView<'a> {
         Ok(self.kept(record)?.name)
     }
 
+    /// What a verified entry's key was made of: names and hashes.
+    ///
+    /// # Errors
+    /// As [`Self::name`].
+    pub fn key_parts(&self, record: &VerifiedRecord) -> Result<Vec<(String, u64)>, Damaged> {
+        let parts = self.kept(record)?.key_parts.into_iter();
+        Ok(parts.map(|part| (part.name, part.hash)).collect())
+    }
+
     /// The artifact that a verified entry was made of. Fields that linking patches hold what was
     /// patched in; linking overwrites them.
     ///
