@@ -193,7 +193,25 @@ impl Program {
     pub fn locate(&self, pc: HostAddr) -> Option<Located> {
         let codes = self.codes();
         let after = codes.partition_point(|code| code.address() <= pc);
-        codes.get(after.checked_sub(1)?)?.locate(pc)
+        let code = after.checked_sub(1).and_then(|index| codes.get(index));
+        code.and_then(|code| code.locate(pc))
+            .or_else(|| self.locate_by_symbol(pc))
+    }
+
+    /// What is at an address by the symbols alone, should the tables beside the code be damaged.
+    fn locate_by_symbol(&self, pc: HostAddr) -> Option<Located> {
+        let view = self.view();
+        (0..view.symbol_count()).find_map(|number| {
+            let symbol = view.symbol(number)?;
+            let start = self.inner.image.base().offset(symbol.address?.into());
+            let offset = u32::try_from(pc.0.checked_sub(start.0)?).ok()?;
+            (offset < symbol.len).then(|| Located {
+                name: symbol.name.unwrap_or_default().to_owned(),
+                offset,
+                source_location: None,
+                trap: None,
+            })
+        })
     }
 
     /// All code, by address: made when first asked for, since running needs none of it.
