@@ -1,6 +1,5 @@
 //! `rekindle-cranelift` at its levels.
 
-use std::fmt::Write;
 use std::path::Path;
 use std::time::Instant;
 
@@ -43,6 +42,7 @@ pub fn run(folder: &Path, level: Level) -> anyhow::Result<Run> {
 /// The whole population under one key: to the addresses of all functions by name, or only of the
 /// last, as a program has one entry point.
 pub fn run_program(folder: &Path, all: bool) -> anyhow::Result<Run> {
+    let names: Vec<String> = (0..POPULATION.functions).map(function_name).collect();
     let start = Instant::now();
     let cache = cache(folder);
     let mut run = Run::default();
@@ -68,17 +68,11 @@ pub fn run_program(folder: &Path, all: bool) -> anyhow::Result<Run> {
         _ => core::ptr::null(),
     };
     let first = if all { 0 } else { POPULATION.functions - 1 };
-    let mut functions = Vec::with_capacity(POPULATION.functions);
-    let mut name = String::new();
-    for index in first..POPULATION.functions {
-        name.clear();
-        write!(name, "fn_{index}")?;
-        functions.push(address(&name));
-    }
+    let mut functions: Vec<_> = names[first..].iter().map(|name| address(name)).collect();
     run.load = load.elapsed();
     run.ready = start.elapsed();
     if !all {
-        functions = (0..POPULATION.functions).map(|index| address(&function_name(index))).collect();
+        functions = names.iter().map(|name| address(name)).collect();
     }
     anyhow::ensure!(functions.iter().all(|address| !address.is_null()), "a function is missing");
     let start = Instant::now();

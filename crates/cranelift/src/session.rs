@@ -28,11 +28,16 @@ pub(crate) fn default_cache() -> Cache {
     cache(CONFIG.get_or_init(CacheConfig::from_env))
 }
 
-/// The digest of this program: of its file, and of the shared library that this code is in, if it
-/// is in one. Code generators of another build may generate something else for the same input.
+/// The digest of this program: of its build id, or else its file, and of those of the shared library
+/// that this code is in, if it is in one. Code generators of another build may generate something else for the same input.
 pub(crate) fn program_digest(cache: &Cache) -> Digest {
     static DIGEST: OnceLock<Digest> = OnceLock::new();
     *DIGEST.get_or_init(|| {
+        fn here() {}
+        if let Some(ids) = rekindle_exec::build_ids(here) {
+            let key = KeyBuilder::new("cranelift/build-ids").field_bytes(&ids);
+            return Digest(*key.finish().as_bytes());
+        }
         let program = file_digest(cache, Path::new("/proc/self/exe"));
         let path = std::env::current_exe().ok();
         let own = own_object().filter(|own| Some(own) != path.as_ref());

@@ -6,6 +6,7 @@
 mod address;
 mod arch;
 mod arena;
+mod build_id;
 mod entry;
 mod host;
 mod image;
@@ -13,6 +14,7 @@ mod imp;
 
 pub use address::HostAddr;
 pub use arena::{Arena, Block, Demand, Published};
+pub use build_id::build_ids;
 pub use entry::{Entry, EntrySignature, Plain, SignatureMismatch, signature_of};
 pub use host::{at_exit, find_symbol};
 pub use image::{ImageMapping, ImageShape};
