@@ -7,6 +7,7 @@
 
 mod dynamic;
 mod incremental;
+mod keys;
 mod ours;
 mod speed;
 mod upstream;
@@ -82,6 +83,7 @@ fn main() -> anyhow::Result<()> {
         "ours-program-all" => ours::run_program(folder, true)?,
         "ours-off" => ours::run_without_cache()?,
         "dynamic" => dynamic::run(folder)?,
+        "keys" => return keys::run(),
         "speed" => return speed::run(folder),
         _ => anyhow::bail!("no such rival: {rival}"),
     };

@@ -116,6 +116,10 @@ pub fn compare(
         progress(comparison.name);
         rows.push(row(rivals, folder.path(), comparison, selection.quick)?);
     }
+    if wanted(KEYS) {
+        progress(KEYS);
+        rows.push(keys(rivals, folder.path(), selection.quick)?);
+    }
     if wanted(SPEED) {
         progress(SPEED);
         rows.push(speed(rivals, folder.path(), selection.quick)?);
@@ -177,6 +181,20 @@ fn row(rivals: &Path, folder: &Path, comparison: &Comparison, quick: bool) -> an
         regions_compiled: all - our_last.loaded,
     };
     Ok(row)
+}
+
+const KEYS: &str = "cranelift/key-over-clif";
+
+/// What the keys of all functions cost beside what Cranelift's `derive(Hash)` would.
+fn keys(rivals: &Path, folder: &Path, quick: bool) -> anyhow::Result<Row> {
+    let (mut walk, mut derived) = (Samples::default(), Samples::default());
+    for _ in 0..if quick { 1 } else { 5 } {
+        let text = output(rivals, "keys", folder)?;
+        walk.push(nanoseconds(&text, "walk_ns")?);
+        derived.push(nanoseconds(&text, "derived_ns")?);
+    }
+    let against = "derive(Hash) into BLAKE3, names left out";
+    Ok(Row::of_times(KEYS.to_owned(), against, &walk, &derived).with_bar(1.0))
 }
 
 const SPEED: &str = "cranelift/call-heavy-code";

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! `cargo run --example slope` compiles the program below and runs it. Run it again: the second
-//! run says that it compiled nothing. Everything Rekindle-specific is in `main`: the rest is what
-//! any front of `cranelift-jit` looks like.
+//! run says that it compiled nothing. With `-- --program`, the source text is the key of the whole
+//! program, and the second run doesn't even parse it. Everything Rekindle-specific is in `main`: the
+//! rest is what any front of `cranelift-jit` looks like.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -15,8 +16,8 @@ use std::time::Instant;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::{AbiParam, InstBuilder, Value, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use cranelift_module::{FuncId, Linkage, Module, default_libcall_names};
-use rekindle_cranelift::{JITBuilder, JITModule};
+use cranelift_module::{FuncId, FuncOrDataId, Linkage, Module, default_libcall_names};
+use rekindle_cranelift::{JITBuilder, JITModule, KeyBuilder};
 
 const PROGRAM: &str = "
     fn square(x) = x * x
@@ -37,9 +38,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut builder = JITBuilder::with_flags(&[("opt_level", "speed")], default_libcall_names())?;
     builder.symbol("root", root as *const u8);
     let mut module = JITModule::new(builder);
-    let functions = compile(&mut module, PROGRAM)?;
+    if std::env::args().any(|argument| argument == "--program") {
+        // All that `compile` reads is the source.
+        let key = KeyBuilder::new("slope/program").str(PROGRAM).finish();
+        module.define_program(&key, |module| compile(module, PROGRAM))?;
+    } else {
+        compile(&mut module, PROGRAM)?;
+    }
     module.finalize_definitions()?;
-    let address = module.get_finalized_function(functions["main"]);
+    let Some(FuncOrDataId::Func(main)) = module.get_name("main") else {
+        return Err("there is no function of the name main".into());
+    };
+    let address = module.get_finalized_function(main);
     #[expect(unsafe_code, reason = "no type can say what compiled code expects")]
     // SAFETY: every Slope function of one parameter has this type, and `module` keeps its code.
     let main = unsafe { std::mem::transmute::<*const u8, extern "C" fn(f64) -> f64>(address) };
@@ -58,10 +68,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Declares all functions, then defines them in order: they may call each other freely.
-fn compile(
-    module: &mut JITModule,
-    program: &str,
-) -> Result<HashMap<String, FuncId>, Box<dyn std::error::Error>> {
+fn compile(module: &mut JITModule, program: &str) -> Result<(), Box<dyn std::error::Error>> {
     let mut ids = HashMap::new();
     let mut signature = module.make_signature();
     signature.params.push(AbiParam::new(types::F64));
@@ -109,7 +116,7 @@ fn compile(
         generator.builder.finalize(generator.module.target_config());
         module.define_function(id, &mut ctx)?;
     }
-    Ok(ids)
+    Ok(())
 }
 
 enum Expression {

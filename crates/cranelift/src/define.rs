@@ -26,6 +26,11 @@ const READONLY_DATA_ALIGNMENT: u64 = 1;
 const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"clif"), 1];
 
 impl JITModule {
+    /// The key under which [`Module::define_function`] looks a function up.
+    pub fn function_key(&mut self, id: FuncId, func: &ir::Function) -> Key {
+        self.clif_key(id, func)
+    }
+
     /// The key of a function: its complete CLIF, and what it and all that it refers to are called.
     fn clif_key(&mut self, id: FuncId, func: &ir::Function) -> Key {
         let out = &mut self.writer;
