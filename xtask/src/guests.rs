@@ -1,20 +1,24 @@
-//! The guests that ship with the repository: building them, and checking that what is committed is
-//! what their sources give.
+//! The guests: those of a distribution are fetched; those that ship with the repository are built,
+//! and what is committed is checked to be what their sources give.
 
 use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
 use clap::Subcommand;
+use rekindle_testkit::GUESTS;
 
+use crate::debian;
 use crate::shell::{root, succeed};
 
 /// Each guest's folder, source and ELF file have its name.
-const GUESTS: &[&str] = &["raytrace", "lisp", "manyfuncs"];
+const SHIPPED: &[&str] = &["raytrace", "lisp", "manyfuncs"];
 
 /// What to do with the guests.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
+    /// Fetch all that the list of a distribution's programs needs; what happens if nothing is said.
+    Fetch,
     /// Build each ELF file beside its source.
     Build,
     /// Build them elsewhere and compare, byte for byte.
@@ -23,9 +27,18 @@ pub(crate) enum Task {
 
 pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
     match task {
+        Task::Fetch => fetch(),
         Task::Build => succeed(&mut script()),
         Task::Check => check(),
     }
+}
+
+fn fetch() -> anyhow::Result<()> {
+    let packages = GUESTS.iter().flat_map(|guest| guest.packages).copied();
+    let distribution = debian::provide(&packages.collect())?;
+    println!("RISC-V system: {}", distribution.sysroot.display());
+    println!("QEMU: {}", distribution.qemu.display());
+    Ok(())
 }
 
 fn script() -> Command {
@@ -35,7 +48,7 @@ fn script() -> Command {
 fn check() -> anyhow::Result<()> {
     let built = tempfile::tempdir()?;
     succeed(script().arg(built.path()))?;
-    for name in GUESTS {
+    for name in SHIPPED {
         let committed = root().join("guests").join(name).join(name);
         let kept = fs::read(&committed).with_context(|| committed.display().to_string())?;
         let fresh = fs::read(built.path().join(name))?;
@@ -48,7 +61,7 @@ fn check() -> anyhow::Result<()> {
     }
     println!(
         "guests: {} ELF files are what their sources give",
-        GUESTS.len()
+        SHIPPED.len()
     );
     Ok(())
 }

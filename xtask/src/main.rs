@@ -9,6 +9,7 @@
 
 mod ci;
 mod compare;
+mod debian;
 mod demo;
 mod embedders;
 mod guests;
@@ -38,10 +39,11 @@ enum Chore {
     Embedders,
     /// Hold the workspace against ARCHITECTURE.md and the house's sizes.
     Tidy,
-    /// The guests that ship with the repository.
+    /// Fetch a Debian system for RISC-V, and QEMU, into an ignored folder; or build or check the
+    /// guests that ship with the repository.
     Guests {
         #[command(subcommand)]
-        task: guests::Task,
+        task: Option<guests::Task>,
     },
     /// Measure against peers, in pairs, in one run.
     Compare {
@@ -58,7 +60,7 @@ fn main() -> ExitCode {
         Chore::Demo => demo::run(),
         Chore::Embedders => embedders::run(),
         Chore::Tidy => tidy::run(),
-        Chore::Guests { task } => guests::run(&task),
+        Chore::Guests { task } => guests::run(task.as_ref().unwrap_or(&guests::Task::Fetch)),
         Chore::Compare { subject } => compare::run(&subject),
         Chore::Packages => packages::install(),
     };

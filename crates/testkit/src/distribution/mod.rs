@@ -1,0 +1,19 @@
+//! Real programs, from a distribution's packages: which, how each is run, and what it is held
+//! against.
+
+mod guest;
+mod list;
+
+use std::path::PathBuf;
+
+pub use guest::{Guest, Judge};
+pub use list::GUESTS;
+
+/// Where a distribution's packages are unpacked, and the QEMU that is run beside us.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    /// The folder that a guest takes for its root.
+    pub sysroot: PathBuf,
+    /// A `qemu-riscv64` that needs no library.
+    pub qemu: PathBuf,
+}
