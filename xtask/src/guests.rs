@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use clap::Subcommand;
-use rekindle_testkit::GUESTS;
+use rekindle_testkit::distribution::GUESTS;
 
 use crate::debian;
 use crate::shell::{root, succeed};

@@ -14,6 +14,7 @@ mod demo;
 mod embedders;
 mod guests;
 mod packages;
+mod programs;
 mod shell;
 mod tidy;
 
@@ -45,6 +46,9 @@ enum Chore {
         #[command(subcommand)]
         task: Option<guests::Task>,
     },
+    /// Run a distribution's programs in every way, and hold each against what is known or what QEMU
+    /// makes of it.
+    Programs(programs::Options),
     /// Measure against peers, in pairs, in one run.
     Compare {
         #[command(subcommand)]
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
         Chore::Embedders => embedders::run(),
         Chore::Tidy => tidy::run(),
         Chore::Guests { task } => guests::run(task.as_ref().unwrap_or(&guests::Task::Fetch)),
+        Chore::Programs(options) => programs::run(&options),
         Chore::Compare { subject } => compare::run(&subject),
         Chore::Packages => packages::install(),
     };

@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod cache_files;
-mod distribution;
+pub mod distribution;
 mod generate;
 mod judge;
 mod list;
@@ -17,7 +17,6 @@ mod statistics;
 mod toolchain;
 
 pub use cache_files::{image_files, mangle};
-pub use distribution::{Distribution, GUESTS, Guest, Judge};
 pub use generate::Generator;
 pub use judge::expected;
 pub use list::{PROGRAMS, program};

@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rekindle_testkit::Distribution;
+use rekindle_testkit::distribution::Distribution;
 
 use crate::shell::root;
 use apt::PrivateApt;

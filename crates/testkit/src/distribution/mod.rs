@@ -1,13 +1,21 @@
 //! Real programs, from a distribution's packages: which, how each is run, and what it is held
 //! against.
 
+mod compiled;
 mod guest;
 mod list;
+mod regrtest;
+mod verdict;
+mod way;
+mod world;
 
 use std::path::PathBuf;
 
 pub use guest::{Guest, Judge};
 pub use list::GUESTS;
+pub use verdict::{Expectation, bless};
+pub use way::Way;
+pub use world::{Engine, Outcome, Started, start};
 
 /// Where a distribution's packages are unpacked, and the QEMU that is run beside us.
 #[derive(Clone, Debug)]
