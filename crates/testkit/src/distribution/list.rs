@@ -12,22 +12,28 @@ macro_rules! python {
 /// Every program, in the order of the table.
 pub const GUESTS: &[Guest] = &[
     script("bash", &["/usr/bin/bash", "in/bash.sh"])
-        .needs(&["bash", "coreutils", "grep", "sed"])
+        .needs(&["libc-bin", "bash", "coreutils", "diffutils", "grep", "sed"])
         .quick(),
     script("busybox", &["/usr/bin/busybox", "sh", "in/busybox.sh"])
-        .needs(&["busybox"])
+        .needs(&["libc-bin", "busybox"])
         .quick(),
     script("coreutils", &["/usr/bin/bash", "in/coreutils.sh"])
-        .needs(&["bash", "coreutils"])
+        .needs(&["libc-bin", "bash", "coreutils", "diffutils"])
         .quick(),
     script("findutils", &["/usr/bin/bash", "in/findutils.sh"]).needs(&[
         "bash",
         "coreutils",
         "findutils",
     ]),
-    script("grep", &["/usr/bin/bash", "in/grep.sh"]).needs(&["bash", "coreutils", "grep"]),
+    script("grep", &["/usr/bin/bash", "in/grep.sh"]).needs(&[
+        "libc-bin",
+        "bash",
+        "coreutils",
+        "diffutils",
+        "grep",
+    ]),
     script("sed", &["/usr/bin/bash", "in/sed.sh"])
-        .needs(&["bash", "coreutils", "sed"])
+        .needs(&["libc-bin", "bash", "coreutils", "diffutils", "sed"])
         .quick(),
     script(
         "mawk",
@@ -40,17 +46,24 @@ pub const GUESTS: &[Guest] = &[
     )
     .needs(&["gawk"]),
     script("perl", &["/usr/bin/perl", "in/program.pl"])
-        .needs(&["perl"])
+        .needs(&["libc-bin", "perl"])
         .quick(),
     script("lua", &["/usr/bin/lua5.4", "in/program.lua"])
         .needs(&["lua5.4"])
         .quick(),
     script("sqlite3", &["/usr/bin/bash", "in/sqlite3.sh"])
-        .needs(&["bash", "coreutils", "sqlite3"])
+        .needs(&["libc-bin", "bash", "coreutils", "diffutils", "sqlite3"])
         .quick(),
     script("python3", &["/usr/bin/python3.13", "in/program.py"]).needs(&["python3.13"]),
     script("gcc", &["/usr/bin/bash", "in/gcc.sh"])
-        .needs(&["bash", "coreutils", "gcc-14", "libc6-dev"])
+        .needs(&[
+            "libc-bin",
+            "bash",
+            "coreutils",
+            "diffutils",
+            "gcc-14",
+            "libc6-dev",
+        ])
         .within(600),
     script("make", &["/usr/bin/bash", "in/make.sh"]).needs(&[
         "bash",
@@ -85,7 +98,13 @@ pub const GUESTS: &[Guest] = &[
         "ripgrep",
         "fd-find",
     ]),
-    script("gron", &["/usr/bin/bash", "in/gron.sh"]).needs(&["bash", "coreutils", "gron"]),
+    script("gron", &["/usr/bin/bash", "in/gron.sh"]).needs(&[
+        "libc-bin",
+        "bash",
+        "coreutils",
+        "diffutils",
+        "gron",
+    ]),
     passes("test_json", python!("test_json")),
     passes("test_re", python!("test_re")),
     passes("test_threading", python!("test_threading")),
