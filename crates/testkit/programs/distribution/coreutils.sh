@@ -15,7 +15,7 @@ comm <(seq 1 4) <(seq 3 6) | tr '\t' '.'; tr -d aeiou <<<'squeeze vowels'; tr -s
 fold -sw 20 <<<'some words that make a long enough line'; fmt -w 30 <<<'some words that make a long enough line to fill two'
 nl -ba -w3 <(printf 'a\n\nb\n'); expand -t4 <<<$'a\tb'; unexpand -a -t4 <<<'a   b       c'; tac <(seq 3); rev <<<x 2>/dev/null >&2; pr -t -2 -l 3 <(seq 6)
 od -An -tx1z <<<'octal dump'; od -An -td8 -N16 n; split -n 3 n part.; wc -c part.*; csplit -s n 100 2000; wc -l xx0?; cat part.* | cmp - n && echo whole
-mkdir -p d/e/f; touch -d '2001-02-03 04:05:06' d/old; stat -c '%n %s %a %F %Y' d/old d/e; chmod 4751 d/old; stat -c %A d/old; chmod u-s,o+w d/old; stat -c %a d/old
+mkdir -p d/e/f; touch -d '2001-02-03 04:05:06' d/old; stat -c '%n %s %a %F %Y' d/old; stat -c '%n %a %F' d/e; chmod 4751 d/old; stat -c %A d/old; chmod u-s,o+w d/old; stat -c %a d/old
 ln -s old d/link; ln d/old d/hard; stat -c %h d/old; readlink d/link; realpath --relative-to=. d/../d/link; cp -a d copy; ls -1R --time-style=+ copy; mv copy moved; ls moved
 rm -r moved/e; rmdir moved 2>/dev/null || echo 'not empty'; rm -rf moved; ls -d d*; install -m 640 n installed; stat -c %a installed; truncate -s 1M sparse; stat -c '%s %b' sparse; dd if=n of=copied bs=512 count=3 status=none; wc -c <copied
 mkfifo p; stat -c %F p; (cat n >p) & cksum <p; wait; ln -sf nowhere broken; [ -L broken ] && [ ! -e broken ] && echo dangling; unlink broken; sync n

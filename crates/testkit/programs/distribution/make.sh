@@ -30,4 +30,4 @@ endif
 $(info info $(shell echo shell) $(patsubst %.c,%.o,a.c b.c) $(foreach x,1 2 3,<$(x)>) $(if $(text),yes,no) $(subst a,b,banana) $(filter-out b,a b c))
 sub: ; @echo $(text) $(MAKELEVEL) $(origin value) $(flavor text)
 END
-make -j4; make -j2 out/whole; touch -d '+5 seconds' src/two.in; echo changed text >>src/two.in; touch -d '+5 seconds' src/two.in; make -s -j4 all; make -n out/three.o | head -n 3; make -q nothing 2>/dev/null; echo "status $?"; make fail 2>/dev/null; echo "status $?"; make -k clean; ls
+make -j4; make -j2 out/whole; sleep 0.05; echo changed text >>src/two.in; make -s -j4 all; make -n out/three.o | head -n 3; make -q nothing 2>/dev/null; echo "status $?"; make fail 2>/dev/null; echo "status $?"; make -k clean; ls

@@ -38,7 +38,8 @@ impl Expectation {
         match guest.judge {
             Judge::Known => {
                 if seen.stdout != self.known {
-                    return Some(first_difference(&seen.stdout, &self.known));
+                    let difference = first_difference(&seen.stdout, &self.known);
+                    return Some(format!("{difference}; {:?}; {}", seen.ending, tail(&seen.stderr)));
                 }
                 if !seen.stderr.is_empty() {
                     return Some(format!("standard error: {}", head(&seen.stderr)));
@@ -100,6 +101,14 @@ fn first_difference(seen: &[u8], expected: &[u8]) -> String {
         Some(line) => format!("ends before {line:?}"),
         None => "differs in its line ends".to_owned(),
     }
+}
+
+/// The end of a text, where what went wrong last is said.
+fn tail(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let from = text.len().saturating_sub(300);
+    let from = (from..text.len()).find(|&at| text.is_char_boundary(at));
+    text[from.unwrap_or(0)..].trim_end().to_owned()
 }
 
 fn head(bytes: &[u8]) -> String {

@@ -95,10 +95,16 @@ pub fn start(guest: &Guest, engine: &Engine, distribution: &Distribution) -> io:
             command.args([UNDER_REKINDLE, "sh"]);
             command.arg(program).arg("run").arg("-L");
             command.arg(&distribution.sysroot).args(options);
+            // Its own program is looked up as the user says.
+            command.args(["--argv0", guest.command[0], "--"]);
         }
     }
+    match (engine, guest.command[0].strip_prefix('/')) {
+        (Engine::Rekindle(..), Some(path)) => command.arg(distribution.sysroot.join(path)),
+        _ => command.arg(guest.command[0]),
+    };
     command
-        .args(guest.command)
+        .args(&guest.command[1..])
         .current_dir(folder.path())
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
