@@ -2,7 +2,8 @@
 
 use crate::guests;
 use crate::packages;
-use crate::shell::{cargo, succeed};
+use crate::programs;
+use crate::shell::{cargo, succeed, target};
 use crate::tidy;
 
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -27,7 +28,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
         command.env("RUSTDOCFLAGS", "--deny warnings");
         succeed(command.args(["doc", "--workspace", "--no-deps", "--quiet"]))
     })?;
-    step("tests", || succeed(cargo().args(["test", "--workspace"])))
+    step("tests", || succeed(cargo().args(["test", "--workspace"])))?;
+    // The tests have built the program, with its assertions.
+    step("programs", || {
+        programs::run(&programs::Options::quick(target().join("debug/rekindle")))
+    })
 }
 
 fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use clap::Subcommand;
-use rekindle_testkit::distribution::GUESTS;
+use rekindle_testkit::distribution::{self, GUESTS};
 
 use crate::debian;
 use crate::shell::{root, succeed};
@@ -34,8 +34,7 @@ pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
 }
 
 fn fetch() -> anyhow::Result<()> {
-    let packages = GUESTS.iter().flat_map(|guest| guest.packages).copied();
-    let distribution = debian::provide(&packages.collect())?;
+    let distribution = debian::provide(&distribution::packages(GUESTS))?;
     println!("RISC-V system: {}", distribution.sysroot.display());
     println!("QEMU: {}", distribution.qemu.display());
     Ok(())

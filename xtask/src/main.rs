@@ -16,6 +16,7 @@ mod guests;
 mod packages;
 mod programs;
 mod shell;
+mod storm;
 mod tidy;
 
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Chore {
     /// Run a distribution's programs in every way, and hold each against what is known or what QEMU
     /// makes of it.
     Programs(programs::Options),
+    /// Run a distribution's programs four at a time on one cache, some of them killed.
+    Storm(storm::Options),
     /// Measure against peers, in pairs, in one run.
     Compare {
         #[command(subcommand)]
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Guests { task } => guests::run(task.as_ref().unwrap_or(&guests::Task::Fetch)),
         Chore::Programs(options) => programs::run(&options),
+        Chore::Storm(options) => storm::run(&options),
         Chore::Compare { subject } => compare::run(&subject),
         Chore::Packages => packages::install(),
     };

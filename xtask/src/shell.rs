@@ -27,7 +27,11 @@ pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
 /// Builds the release `rekindle` program and says where it is.
 pub(crate) fn release_rekindle() -> anyhow::Result<PathBuf> {
     succeed(cargo().args(["build", "--quiet", "--release", "--package", "rekindle-cli"]))?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(root().join(target).join("release/rekindle"))
+    Ok(target().join("release/rekindle"))
+}
+
+/// Where Cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    root().join(folder)
 }

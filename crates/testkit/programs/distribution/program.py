@@ -27,7 +27,7 @@ threads = [threading.Thread(target=worker) for _ in range(6)]
 with concurrent.futures.ThreadPoolExecutor(4) as pool: print(list(pool.map(lambda n: sum(range(n)), range(0, 1000, 200))))
 barrier, seen = threading.Barrier(3), []
 def meet(n): barrier.wait(); seen.append(n)
-ts = [threading.Thread(target=meet, args=(n,)) for n in range(3)]; [t.start() for t in ts]; [t.join() for t in ts]; print(sorted(seen)); event = threading.Event(); threading.Timer(0.05, event.set).start(); print(event.wait(10))
+ts = [threading.Thread(target=meet, args=(n,)) for n in range(3)]; [t.start() for t in ts]; [t.join() for t in ts]; print(sorted(seen)); event = threading.Event(); timer = threading.Timer(0.05, event.set); timer.start(); print(event.wait(10)); timer.join()
 print(subprocess.run([sys.executable, "-S", "-c", "import sys; print(sys.stdin.read()[::-1]); sys.exit(3)"], input="reversed", text=True, capture_output=True)); p = subprocess.Popen(["/bin/sleep", "30"]); p.terminate(); print(p.wait()) if os.path.exists("/bin/sleep") else print(-15)
 pid = os.fork()
 if not pid: os._exit(5)

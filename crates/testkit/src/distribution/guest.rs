@@ -13,7 +13,7 @@ pub struct Guest {
     pub command: &'static [&'static str],
     /// A C++ source of `programs/distribution` that is compiled into the folder first.
     pub compiled: Option<&'static str>,
-    /// The packages that it needs, with what they depend on.
+    /// The packages that it needs beyond what every guest has, with what they depend on.
     pub packages: &'static [&'static str],
     /// What its output is held against.
     pub judge: Judge,
@@ -49,7 +49,7 @@ pub(crate) const fn script(name: &'static str, command: &'static [&'static str])
 /// One of Python's own tests. `name` is the module's, too.
 pub(crate) const fn passes(name: &'static str, command: &'static [&'static str]) -> Guest {
     let mut guest = script(name, command);
-    guest.packages = &["libc-bin", "python3.13", "libpython3.13-testsuite"];
+    guest.packages = &["python3.13", "libpython3.13-testsuite"];
     guest.judge = Judge::Passes;
     guest.limit = Duration::from_secs(900);
     guest

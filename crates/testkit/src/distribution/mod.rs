@@ -5,6 +5,7 @@ mod compiled;
 mod guest;
 mod list;
 mod regrtest;
+mod storm;
 mod verdict;
 mod way;
 mod world;
@@ -12,7 +13,8 @@ mod world;
 use std::path::PathBuf;
 
 pub use guest::{Guest, Judge};
-pub use list::GUESTS;
+pub use list::{GUESTS, packages};
+pub use storm::Storm;
 pub use verdict::{Expectation, bless};
 pub use way::Way;
 pub use world::{Engine, Outcome, Started, start};

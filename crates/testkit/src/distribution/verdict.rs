@@ -39,7 +39,11 @@ impl Expectation {
             Judge::Known => {
                 if seen.stdout != self.known {
                     let difference = first_difference(&seen.stdout, &self.known);
-                    return Some(format!("{difference}; {:?}; {}", seen.ending, tail(&seen.stderr)));
+                    return Some(format!(
+                        "{difference}; {:?}; {}",
+                        seen.ending,
+                        tail(&seen.stderr)
+                    ));
                 }
                 if !seen.stderr.is_empty() {
                     return Some(format!("standard error: {}", head(&seen.stderr)));
