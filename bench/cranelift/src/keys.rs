@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use cranelift_codegen::ir::Function;
 use cranelift_frontend::FunctionBuilderContext;
-use cranelift_module::Module;
 use rekindle_bench::population::signature;
 use rekindle_cranelift::Cache;
 
