@@ -14,8 +14,9 @@ use crate::module::JITModule;
 /// Names that are kept; the others are only counted.
 const MAX_NAMES: usize = 64;
 
-/// Smaller constants aren't taken for addresses: programs have too many of them.
-const LEAST_ADDRESS: u64 = 1 << 32;
+/// Other constants aren't taken for addresses: programs have too many small ones, and no process has
+/// the negative ones.
+const ADDRESSES: Range<u64> = 1 << 32..1 << 56;
 
 /// What is mapped doesn't change often enough to be read for every function.
 const MAX_AGE: Duration = Duration::from_millis(100);
@@ -62,7 +63,7 @@ fn constants(func: &Function) -> impl Iterator<Item = u64> {
         InstructionData::UnaryImm {
             opcode: Opcode::Iconst,
             imm,
-        } => Some(imm.bits().cast_unsigned()).filter(|value| *value >= LEAST_ADDRESS),
+        } => Some(imm.bits().cast_unsigned()).filter(|value| ADDRESSES.contains(value)),
         _ => None,
     })
 }
