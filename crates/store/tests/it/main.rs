@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use rekindle_artifact::{Artifact, KeyPart, Section, Signature, SourceLocation, Trap, ZeroSection};
 use rekindle_store::image::{
-    Area, DraftEntry, HEADER_OFFSET, Identity, ImageDraft, ImageHeader, ImageView, PREFIX_LEN,
-    Placed, Refusal, StoredBinding, StoredBindings, StoredCell, StoredValue,
+    Area, DraftEntry, DraftSymbol, HEADER_OFFSET, Identity, ImageDraft, ImageHeader, ImageView,
+    PREFIX_LEN, Placed, ProgramPartDraft, Refusal, StoredBinding, StoredBindings, StoredCell,
+    StoredValue,
 };
 use rekindle_store::{Digest, Key, KeyBuilder, ScopeId, Secret};
 
@@ -73,6 +74,30 @@ fn bindings(number: u64) -> StoredBindings<'static> {
 
 /// An image of a few entries, laid out with room between them.
 fn image() -> Vec<u8> {
+    image_with(None)
+}
+
+/// The same, as a program.
+fn program_image() -> Vec<u8> {
+    image_with(Some(ProgramPartDraft {
+        symbols: vec![
+            DraftSymbol {
+                name: Some("first"),
+                address: Some(2 * PAGE),
+                len: 100,
+            },
+            DraftSymbol {
+                name: None,
+                address: None,
+                len: 0,
+            },
+        ],
+        bindings: bindings(1),
+        front: b"declarations",
+    }))
+}
+
+fn image_with(program: Option<ProgramPartDraft<'_>>) -> Vec<u8> {
     let artifacts: Vec<Artifact> = (0..ENTRIES).map(artifact).collect();
     let at = |base: u64, index: usize| base + index as u64 * 256;
     let entries = artifacts
@@ -114,7 +139,7 @@ fn image() -> Vec<u8> {
         eh_frame: area(4 * PAGE, 0),
         padding: 0xcc,
         entries: entries.collect(),
-        program: None,
+        program,
     };
     draft.build(&secret()).expect("the layout is possible")
 }
@@ -200,6 +225,44 @@ fn an_image_of_version_2_loads() {
     assert_eq!(judge(&image).expect("equal"), ENTRIES as usize);
 }
 
+/// Where the program part ends, by the header.
+fn program_end(image: &[u8]) -> usize {
+    let word = |at: usize| {
+        let bytes = image[HEADER_OFFSET + at..].first_chunk().expect("a header");
+        u32::from_le_bytes(*bytes) as usize
+    };
+    word(264) + word(268)
+}
+
+/// Asks an image for its program. Returns whether it was given, and then it is what was written.
+fn judge_program(image: &[u8]) -> Result<bool, TestCaseError> {
+    let Ok(header) = header(image) else {
+        return Ok(false);
+    };
+    let secret = secret();
+    let Ok(view) = ImageView::new(&header, image, &secret) else {
+        return Ok(false);
+    };
+    let Ok(Some(places)) = view.program() else {
+        return Ok(false);
+    };
+    let program = places.view(image);
+    prop_assert_eq!(program.symbol_count(), 2);
+    prop_assert_eq!(program.find("first"), Some(0));
+    prop_assert_eq!(program.address(0), Some(2 * PAGE as u32));
+    prop_assert_eq!(program.bindings(), Ok(bindings(1)));
+    prop_assert_eq!(program.front(), b"declarations");
+    prop_assert_eq!(program.initial().len(), 0x700);
+    Ok(true)
+}
+
+#[test]
+fn a_program_is_found_where_one_was_written() {
+    assert!(judge_program(&program_image()).expect("equal"));
+    assert!(!judge_program(&image()).expect("equal"));
+    assert_eq!(judge(&program_image()).expect("equal"), ENTRIES as usize);
+}
+
 #[test]
 fn images_differ_even_with_the_same_contents() {
     assert_ne!(image(), image());
@@ -267,6 +330,24 @@ proptest! {
             image.truncate(cut.index(image.len()));
         }
         judge(&image)?;
+    }
+
+    #[test]
+    fn a_mutated_program_is_none(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..10),
+    ) {
+        let mut image = program_image();
+        let (start, end) = (2 * PAGE as usize - PAGE as usize, image.len());
+        let mut is_covered = false;
+        let covered = program_end(&image);
+        for (place, change) in changes {
+            let place = start + place.index(end - start);
+            image[place] ^= change;
+            is_covered |= place < covered;
+        }
+        // Changes may cancel each other, and what lies behind isn't the program's.
+        let found = judge_program(&image)?;
+        prop_assert!(found || is_covered);
     }
 
     #[test]
