@@ -1,6 +1,6 @@
 # Packing and unpacking, each way and back.
 cd "$(mktemp -d)" || exit 1
-mkdir -p d/e; seq 1 20000 >d/numbers; head -c 200000 /dev/zero >d/zeros; for i in $(seq 300); do echo "$i $((i * i * 7919 % 10007)) line"; done >d/e/lines; ln -s numbers d/link; ln d/numbers d/hard; touch -d @1000000000 d/* d/e/* d/e d; chmod 750 d/e/lines
+mkdir -p d/e; seq 1 20000 >d/numbers; head -c 200000 /dev/zero >d/zeros; for i in $(seq 300); do echo "$i $((i * i * 7919 % 10007)) line"; done >d/e/lines; ln -s numbers d/link; ln d/numbers d/hard; touch -hd @1000000000 d/* d/e/* d/e d; chmod 750 d/e/lines
 tar --sort=name --owner=0 --group=0 --numeric-owner -cf d.tar d; tar tvf d.tar --full-time | sed 's/  */ /g'; sha256sum <d.tar
 for z in gzip bzip2 xz zstd; do tar --$z -cf d.tar.$z d; mkdir $z; tar -xf d.tar.$z -C $z; diff -r d $z/d && echo "$z: same"; done
 for z in 'gzip -9n' 'gzip -1n' 'bzip2 -9' 'xz -6' 'xz -0' 'xz --format=lzma' 'xz -T2 --block-size=50000' 'zstd -3q' 'zstd -15q' 'zstd -T2q'; do $z -c <d/numbers >packed; echo "$z $(wc -c <packed | tr -d ' ')"; ${z%% *} -dc ${z#"${z%% *}"} <packed 2>/dev/null | cmp - d/numbers || ${z%% *} -dcq <packed | cmp - d/numbers && echo back; done 2>/dev/null | grep -v zstd
