@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use rekindle_testkit::distribution::{self, GUESTS, Judge, Storm};
+use rekindle_testkit::distribution::{self, Judge, Storm};
 
 use crate::debian;
 use crate::packages;
+use crate::programs::chosen;
 use crate::shell::release_rekindle;
 
 /// How long, and of what.
@@ -18,6 +19,10 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
 
+    /// Only programs whose name holds one of these texts, apart by commas.
+    #[arg(long, value_name = "TEXT", value_delimiter = ',')]
+    filter: Vec<String>,
+
     /// A `rekindle` program that is built already.
     #[arg(long, value_name = "FILE")]
     rekindle: Option<PathBuf>,
@@ -25,15 +30,17 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     packages::install()?;
-    let known = GUESTS.iter().filter(|guest| guest.judge == Judge::Known);
-    let distribution = debian::provide(&distribution::packages(known))?;
+    let mut guests = chosen(&options.filter, false);
+    guests.retain(|guest| guest.judge == Judge::Known);
+    ensure!(!guests.is_empty(), "no program has such a name");
+    let distribution = debian::provide(&distribution::packages(guests.iter().copied()))?;
     let rekindle = match &options.rekindle {
         Some(file) => file.canonicalize().context("the rekindle program")?,
         None => release_rekindle()?,
     };
     let cache = tempfile::tempdir()?;
     let time = Duration::from_secs_f64(options.minutes * 60.0);
-    let storm = Storm::run(&rekindle, cache.path(), &distribution, time);
+    let storm = Storm::run(&guests, &rekindle, cache.path(), &distribution, time);
     for fault in &storm.faults {
         println!("✗ {fault}");
     }
