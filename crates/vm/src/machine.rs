@@ -92,7 +92,10 @@ fn run_with<T: Translator>(
             .translator
             .finish(&modules, &mut machine.interpreter);
     }
-    signal::restore_mask(inherited);
+    if !matches!(exit, GuestExit::Signal { .. }) {
+        // Who dies of a signal must not block it.
+        signal::restore_mask(inherited);
+    }
     let statistics = RunStatistics {
         instructions_interpreted: machine.interpreter.instructions(),
         startup_ns,

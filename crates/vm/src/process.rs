@@ -143,7 +143,7 @@ impl Process {
     pub(crate) fn end(&self, exit: GuestExit) {
         lock(&self.exit).get_or_insert(exit);
         self.is_ending.store(true, Ordering::SeqCst);
-        self.threads.raise_all();
+        self.threads.kick_all();
     }
 
     /// Whether it is ending.

@@ -331,6 +331,7 @@ extern "C" fn collect(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void
     let info = SignalInfo(info);
     let attention = ATTENTION.get();
     if attention.is_null() {
+        pass_to_guest(&info, context);
         return;
     }
     let value = u64::from_le_bytes(info.0[24..].first_chunk().copied().unwrap_or_default());
@@ -360,6 +361,27 @@ extern "C" fn collect(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void
     // SAFETY: whoever adopted this thread keeps the word alive until it leaves.
     let attention = unsafe { &*attention };
     attention.store(1, Ordering::Release);
+}
+
+/// A signal for the process reached a thread that isn't the guest's, because the embedder has one
+/// that blocks nothing: this thread blocks everything from here on, and the signal is sent again.
+fn pass_to_guest(info: &SignalInfo, context: *mut c_void) {
+    // SAFETY: the kernel passes a `ucontext_t` that nothing else refers to during the handler.
+    let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    let mask = (&raw mut context.uc_sigmask).cast::<u64>();
+    // SAFETY: the kernel's set is the first 64 bits of the C library's.
+    unsafe { mask.write(host_mask(u64::MAX)) };
+    let process = std::process::id();
+    // SAFETY: the kernel reads the 128 bytes; the handler runs with every signal blocked, so another
+    // thread gets it.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigqueueinfo,
+            process,
+            info.signal(),
+            info.0.as_ptr(),
+        )
+    };
 }
 
 /// What the kernel takes for `struct sigaction`.

@@ -71,6 +71,17 @@ impl Threads {
         }
     }
 
+    /// The same, and calls them out of the system calls in which they may be.
+    pub(crate) fn kick_all(&self) {
+        for entry in &*lock(&self.entries) {
+            entry.attention.raise();
+            let number = entry.number.load(Ordering::Relaxed);
+            if number != 0 {
+                signal::kick(number);
+            }
+        }
+    }
+
     /// Waits until no thread but `own` is left, calling the others out of their system calls.
     /// Gives up on one that the host's kernel holds.
     pub(crate) fn end_others(&self, own: &Arc<ThreadEntry>) {

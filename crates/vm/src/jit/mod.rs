@@ -424,7 +424,7 @@ impl Translator for Jit {
             for scope in &mut state.scopes {
                 scope.give_up();
             }
-            state.remove(&[0..u64::MAX]);
+            state.remove(std::slice::from_ref(&(0..u64::MAX)));
             self.shared.generation.fetch_add(1, Ordering::AcqRel);
         });
     }
