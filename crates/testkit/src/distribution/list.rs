@@ -55,7 +55,7 @@ pub const GUESTS: &[Guest] = &[
     script("git", &["/usr/bin/bash", "in/git.sh"]).needs(&["sed", "dash", "git"]),
     script("threads", &["./threads"])
         .compiled("threads.cc")
-        .needs(&["libstdc++6"])
+        .needs(&["libatomic1", "libstdc++6"])
         .quick(),
     script("ripgrep", &["/usr/bin/bash", "in/ripgrep.sh"]).needs(&["ripgrep", "fd-find"]),
     script("gron", &["/usr/bin/bash", "in/gron.sh"]).needs(&["gron"]),
