@@ -61,9 +61,14 @@ pub(crate) struct RunArguments {
     #[arg(short = 'L', long, value_name = "DIR")]
     pub(crate) sysroot: Option<PathBuf>,
 
-    /// Print the program's system calls on standard error.
+    /// Print the program's system calls and signals on standard error, as strace does.
     #[arg(long)]
     pub(crate) strace: bool,
+
+    /// Keep all registers exact at every memory access, for exact reports of faults. Costs speed;
+    /// programs that catch SIGSEGV or SIGBUS get this by themselves.
+    #[arg(long)]
+    pub(crate) exact_faults: bool,
 
     /// The name that the program gets as its own, instead of PROGRAM.
     #[arg(short = '0', long, value_name = "NAME")]

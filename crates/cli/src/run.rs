@@ -78,6 +78,7 @@ fn config(arguments: RunArguments, program: PathBuf, started: Instant) -> Config
         relaunch,
         signal_mask: arguments.signal_mask,
         traces_calls: arguments.strace,
+        exact_faults: arguments.exact_faults,
         started,
     }
 }
@@ -93,6 +94,7 @@ fn relaunch(arguments: &RunArguments) -> Vec<OsString> {
     flag(arguments.no_persistent_cache, "--no-persistent-cache");
     flag(arguments.no_jit, "--no-jit");
     flag(arguments.strace, "--strace");
+    flag(arguments.exact_faults, "--exact-faults");
     flag(arguments.finish_compiles, "--finish-compiles");
     // The guest may change its directory and its environment.
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());

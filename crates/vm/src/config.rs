@@ -35,6 +35,10 @@ pub struct Config {
     pub signal_mask: Option<u64>,
     /// Whether the guest's system calls are printed on standard error, as `strace` does.
     pub traces_calls: bool,
+    /// Whether compiled code keeps the guest's registers exact at every access that may fault. It does
+    /// from when the guest catches `SIGSEGV` or `SIGBUS`; from the start, the report of a fault that
+    /// kills the guest is exact too, at some cost.
+    pub exact_faults: bool,
     /// When the process started, from which `startup_ns` counts.
     pub started: Instant,
 }

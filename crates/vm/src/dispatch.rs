@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::attention;
 use crate::config::GuestExit;
 use crate::exit::{Exit, FaultKind, GuestFault};
+use crate::fatal;
 use crate::guest_signal::SignalInfo;
 use crate::interpreter::Interpreter;
 use crate::module::GuestModule;
@@ -70,6 +71,9 @@ pub(crate) trait Translator: Send + Sized + 'static {
     /// The guest wants its exact state in handlers of faults from now on.
     fn make_faults_exact(&mut self);
 
+    /// Whether it has it.
+    fn faults_are_exact(&self) -> bool;
+
     /// Writes what was compiled.
     fn flush(&mut self);
 
@@ -109,6 +113,10 @@ impl Translator for InterpretOnly {
 
     fn make_faults_exact(&mut self) {}
 
+    fn faults_are_exact(&self) -> bool {
+        true
+    }
+
     fn flush(&mut self) {}
 
     fn fork(&mut self, fork: &mut dyn FnMut() -> bool) {
@@ -131,6 +139,8 @@ pub(crate) struct Machine<T> {
     pub(crate) entry: Arc<ThreadEntry>,
     /// How many changes of code it has seen.
     pub(crate) seen_changes: u64,
+    /// Whether it was compiled code that it left last.
+    pub(crate) left_compiled_code: bool,
     /// Whether it is the one that waits for the others when it ends.
     pub(crate) is_leader: bool,
 }
@@ -149,12 +159,14 @@ impl<T: Translator> Machine<T> {
                 continue;
             }
             self.see_changes();
-            let exit = match self.translator.enter(&mut self.state) {
+            let entered = self.translator.enter(&mut self.state);
+            let exit = match entered {
                 Entered::Exit(exit) => exit,
                 Entered::NotCompiled => self.interpret(false),
                 Entered::Interpret => self.interpret(true),
             };
             self.entry.leave();
+            self.left_compiled_code = matches!(entered, Entered::Exit(_));
             self.act_on(exit);
         }
     }
@@ -240,7 +252,7 @@ impl<T: Translator> Machine<T> {
                 return;
             }
         };
-        self.kernel.finish_call(&mut self.state, result);
+        self.kernel.finish_granted(&mut self.state, result);
     }
 
     /// Makes sure that no decoded or compiled instructions outlive the bytes they came from, in any
@@ -267,18 +279,18 @@ impl<T: Translator> Machine<T> {
     /// The instruction at the guest PC raises `signal`: its handler is entered, or the guest ends.
     fn fail(&mut self, signal: i32, code: i32, address: u64, what: &str) {
         let info = SignalInfo::fault(signal, code, address);
-        let pc = self.state.pc;
         if self.kernel.deliver_fault(&mut self.state, info) {
             self.drop_stale_code();
             return;
         }
-        let place = self.process().describe(pc);
-        let message = match signal {
-            libc::SIGSEGV | libc::SIGBUS => {
-                format!("{what} at guest pc {place}, address {address:#x}")
-            }
-            _ => format!("{what} at guest pc {place}"),
-        };
+        let is_access = matches!(signal, libc::SIGSEGV | libc::SIGBUS);
+        let message = fatal::report(
+            self.process(),
+            &self.state,
+            what,
+            is_access.then_some(address),
+            self.left_compiled_code && !self.translator.faults_are_exact(),
+        );
         self.process().end(GuestExit::Signal { signal, message });
     }
 }

@@ -80,6 +80,28 @@ impl SignalInfo {
     pub(crate) fn code(&self) -> i32 {
         self.word(8)
     }
+
+    /// Whether an instruction raised it.
+    pub(crate) fn is_fault(&self) -> bool {
+        let faults = [
+            libc::SIGSEGV,
+            libc::SIGBUS,
+            libc::SIGILL,
+            libc::SIGFPE,
+            libc::SIGTRAP,
+        ];
+        self.code() > 0 && faults.contains(&self.signal())
+    }
+
+    /// Of a fault: the address.
+    pub(crate) fn address(&self) -> u64 {
+        u64::from_le_bytes(self.0[16..].first_chunk().copied().unwrap_or_default())
+    }
+
+    /// Of a signal that a process sent: its number.
+    pub(crate) fn sender(&self) -> i32 {
+        self.word(16)
+    }
 }
 
 /// What a process does about each signal.

@@ -16,6 +16,7 @@
 //!     relaunch: Vec::new(),
 //!     signal_mask: None,
 //!     traces_calls: false,
+//!     exact_faults: false,
 //!     started: std::time::Instant::now(),
 //! };
 //! let outcome = rekindle_vm::run(config)?;
@@ -32,6 +33,7 @@ mod elf;
 mod elf_head;
 mod errno;
 mod exit;
+mod fatal;
 mod float;
 mod guest_memory;
 mod guest_signal;

@@ -149,7 +149,10 @@ fn prepare<T: Translator>(
     let mut state = GuestState::new();
     state.pc = program.start;
     state.x[2] = initial.pointer;
-    let translator = translator(cache.clone(), Arc::clone(&process.threads));
+    let mut translator = translator(cache.clone(), Arc::clone(&process.threads));
+    if config.exact_faults {
+        translator.make_faults_exact();
+    }
     let blocked = config.signal_mask.unwrap_or(host_mask(inherited));
     let kernel = Kernel::new(process, blocked, cache);
     let entry = spawn::register(&kernel, &state);
@@ -160,6 +163,7 @@ fn prepare<T: Translator>(
         translator,
         entry,
         seen_changes: 0,
+        left_compiled_code: false,
         is_leader: true,
     })
 }

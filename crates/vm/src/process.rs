@@ -10,6 +10,7 @@ use crate::config::GuestExit;
 use crate::guest_signal::SignalActions;
 use crate::memory::{AddressSpace, Protection};
 use crate::module::{GuestModule, Modules};
+use crate::syscall::trace;
 use crate::sysroot::Sysroot;
 use crate::threads::Threads;
 
@@ -26,22 +27,14 @@ pub(crate) struct Memory {
 /// call that may wait.
 #[derive(Debug)]
 pub(crate) struct Process {
-    /// The absolute path of its program.
-    pub(crate) program: PathBuf,
-    /// Its arguments.
-    pub(crate) args: Vec<OsString>,
-    /// Where absolute paths are looked for first.
-    pub(crate) sysroot: Option<Sysroot>,
-    /// The arguments with which this executable runs another guest program.
-    pub(crate) relaunch: Vec<OsString>,
+    /// What it was started with.
+    pub(crate) start: Arc<ProcessStart>,
     /// Its auxiliary vector, as bytes.
     pub(crate) auxiliary_vector: OnceLock<Vec<u8>>,
     /// Its threads.
     pub(crate) threads: Arc<Threads>,
     /// Where its signal handlers return to, once that is mapped.
     pub(crate) signal_return: OnceLock<u64>,
-    /// Whether system calls are printed.
-    pub(crate) traces_calls: bool,
     memory: Arc<Mutex<Memory>>,
     actions: Mutex<SignalActions>,
     is_ending: AtomicBool,
@@ -55,29 +48,23 @@ pub(crate) struct Process {
 /// What a process is started with.
 #[derive(Debug)]
 pub(crate) struct ProcessStart {
+    /// The absolute path of its program.
     pub(crate) program: PathBuf,
+    /// Its arguments.
     pub(crate) args: Vec<OsString>,
+    /// Where absolute paths are looked for first.
     pub(crate) sysroot: Option<Sysroot>,
+    /// The arguments with which this executable runs another guest program.
     pub(crate) relaunch: Vec<OsString>,
+    /// Whether system calls are printed.
     pub(crate) traces_calls: bool,
 }
 
 impl Process {
     /// A process that is about to start.
     pub(crate) fn new(start: ProcessStart, memory: Memory) -> Self {
-        let ProcessStart {
-            program,
-            args,
-            sysroot,
-            relaunch,
-            traces_calls,
-        } = start;
         Self {
-            program,
-            args,
-            sysroot,
-            relaunch,
-            traces_calls,
+            start: Arc::new(start),
             auxiliary_vector: OnceLock::new(),
             threads: Arc::default(),
             signal_return: OnceLock::new(),
@@ -93,11 +80,7 @@ impl Process {
     /// The process that `vfork` makes of this one: it shares the memory, and has actions of its own.
     pub(crate) fn sharing_memory(&self) -> Self {
         Self {
-            program: self.program.clone(),
-            args: self.args.clone(),
-            sysroot: self.sysroot.clone(),
-            relaunch: self.relaunch.clone(),
-            traces_calls: self.traces_calls,
+            start: Arc::clone(&self.start),
             auxiliary_vector: self.auxiliary_vector.clone(),
             threads: Arc::clone(&self.threads),
             signal_return: self.signal_return.clone(),
@@ -141,7 +124,12 @@ impl Process {
 
     /// Ends the process, unless it is ending already: all threads are asked to come by.
     pub(crate) fn end(&self, exit: GuestExit) {
-        lock(&self.exit).get_or_insert(exit);
+        let mut kept = lock(&self.exit);
+        if kept.is_none() && self.start.traces_calls {
+            trace::ended(&exit);
+        }
+        kept.get_or_insert(exit);
+        drop(kept);
         self.is_ending.store(true, Ordering::SeqCst);
         self.threads.kick_all();
     }

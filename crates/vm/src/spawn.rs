@@ -13,6 +13,7 @@ use crate::dispatch::{Machine, Translator};
 use crate::errno::Errno;
 use crate::guest_memory::store32;
 use crate::interpreter::Interpreter;
+use crate::process::Process;
 use crate::signal::{self, SharedWord};
 use crate::state::GuestState;
 use crate::syscall::{CloneRequest, ExecRequest, Kernel, host};
@@ -71,6 +72,7 @@ pub(crate) fn thread<T: Translator>(
             translator,
             entry,
             seen_changes,
+            left_compiled_code: false,
             is_leader: false,
         };
         // The parent waits for this.
@@ -126,14 +128,19 @@ pub(crate) fn end_process<T: Translator>(machine: &mut Machine<T>) -> ! {
     wait_for_threads(machine);
     machine.translator.flush();
     let exit = machine.process().exit();
-    die(exit.unwrap_or(GuestExit::Code(0)))
+    die(machine.process(), exit.unwrap_or(GuestExit::Code(0)))
 }
 
-/// Ends this process as its guest ended.
-fn die(exit: GuestExit) -> ! {
+/// Ends a process that `fork` or `vfork` made as its guest ended.
+fn die(process: &Process, exit: GuestExit) -> ! {
     match exit {
         GuestExit::Code(code) => host::end_process(code & 0xff),
-        GuestExit::Signal { signal, .. } => {
+        GuestExit::Signal { signal, message } => {
+            if !message.is_empty() {
+                // Nobody else is there to say it.
+                let program = process.start.program.display();
+                host::write_to_standard_error(&format!("rekindle: {program}: {message}\n"));
+            }
             signal::restore_default(signal);
             let process = u64::from(std::process::id());
             let arguments = [process, signal as u64, 0, 0, 0, 0];
@@ -201,6 +208,7 @@ pub(crate) fn vfork<T: Translator>(
         translator: machine.translator.for_thread(),
         entry,
         seen_changes: machine.seen_changes,
+        left_compiled_code: false,
         is_leader: true,
     };
     let result = host::vfork(&mut || {
@@ -209,7 +217,7 @@ pub(crate) fn vfork<T: Translator>(
         child.run();
         let exit = child.process().exit();
         let code = child.kernel.thread_exit.map(GuestExit::Code);
-        die(exit.or(code).unwrap_or(GuestExit::Code(0)))
+        die(child.process(), exit.or(code).unwrap_or(GuestExit::Code(0)))
     });
     machine.process().threads.remove(&child.entry);
     machine.interpreter = child.interpreter;
@@ -232,5 +240,6 @@ pub(crate) fn execute<T: Translator>(
     if !machine.process().shares_memory {
         machine.translator.flush();
     }
+    machine.kernel.trace_execution(&machine.state);
     machine.kernel.execute(request)
 }

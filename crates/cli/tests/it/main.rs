@@ -10,5 +10,6 @@ mod damage;
 mod endings;
 mod hostile;
 mod session;
+mod tools;
 mod warm;
 mod ways;

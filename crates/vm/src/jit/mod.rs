@@ -429,6 +429,10 @@ impl Translator for Jit {
         });
     }
 
+    fn faults_are_exact(&self) -> bool {
+        self.shared.lock().exact_faults
+    }
+
     fn flush(&mut self) {
         self.shared.lock().flush();
     }

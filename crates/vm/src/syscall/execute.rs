@@ -140,7 +140,7 @@ fn prepare(
 
 /// Where the host finds what the guest calls `path`.
 fn in_sysroot(kernel: &Kernel, path: &[u8]) -> Vec<u8> {
-    let sysroot = kernel.process.sysroot.as_ref();
+    let sysroot = kernel.process.start.sysroot.as_ref();
     let found = sysroot.and_then(|sysroot| sysroot.find(path, true));
     found.map_or_else(|| path.to_vec(), CString::into_bytes)
 }
@@ -234,7 +234,7 @@ impl Kernel {
     /// Runs the program. Returns only where that fails.
     pub(crate) fn execute(&mut self, request: ExecRequest) -> Result<u64, Errno> {
         let for_engine = is_for_engine(&request.path)?;
-        if for_engine && self.process.relaunch.is_empty() {
+        if for_engine && self.process.start.relaunch.is_empty() {
             return Err(Errno::ENOEXEC);
         }
         // A signal that arrives from here on waits for the new program; one that has arrived first
@@ -283,6 +283,7 @@ impl Kernel {
         } = request;
         let mut all: Vec<Vec<u8>> = self
             .process
+            .start
             .relaunch
             .iter()
             .map(|argument| argument.as_bytes().to_vec())

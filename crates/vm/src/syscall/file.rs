@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::{Kernel, host, proc_fs};
 use crate::errno::Errno;
-use crate::guest_memory::{copy_out, read_c_string};
+use crate::guest_memory::{copy_out, load64, read_c_string};
 use crate::state::GuestState;
 
 /// Which arguments of a call are paths.
@@ -33,11 +33,11 @@ impl GuestPath {
             return Self::Same(address);
         };
         if proc_entry(&path) == Some(b"exe")
-            && let Ok(program) = CString::new(kernel.process.program.as_os_str().as_bytes())
+            && let Ok(program) = CString::new(kernel.process.start.program.as_os_str().as_bytes())
         {
             return Self::Instead(program);
         }
-        let sysroot = kernel.process.sysroot.as_ref();
+        let sysroot = kernel.process.start.sysroot.as_ref();
         match sysroot.and_then(|sysroot| sysroot.find(&path, follows)) {
             Some(path) => Self::Instead(path),
             None => Self::Same(address),
@@ -95,15 +95,7 @@ pub(super) fn openat(
     _: &mut GuestState,
     arguments: [u64; 6],
 ) -> Result<u64, Errno> {
-    let flags = arguments[2];
-    if let Some(contents) = own_proc_file(kernel, arguments[1]) {
-        return proc_fs::open(&contents, flags);
-    }
-    let paths = Paths {
-        positions: 2,
-        follows: flags & libc::O_NOFOLLOW as u64 == 0,
-    };
-    call_with_paths(kernel, libc::SYS_openat, arguments, paths)
+    open(kernel, libc::SYS_openat, arguments, arguments[2])
 }
 
 pub(super) fn openat2(
@@ -111,7 +103,12 @@ pub(super) fn openat2(
     _: &mut GuestState,
     arguments: [u64; 6],
 ) -> Result<u64, Errno> {
-    let flags = crate::guest_memory::load64(arguments[2])?;
+    let flags = load64(arguments[2])?;
+    open(kernel, libc::SYS_openat2, arguments, flags)
+}
+
+/// Opens the path that is the second argument, with these flags, by the host's call `number`.
+fn open(kernel: &Kernel, number: c_long, arguments: [u64; 6], flags: u64) -> Result<u64, Errno> {
     if let Some(contents) = own_proc_file(kernel, arguments[1]) {
         return proc_fs::open(&contents, flags);
     }
@@ -119,7 +116,7 @@ pub(super) fn openat2(
         positions: 2,
         follows: flags & libc::O_NOFOLLOW as u64 == 0,
     };
-    call_with_paths(kernel, libc::SYS_openat2, arguments, paths)
+    call_with_paths(kernel, number, arguments, paths)
 }
 
 /// What the file of the guest's own `/proc` at the path `address` holds, if it is stood in for.
@@ -161,7 +158,7 @@ pub(super) fn readlinkat(
     if (len as i32) <= 0 {
         return Err(Errno::EINVAL);
     }
-    let program = kernel.process.program.as_os_str().as_bytes();
+    let program = kernel.process.start.program.as_os_str().as_bytes();
     let shown = &program[..program.len().min(len as usize)];
     copy_out(buffer, shown)?;
     Ok(shown.len() as u64)

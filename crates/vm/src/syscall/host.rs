@@ -180,6 +180,13 @@ extern "sysv64" fn run_child(child: *mut &mut dyn FnMut()) {
     end_process(127);
 }
 
+/// Writes `text` to standard error, as far as that takes it.
+pub(crate) fn write_to_standard_error(text: &str) {
+    let arguments = [2, text.as_ptr() as u64, text.len() as u64, 0, 0, 0];
+    // There is nobody to tell of a failure.
+    let _ = call(libc::SYS_write, arguments);
+}
+
 /// Ends this process at once.
 pub(crate) fn end_process(status: i32) -> ! {
     // SAFETY: runs nothing of this process any more.

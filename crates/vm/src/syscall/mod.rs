@@ -16,6 +16,7 @@ mod robust;
 mod signal;
 mod stat;
 mod table;
+pub(crate) mod trace;
 mod wait;
 
 use std::ops::Range;
@@ -26,9 +27,10 @@ use rv_isa::XReg;
 
 pub(crate) use self::clone::CloneRequest;
 pub(crate) use self::execute::ExecRequest;
-use self::table::Action;
+use self::table::{Action, Row};
 use crate::config::GuestExit;
 use crate::errno::Errno;
+use crate::fatal;
 use crate::guest_memory::copy_out;
 use crate::guest_signal::{
     DEFAULT, DefaultAction, IGNORE, SignalAction, SignalInfo, ThreadSignals, UNBLOCKABLE, bit,
@@ -118,9 +120,12 @@ impl Kernel {
     /// loop has to: it gets the request. The guest PC is already that of the next instruction.
     pub(crate) fn call(&mut self, state: &mut GuestState) -> Option<Request> {
         let number = state.x[XReg::A7.index()];
-        let first = XReg::A0.index();
-        let arguments: [u64; 6] = std::array::from_fn(|index| state.x[first + index]);
+        let arguments = arguments(state);
         let row = table::find(number);
+        let leaves = row.is_some_and(Row::never_returns);
+        if leaves && self.process.start.traces_calls {
+            trace::call(number, row, &arguments, trace::Ending::NoReturn);
+        }
         let result = match row.map(|row| row.action) {
             Some(Action::Host(host_number)) => host::call_for_guest(host_number, arguments),
             Some(Action::Paths(host_number, paths)) => {
@@ -130,21 +135,38 @@ impl Kernel {
             Some(Action::Refuse(errno)) => Err(errno),
             None => Err(Errno::ENOSYS),
         };
-        tracing::trace!(
-            number,
-            name = row.map_or("?", |row| row.name),
-            ?arguments,
-            ?result
-        );
-        if let Some(request) = self.request.take() {
-            if !matches!(request, Request::ExactFaults) {
-                return Some(request);
-            }
-            self.finish_call(state, result);
-            return Some(request);
+        let request = self.request.take();
+        if !matches!(request, None | Some(Request::ExactFaults)) {
+            return request;
+        }
+        if !leaves {
+            self.trace(&arguments, number, result);
         }
         self.finish_call(state, result);
-        None
+        request
+    }
+
+    /// Prints a call that has returned, if that is asked for.
+    fn trace(&self, arguments: &[u64; 6], number: u64, result: Result<u64, Errno>) {
+        let row = table::find(number);
+        tracing::trace!(number, name = row.map(Row::name), ?arguments, ?result);
+        if self.process.start.traces_calls {
+            trace::call(number, row, arguments, trace::Ending::Returned(result));
+        }
+    }
+
+    /// Writes the result of a call that the engine granted.
+    pub(crate) fn finish_granted(&mut self, state: &mut GuestState, result: Result<u64, Errno>) {
+        // In a process that fork made, the call isn't one that it made.
+        if result != Ok(0) {
+            self.trace(&arguments(state), state.x[XReg::A7.index()], result);
+        }
+        self.finish_call(state, result);
+    }
+
+    /// Prints that the thread's program is replaced.
+    pub(crate) fn trace_execution(&self, state: &GuestState) {
+        self.trace(&arguments(state), state.x[XReg::A7.index()], Ok(0));
     }
 
     /// Writes the result of a call, or makes the guest repeat it; then lets signals act.
@@ -230,6 +252,9 @@ impl Kernel {
     ///
     /// Returns whether a handler was entered.
     pub(crate) fn deliver_fault(&mut self, state: &mut GuestState, info: SignalInfo) -> bool {
+        if self.process.start.traces_calls {
+            trace::signal(&info);
+        }
         let blocked = self.signals.blocked & bit(info.signal()) != 0;
         let action = self.process.actions().get(info.signal());
         let caught = action.filter(|action| action.handler > IGNORE);
@@ -250,6 +275,9 @@ impl Kernel {
         let Some(action) = self.process.actions().get(signal) else {
             return;
         };
+        if self.process.start.traces_calls && action.handler != IGNORE {
+            trace::signal(&info);
+        }
         if action.handler > IGNORE {
             if self.enter_handler(state, action, info).is_err() {
                 // No room for the frame: Linux kills with SIGSEGV.
@@ -275,11 +303,8 @@ impl Kernel {
     fn die(&self, state: &GuestState, signal: i32) {
         let message = match default_action(signal) {
             DefaultAction::Core => {
-                format!(
-                    "killed by {} at guest pc {}",
-                    signal_name(signal),
-                    self.process.describe(state.pc)
-                )
+                let what = format!("killed by {}", trace::signal_name(signal));
+                fatal::report(&self.process, state, &what, None, false)
             }
             _ => String::new(),
         };
@@ -343,8 +368,8 @@ impl Kernel {
     }
 }
 
-/// A signal's name, as in the manual.
-fn signal_name(signal: i32) -> String {
-    rustix::process::Signal::from_named_raw(signal)
-        .map_or_else(|| format!("signal {signal}"), |named| format!("{named:?}"))
+/// The arguments of the call that the registers describe.
+fn arguments(state: &GuestState) -> [u64; 6] {
+    let first = XReg::A0.index();
+    std::array::from_fn(|index| state.x[first + index])
 }

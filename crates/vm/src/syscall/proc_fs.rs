@@ -13,6 +13,7 @@ pub(super) fn contents(kernel: &Kernel, name: &[u8]) -> Option<Vec<u8>> {
         b"cmdline" => Some(
             kernel
                 .process
+                .start
                 .args
                 .iter()
                 .flat_map(|arg| [arg.as_bytes(), b"\0"].concat())

@@ -191,6 +191,7 @@ pub(crate) fn become_guest() {
         relaunch: Vec::new(),
         signal_mask: None,
         traces_calls: false,
+        exact_faults: false,
         started,
     };
     let status = match rekindle_vm::run(config) {
