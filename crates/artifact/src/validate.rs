@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::artifact::{Artifact, RelocationKind, SectionKind};
+use crate::artifact::{Artifact, RelocationKind, SectionKind, UnwindInfo};
 
 /// The largest alignment that a section may ask for: a page.
 pub const MAX_ALIGN: u32 = 4096;
@@ -53,7 +53,7 @@ pub enum InvalidArtifact {
     Traps,
     /// The source locations don't ascend, overlap, or lie outside the text.
     SourceLocations,
-    /// The unwind information's location field lies outside it.
+    /// The unwind information isn't one CIE and one FDE, or the location field isn't the FDE's.
     Unwind,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for InvalidArtifact {
             Self::SourceLocations => {
                 f.write_str("the source locations don't ascend within the text")
             }
-            Self::Unwind => f.write_str("the location field lies outside the unwind information"),
+            Self::Unwind => f.write_str("the unwind information isn't one CIE and its FDE"),
         }
     }
 }
@@ -182,11 +182,30 @@ impl Artifact {
         {
             return Err(InvalidArtifact::SourceLocations);
         }
-        if let Some(unwind) = &self.unwind
-            && unwind.location_field as usize + 4 > unwind.eh_frame.len()
-        {
-            return Err(InvalidArtifact::Unwind);
+        match &self.unwind {
+            Some(unwind) if !unwind.is_one_frame() => Err(InvalidArtifact::Unwind),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+}
+
+impl UnwindInfo {
+    /// Whether there are two records, the second the one whose location field is known, and nothing
+    /// behind them: records of several artifacts are put one behind the other, and a gap would end
+    /// the list.
+    fn is_one_frame(&self) -> bool {
+        let record_len = |at: usize| {
+            let len = self.eh_frame.get(at..)?.first_chunk()?;
+            let len = u32::from_le_bytes(*len) as usize;
+            (len > 0 && (at + 4 + len).is_multiple_of(8)).then_some(4 + len)
+        };
+        let Some(cie_len) = record_len(0) else {
+            return false;
+        };
+        let ends = record_len(cie_len).map(|len| cie_len + len);
+        let field = self.location_field as usize;
+        ends == Some(self.eh_frame.len())
+            && field == cie_len + 8
+            && field + 8 <= self.eh_frame.len()
     }
 }

@@ -7,10 +7,12 @@
 //! published code can't take more, because it may be executing on another core.
 
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::address::HostAddr;
 use crate::arch::make_coherent;
+use crate::frames::{self, RegisteredFrames};
 use crate::imp::{Access, Memory, page_len};
 
 /// Address space that a chunk reserves. Memory is used only where it is touched.
@@ -31,10 +33,18 @@ pub struct Arena {
     current: Mutex<Option<Filling>>,
 }
 
+/// Address space with code.
+#[derive(Debug)]
+struct Chunk {
+    /// Of the code in it. Dropped before the memory is.
+    frames: Mutex<Vec<RegisteredFrames>>,
+    memory: Memory,
+}
+
 /// The chunk that is being filled.
 #[derive(Debug)]
 struct Filling {
-    chunk: Arc<Memory>,
+    chunk: Arc<Chunk>,
     /// Where the next block's code starts, and where it must end.
     code: usize,
     code_end: usize,
@@ -91,7 +101,10 @@ impl Filling {
         let page = page_len();
         let code_end = CODE_LEN.max(demand.code_len.next_multiple_of(page));
         let data_end = code_end + (CHUNK_LEN - CODE_LEN).max(demand.data_len + page);
-        let chunk = Arc::new(Memory::reserve(data_end)?);
+        let chunk = Arc::new(Chunk {
+            frames: Mutex::default(),
+            memory: Memory::reserve(data_end)?,
+        });
         Ok(Self {
             chunk,
             code: 0,
@@ -124,7 +137,7 @@ impl Filling {
 /// Invariant: its ranges of the chunk belong to this block and what is published from it.
 #[derive(Debug)]
 pub struct Block {
-    chunk: Arc<Memory>,
+    chunk: Arc<Chunk>,
     code: usize,
     data: usize,
     demand: Demand,
@@ -133,12 +146,12 @@ pub struct Block {
 impl Block {
     /// Where the code will live.
     pub fn code_address(&self) -> HostAddr {
-        HostAddr(self.chunk.at(self.code).expose_provenance() as u64)
+        HostAddr(self.chunk.memory.at(self.code).expose_provenance() as u64)
     }
 
     /// Where the writable data lives.
     pub fn data_address(&self) -> HostAddr {
-        HostAddr(self.chunk.at(self.data).expose_provenance() as u64)
+        HostAddr(self.chunk.memory.at(self.data).expose_provenance() as u64)
     }
 
     /// Bytes that were asked for code.
@@ -158,7 +171,7 @@ impl Block {
 
     #[expect(unsafe_code, reason = "memory becomes a slice")]
     fn bytes_mut(&mut self, offset: usize, len: usize) -> &mut [u8] {
-        let start = self.chunk.at(offset);
+        let start = self.chunk.memory.at(offset);
         // SAFETY: by the invariant the range is this block's alone, it is readable and writable
         // until `publish` consumes the block, and the block keeps the chunk mapped.
         unsafe { std::slice::from_raw_parts_mut(start, len) }
@@ -169,15 +182,15 @@ impl Block {
     /// # Errors
     /// If the system refuses executable memory; some policies do.
     pub fn publish(self) -> io::Result<Published> {
-        let start = self.chunk.at(self.code);
+        let start = self.chunk.memory.at(self.code);
         let len = self.demand.code_len;
         make_coherent(start, len);
         if len > 0 {
             #[expect(unsafe_code, reason = "the one call")]
             // SAFETY: the pages belong to this block, whose slices ended with their borrows.
             unsafe {
-                self.chunk
-                    .protect_shared(self.code, len, Access::ReadExecute)?;
+                let memory = &self.chunk.memory;
+                memory.protect_shared(self.code, len, Access::ReadExecute)?;
             }
         }
         Ok(Published {
@@ -186,6 +199,31 @@ impl Block {
             data: self.data,
             data_len: self.demand.data_len,
         })
+    }
+
+    /// The same for code that can be unwound through: the call frame records in the part `records`
+    /// of the code's bytes, which a terminator ends, are known to the unwinder from now on.
+    ///
+    /// # Errors
+    /// As [`Self::publish`], and if they aren't records of this block's code.
+    pub fn publish_with_frames(mut self, records: Range<usize>) -> io::Result<Published> {
+        let code = self.code_address().0;
+        let records_at = code + records.start as u64;
+        let len = self.demand.code_len as u64;
+        let bytes = self.code_mut().get(records.clone());
+        let bytes = bytes.ok_or(io::ErrorKind::InvalidInput)?;
+        let count = frames::check(bytes, records_at, &(code..code + len))?;
+        let start = self.chunk.memory.at(self.code + records.start);
+        let published = self.publish()?;
+        if count > 0 {
+            #[expect(unsafe_code, reason = "the one call")]
+            // SAFETY: published bytes are never written again, and the chunk drops the registration
+            // before its memory.
+            let frames = unsafe { RegisteredFrames::register(start) };
+            let all = published.chunk.frames.lock();
+            all.unwrap_or_else(PoisonError::into_inner).push(frames);
+        }
+        Ok(published)
     }
 
     /// Makes the pages that would hold code readable and nothing else, for good: for constants
@@ -199,7 +237,8 @@ impl Block {
             #[expect(unsafe_code, reason = "the one call")]
             // SAFETY: the pages belong to this block, whose slices ended with their borrows.
             unsafe {
-                self.chunk.protect_shared(self.code, len, Access::Read)?;
+                let memory = &self.chunk.memory;
+                memory.protect_shared(self.code, len, Access::Read)?;
             }
         }
         Ok(Published {
@@ -215,7 +254,7 @@ impl Block {
 #[derive(Clone, Debug)]
 pub struct Published {
     code_address: HostAddr,
-    chunk: Arc<Memory>,
+    chunk: Arc<Chunk>,
     data: usize,
     data_len: usize,
 }
@@ -240,7 +279,7 @@ impl Published {
         if end > self.data_len {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let to = self.chunk.at(self.data + offset);
+        let to = self.chunk.memory.at(self.data + offset);
         let _guard = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         #[expect(unsafe_code, reason = "writes through a pointer")]
         // SAFETY: the range lies in the block's data, which is writable, belongs to what was
@@ -254,7 +293,7 @@ impl Published {
 
     /// Where the chunk lives that holds the code.
     pub fn chunk_address(&self) -> HostAddr {
-        HostAddr(self.chunk.base().expose_provenance() as u64)
+        HostAddr(self.chunk.memory.base().expose_provenance() as u64)
     }
 }
 

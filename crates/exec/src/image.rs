@@ -9,10 +9,11 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::address::HostAddr;
 use crate::arch::make_coherent;
+use crate::frames::{self, MalformedFrames, RegisteredFrames};
 use crate::imp::{Access, Memory, page_len};
 
 /// The shape of a mapping. All but `file_len` are multiples of a page.
@@ -34,9 +35,13 @@ pub struct ImageShape {
 /// nothing writes.
 #[derive(Debug)]
 pub struct ImageMapping {
+    /// Dropped before the memory is.
+    frames: OnceLock<RegisteredFrames>,
     memory: Memory,
     writable_len: usize,
     file_len: usize,
+    /// The part of the file that holds code.
+    text: Range<usize>,
     text_is_copied: bool,
     /// Held while writing, so that two threads don't write at once.
     writing: Mutex<()>,
@@ -66,17 +71,19 @@ impl ImageMapping {
             .checked_add(file_len)
             .ok_or(io::ErrorKind::InvalidInput)?;
         // Protections change at pages, so what shares the text's last page goes with it.
-        let text = start..end.next_multiple_of(page).min(file_len);
+        let pages = start..end.next_multiple_of(page).min(file_len);
         let mut memory = Memory::reserve(len)?;
         if file_len > 0 {
             memory.map_file(writable_len, file_len, Access::Read, file, 0)?;
         }
         let text_is_copied =
-            start < end && map_text(&mut memory, file, writable_len, text, shape.copy_text)?;
+            start < end && map_text(&mut memory, file, writable_len, pages, shape.copy_text)?;
         Ok(Self {
+            frames: OnceLock::new(),
             memory,
             writable_len,
             file_len,
+            text: start..end,
             text_is_copied,
             writing: Mutex::new(()),
         })
@@ -109,6 +116,29 @@ impl ImageMapping {
         let start = (range.start / page_len() * page_len()).min(end);
         // Older kernels don't know how; the pages then come when they are touched.
         let _ = self.memory.populate(self.writable_len + start, end - start);
+    }
+
+    /// Makes the call frame records in a part of the file known to the unwinder, for as long as the
+    /// file is mapped; a terminator ends them. A mapping has one such part: another is ignored.
+    ///
+    /// # Errors
+    /// If they aren't records of this file's code.
+    pub fn register_frames(&self, records: Range<usize>) -> Result<(), MalformedFrames> {
+        let bytes = self.bytes().get(records.clone()).ok_or(MalformedFrames)?;
+        let file = self.base().offset(self.writable_len as u64);
+        let at = |offset: usize| file.offset(offset as u64).0;
+        let code = at(self.text.start)..at(self.text.end);
+        if frames::check(bytes, at(records.start), &code)? > 0 {
+            self.frames.get_or_init(|| {
+                #[expect(unsafe_code, reason = "the one call")]
+                // SAFETY: by the invariant nothing writes the file's bytes, and the registration
+                // is dropped before they are unmapped.
+                unsafe {
+                    RegisteredFrames::register(bytes.as_ptr())
+                }
+            });
+        }
+        Ok(())
     }
 
     /// Writes into the writable part, `address` bytes from the base.

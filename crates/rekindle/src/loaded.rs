@@ -1,7 +1,7 @@
 //! Images in this process: opened as a whole, believed entry by entry.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rekindle_artifact::Artifact;
 use rekindle_exec::{HostAddr, ImageMapping, ImageShape};
@@ -22,6 +22,8 @@ pub(crate) struct LoadedImage {
     header: ImageHeader,
     secret: Secret,
     binding: Mutex<Binding>,
+    /// Whether the unwinder knows the call frame information; false if that is damaged.
+    unwinds: OnceLock<bool>,
 }
 
 /// What was done so far to an image's writable memory.
@@ -56,6 +58,7 @@ impl LoadedImage {
             header: header.clone(),
             secret: secret.clone(),
             binding: Mutex::new(Binding::default()),
+            unwinds: OnceLock::new(),
         }))
     }
 
@@ -117,8 +120,33 @@ impl LoadedImage {
         names: &Names,
     ) -> Result<VerifiedRecord, MissReason> {
         let record = entry.verify().map_err(|Damaged| MissReason::Damaged)?;
+        if !self.unwinds() {
+            return Err(MissReason::Damaged);
+        }
         self.bind(&self.view(), &record, names)?;
         Ok(record)
+    }
+
+    /// Makes the image's call frame information known to the unwinder, once. Code that a panic can't
+    /// leave isn't what was compiled: without it nothing of the image may run.
+    fn unwinds(&self) -> bool {
+        *self.unwinds.get_or_init(|| {
+            let frames = self.view().frames();
+            frames.is_ok_and(|frames| self.register_frames(frames).is_ok())
+        })
+    }
+
+    /// The same for a program, whose digest covers its call frame information.
+    pub(crate) fn register_program_frames(&self) -> Result<(), Damaged> {
+        self.register_frames(self.header.frames())
+    }
+
+    fn register_frames(&self, frames: Range<usize>) -> Result<(), Damaged> {
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let registered = self.mapping.register_frames(frames);
+        registered.map_err(|_malformed| Damaged)
     }
 
     /// Puts an entry's data in place and its values into cells and fields, once.

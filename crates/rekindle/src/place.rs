@@ -36,12 +36,17 @@ pub enum InsertError {
     ForeignTicket,
 }
 
+/// What ends call frame information: a record without length.
+const TERMINATOR_LEN: usize = 4;
+
 /// Offsets in a block of the parts of its writable memory, and of the constants in its code.
 struct BlockLayout {
     demand: Demand,
     rodata: usize,
     data: usize,
     bss: usize,
+    /// Call frame information and its terminator, behind the constants.
+    eh_frame: usize,
 }
 
 /// Links an artifact into memory of `arena` and makes it executable.
@@ -56,9 +61,6 @@ pub(crate) fn place(
     }
     let plan = Plan::new(artifact, arch)?;
     let layout = BlockLayout::of(&plan);
-    let unresolved = |name: &str| InsertError::Unresolved {
-        name: name.to_owned(),
-    };
     // Ask for all values before memory is spent.
     let cell_values = plan
         .symbols()
@@ -79,13 +81,49 @@ pub(crate) fn place(
         bss: data.offset(layout.bss as u64),
     };
     let linked = plan.link(
-        &placement(&sections),
+        &placement(&sections, code.offset(layout.eh_frame as u64)),
         &cell_addresses(data, cell_values.len()),
     )?;
     write(&mut block, &plan, &layout, &linked);
     for (cell, value) in block.data_mut().chunks_exact_mut(8).zip(cell_values) {
         cell.copy_from_slice(&value.to_le_bytes());
     }
+    bind_fields(&mut block, &layout, &linked, names)?;
+    let text_len = u32::try_from(linked.text.len()).map_err(|_| LinkError::TooLarge {
+        len_bytes: linked.text.len() as u64,
+    })?;
+    let published = match linked.eh_frame.len() {
+        0 => block.publish()?,
+        len => {
+            block.publish_with_frames(layout.eh_frame..layout.eh_frame + len + TERMINATOR_LEN)?
+        }
+    };
+    if let Some(late) = names.late() {
+        let cell = |index| WaitingCell(published.clone(), index * 8);
+        let symbols = plan.symbols().iter().enumerate();
+        late.wait(symbols.map(|(index, name)| (*name, cell(index))));
+    }
+    Ok(Code::compiled(
+        Arc::clone(artifact),
+        published,
+        sections,
+        text_len,
+    ))
+}
+
+fn unresolved(name: &str) -> InsertError {
+    InsertError::Unresolved {
+        name: name.to_owned(),
+    }
+}
+
+/// Gives the fields in data that hold addresses their values.
+fn bind_fields(
+    block: &mut Block,
+    layout: &BlockLayout,
+    linked: &Linked<'_>,
+    names: &Names,
+) -> Result<(), InsertError> {
     for binding in &linked.bindings {
         let value = match &binding.value {
             BindingValue::Local(address) => address.0,
@@ -102,21 +140,7 @@ pub(crate) fn place(
         let field = section + binding.offset as usize;
         block.data_mut()[field..field + 8].copy_from_slice(&value.to_le_bytes());
     }
-    let text_len = u32::try_from(linked.text.len()).map_err(|_| LinkError::TooLarge {
-        len_bytes: linked.text.len() as u64,
-    })?;
-    let published = block.publish()?;
-    if let Some(late) = names.late() {
-        let cell = |index| WaitingCell(published.clone(), index * 8);
-        let symbols = plan.symbols().iter().enumerate();
-        late.wait(symbols.map(|(index, name)| (*name, cell(index))));
-    }
-    Ok(Code::compiled(
-        Arc::clone(artifact),
-        published,
-        sections,
-        text_len,
-    ))
+    Ok(())
 }
 
 impl BlockLayout {
@@ -138,6 +162,10 @@ impl BlockLayout {
         };
         let data = take(&mut data_len, SectionKind::Data);
         let bss = take(&mut data_len, SectionKind::Bss);
+        let eh_frame = code_len.next_multiple_of(8);
+        if let Some(unwind) = &artifact.unwind {
+            code_len = eh_frame + unwind.eh_frame.len() + TERMINATOR_LEN;
+        }
         let data_align = [SectionKind::Rodata, SectionKind::Data, SectionKind::Bss]
             .into_iter()
             .filter(|section| len(*section) > 0)
@@ -152,19 +180,19 @@ impl BlockLayout {
             rodata,
             data,
             bss,
+            eh_frame,
         }
     }
 }
 
-fn placement(sections: &SectionAddresses) -> Placement {
+fn placement(sections: &SectionAddresses, eh_frame: HostAddr) -> Placement {
     let address = |address: HostAddr| Address(address.0);
     Placement {
         text: address(sections.text),
         rodata: address(sections.rodata),
         data: address(sections.data),
         bss: address(sections.bss),
-        // Nothing reads the call frame information of code in memory, so it gets no room.
-        eh_frame: address(sections.text),
+        eh_frame: address(eh_frame),
     }
 }
 
@@ -186,4 +214,8 @@ fn write(block: &mut Block, plan: &Plan<'_>, layout: &BlockLayout, linked: &Link
         put(block.code_mut(), layout.rodata, &linked.rodata);
     }
     put(block.data_mut(), layout.data, &linked.data);
+    if !linked.eh_frame.is_empty() {
+        // New memory is zero, as the terminator is.
+        put(block.code_mut(), layout.eh_frame, &linked.eh_frame);
+    }
 }

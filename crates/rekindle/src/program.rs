@@ -89,6 +89,7 @@ impl Program {
         let places = view.program()?.ok_or(Damaged)?;
         let program = places.view(view.bytes());
         let bindings = program.bindings()?;
+        image.register_program_frames()?;
         let write = |address: u32, bytes: &[u8]| image.write(address, bytes).map_err(|_| Damaged);
         let initial = program.initial();
         if initial.iter().any(|byte| *byte != 0) {

@@ -23,15 +23,17 @@ pub(crate) enum Use {
     Entry,
     Kept,
     Program,
+    Frames,
     FileDigest,
 }
 
 impl Use {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Header,
         Self::Entry,
         Self::Kept,
         Self::Program,
+        Self::Frames,
         Self::FileDigest,
     ];
 
@@ -41,6 +43,7 @@ impl Use {
             Self::Entry => "rekindle 2026 image entry v2",
             Self::Kept => "rekindle 2026 image kept parts v2",
             Self::Program => "rekindle 2026 image program v2",
+            Self::Frames => "rekindle 2026 image call frames v3",
             Self::FileDigest => "rekindle 2026 file digest memo v1",
         }
     }

@@ -194,12 +194,35 @@ fn validation_checks_the_tables() {
         ..sound()
     };
     assert_eq!(artifact.validate(), Err(InvalidArtifact::SourceLocations));
-    let unwind = Some(UnwindInfo {
-        eh_frame: vec![0; 8],
-        location_field: 5,
-    });
-    assert_eq!(
-        Artifact { unwind, ..sound() }.validate(),
-        Err(InvalidArtifact::Unwind)
-    );
+}
+
+#[test]
+fn unwind_information_is_one_frame() {
+    let judge = |lens: [u8; 2], len: usize, location_field| {
+        let mut eh_frame = vec![0; len];
+        for (at, record_len) in [0, 4 + usize::from(lens[0])].into_iter().zip(lens) {
+            if let Some(byte) = eh_frame.get_mut(at) {
+                *byte = record_len;
+            }
+        }
+        let unwind = Some(UnwindInfo {
+            eh_frame,
+            location_field,
+        });
+        Artifact { unwind, ..sound() }.validate()
+    };
+    assert_eq!(judge([20, 28], 56, 32), Ok(()));
+    let others = [
+        ([20, 28], 56, 31),
+        ([20, 28], 64, 32),
+        ([20, 28], 55, 32),
+        ([20, 0], 56, 32),
+        ([18, 30], 56, 30),
+        ([0, 0], 0, 0),
+        ([20, 4], 32, 32),
+    ];
+    for (lens, len, location_field) in others {
+        let result = judge(lens, len, location_field);
+        assert_eq!(result, Err(InvalidArtifact::Unwind), "{lens:?} {len}");
+    }
 }

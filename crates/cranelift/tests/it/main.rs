@@ -6,3 +6,4 @@ mod named;
 mod processes;
 mod programs;
 mod support;
+mod unwind;

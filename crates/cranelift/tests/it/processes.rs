@@ -1,13 +1,11 @@
 //! The population of the benchmarks: cold, and warm in a new process.
 
-use std::process::Command;
-
 use cranelift_frontend::FunctionBuilderContext;
 use cranelift_module::Module;
 use rekindle_bench::population::{IMPORTS, Population, signature};
 use rekindle_cranelift::JITModule;
 
-use crate::support::{Home, builder, open};
+use crate::support::{Home, builder, childs_folder, in_new_process, open};
 
 const SMALL: Population = Population {
     functions: 60,
@@ -42,32 +40,15 @@ fn run(cache: &rekindle_cranelift::Cache) -> (i64, u64) {
 
 #[test]
 fn a_new_process_compiles_nothing() {
-    if let Some(folder) = std::env::var_os("REKINDLE_TEST_FOLDER") {
-        let (sum, loaded) = run(&open(folder.as_ref()));
-        println!("sum={sum} loaded={loaded}");
+    if let Some(folder) = childs_folder() {
+        let (sum, loaded) = run(&open(&folder));
+        println!("result: sum={sum} loaded={loaded}");
         return;
     }
     let home = Home::new();
     let folder = home.path().join("cache");
-    let child = || {
-        let output = Command::new(std::env::current_exe().expect("this program"))
-            .args([
-                "--exact",
-                "processes::a_new_process_compiles_nothing",
-                "--nocapture",
-            ])
-            .env("REKINDLE_TEST_FOLDER", &folder)
-            .output()
-            .expect("it runs");
-        let text = String::from_utf8(output.stdout).expect("text");
-        let line = text
-            .lines()
-            .find(|line| line.contains("sum="))
-            .expect("the result");
-        line[line.find("sum=").expect("found above")..].to_owned()
-    };
-    let cold = child();
-    let warm = child();
+    let child = || in_new_process("processes::a_new_process_compiles_nothing", &folder, &[]);
+    let (cold, warm) = (child(), child());
     let (sum, _) = run(&rekindle_cranelift::Cache::in_memory());
     assert_eq!(cold, format!("sum={sum} loaded=0"));
     assert_eq!(warm, format!("sum={sum} loaded=60"));

@@ -1,7 +1,9 @@
 //! Caches to keep code in, functions to keep, and ways to call them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, Signature, Value, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_module::{FuncId, Linkage, Module, default_libcall_names};
@@ -35,6 +37,30 @@ pub(crate) fn open(path: &Path) -> Cache {
     })
 }
 
+/// The folder that a child of [`in_new_process`] is to use, in that child.
+pub(crate) fn childs_folder() -> Option<PathBuf> {
+    std::env::var_os("REKINDLE_TEST_FOLDER").map(PathBuf::from)
+}
+
+/// Runs a test of this program in a process of its own, which finds its cache's folder with
+/// [`childs_folder`]. Returns what it printed behind `result: `.
+pub(crate) fn in_new_process(test: &str, folder: &Path, variables: &[(&str, &str)]) -> String {
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", test, "--nocapture"])
+        .env("REKINDLE_TEST_FOLDER", folder)
+        .envs(variables.iter().copied())
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let result = text
+        .lines()
+        .find_map(|line| line.split_once("result: "))
+        .map(|(_, result)| result.to_owned());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{test}: {text}{errors}");
+    result.unwrap_or_else(|| panic!("{test} has no result: {text}{errors}"))
+}
+
 pub(crate) fn builder(cache: &Cache) -> JITBuilder {
     let flags = [("opt_level", "speed")];
     let mut builder =
@@ -64,6 +90,14 @@ pub(crate) type Body<'a> =
 /// Defines a declared function.
 pub(crate) fn define(module: &mut JITModule, id: FuncId, body: &mut Body<'_>) {
     let mut ctx = module.make_context();
+    build(module, &mut ctx, id, body);
+    module
+        .define_function(id, &mut ctx)
+        .expect("a sound function");
+}
+
+/// Builds the CLIF of a declared function.
+pub(crate) fn build(module: &mut JITModule, ctx: &mut Context, id: FuncId, body: &mut Body<'_>) {
     ctx.func = Function::with_name_signature(
         cranelift_codegen::ir::UserFuncName::user(0, id.as_u32()),
         module
@@ -82,9 +116,6 @@ pub(crate) fn define(module: &mut JITModule, id: FuncId, body: &mut Body<'_>) {
     builder.ins().return_(&[result]);
     builder.seal_all_blocks();
     builder.finalize(module.target_config());
-    module
-        .define_function(id, &mut ctx)
-        .expect("a sound function");
 }
 
 /// Declares an exported function.

@@ -134,12 +134,20 @@ fn constants_with_addresses_are_writable() {
     );
 }
 
+/// The lengths of a CIE and an FDE of 24 bytes each, and zeroes.
+fn eh_frame() -> Vec<u8> {
+    let mut eh_frame = vec![0; 48];
+    eh_frame[0] = 20;
+    eh_frame[24] = 20;
+    eh_frame
+}
+
 #[test]
 fn frame_rows_point_at_the_text() {
     let mut code = artifact(16, 0, 0, 0);
     code.unwind = Some(UnwindInfo {
-        eh_frame: vec![0; 24],
-        location_field: 12,
+        eh_frame: eh_frame(),
+        location_field: 32,
     });
     let plan = Plan::new(&code, Arch::X86_64).expect("it can be linked");
     let placement = Placement {
@@ -148,9 +156,9 @@ fn frame_rows_point_at_the_text() {
         ..Placement::default()
     };
     let linked = plan.link(&placement, &[]).expect("it is close enough");
-    let field: [u8; 4] = linked.eh_frame[12..16].try_into().expect("four bytes");
+    let field: [u8; 4] = linked.eh_frame[32..36].try_into().expect("four bytes");
     assert_eq!(
-        0x300c_u64.wrapping_add_signed(i32::from_le_bytes(field).into()),
+        0x3020_u64.wrapping_add_signed(i32::from_le_bytes(field).into()),
         0x1000
     );
 }

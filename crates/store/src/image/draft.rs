@@ -10,7 +10,7 @@ use rekindle_artifact::{Artifact, SectionKind};
 
 use crate::environment::{FORMAT_VERSION, ScopeId};
 use crate::image::bindings::StoredBindings;
-use crate::image::digest::{Digested, kept_digest, program_digest};
+use crate::image::digest::{Digested, frames_digest, kept_digest, program_digest};
 use crate::image::elf;
 use crate::image::entry::{EntryRecord, Kept, encode_tables};
 use crate::image::header::{
@@ -325,6 +325,12 @@ impl ImageDraft<'_> {
             0 => [0; 16],
             _ => program_digest(secret, &image_id, &file[plan.text as usize..program_end]),
         };
+        // The terminator belongs to it.
+        let frames_len = match self.eh_frame.len {
+            0 => 0,
+            len => len as usize + 4,
+        };
+        let frames = plan.eh_frame as usize..plan.eh_frame as usize + frames_len;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let payload = |entry: &DraftEntry<'_>| {
             entry.text.bytes.len() + entry.rodata.bytes.len() + entry.data.bytes.len()
@@ -359,7 +365,10 @@ impl ImageDraft<'_> {
             program_offset: plan.program as u32,
             program_len: program_len as u32,
             program_digest,
-            reserved_tail: [0; 64],
+            frames_offset: frames.start as u32,
+            frames_len: frames_len as u32,
+            frames_digest: frames_digest(secret, &image_id, &file[frames]),
+            reserved_tail: [0; 40],
             digest: [0; 32],
         };
         seal(fields, secret)

@@ -73,8 +73,14 @@ fixed! {
         268 => program_len: u32,
         /// Keyed digest, shortened, of everything from the text to the end of the program part.
         272 => program_digest: [u8; 16],
+        /// Where the call frame information starts.
+        288 => frames_offset: u32,
+        /// Bytes of it, its terminator included; zero if there is none.
+        292 => frames_len: u32,
+        /// Keyed digest, shortened, of the call frame information.
+        296 => frames_digest: [u8; 16],
         /// Zero.
-        288 => reserved_tail: [u8; 64],
+        312 => reserved_tail: [u8; 40],
         /// Keyed BLAKE3 of the bytes before.
         352 => digest: [u8; 32],
     }
@@ -211,6 +217,16 @@ impl ImageHeader {
         }
     }
 
+    /// The part of the file that holds call frame information.
+    pub fn frames(&self) -> core::ops::Range<usize> {
+        let HeaderFields {
+            frames_offset,
+            frames_len,
+            ..
+        } = self.fields;
+        frames_offset as usize..frames_offset as usize + frames_len as usize
+    }
+
     /// How many cells there are at the start of the writable memory.
     pub fn cell_count(&self) -> u32 {
         self.fields.cell_count
@@ -290,6 +306,7 @@ fn is_consistent(fields: &HeaderFields) -> bool {
         )
         && u64::from(fields.cell_count) * 8 <= fields.writable_len
         && fits(fields.program_offset.into(), fields.program_len.into())
+        && fits(fields.frames_offset.into(), fields.frames_len.into())
         && (fields.program_len == 0 || u64::from(fields.program_offset) >= fields.text_offset)
         && fields.file_len <= u64::from(u32::MAX)
         && fields.writable_len <= u64::from(u32::MAX)

@@ -5,7 +5,7 @@ use rekindle_artifact::tables;
 use rekindle_artifact::wire::Reader;
 
 use crate::image::bindings::StoredBindings;
-use crate::image::digest::{Digested, kept_digest, program_digest};
+use crate::image::digest::{Digested, frames_digest, kept_digest, program_digest};
 use crate::image::entry::{Damaged, EntryRecord, Kept, Tables, VerifiedRecord, slice};
 use crate::image::header::{ImageHeader, SLOT_LEN};
 use crate::image::program::ProgramPlaces;
@@ -118,6 +118,25 @@ impl<'a> ImageView<'a> {
         }
         let head = self.bytes[start..].first_chunk().ok_or(Damaged)?;
         ProgramPlaces::read(head, start, end, self.bytes.len()).map(Some)
+    }
+
+    /// Checks the digest of the call frame information of all entries. Returns where it is, with
+    /// its terminator; empty if no entry has any.
+    ///
+    /// # Errors
+    /// If anything differs from what was written.
+    pub fn frames(&self) -> Result<core::ops::Range<usize>, Damaged> {
+        let range = self.header.frames();
+        if range.is_empty() {
+            return Ok(range);
+        }
+        let fields = &self.header.fields;
+        let bytes = self.bytes.get(range.clone()).ok_or(Damaged)?;
+        let digest = frames_digest(self.secret, &fields.image_id, bytes);
+        match equal(&digest, &fields.frames_digest) {
+            true => Ok(range),
+            false => Err(Damaged),
+        }
     }
 
     /// All entries, in the order of their records.
