@@ -14,6 +14,7 @@ pub struct JITBuilder {
     pub(crate) symbols: SymbolTable,
     pub(crate) cache: Option<Cache>,
     pub(crate) scope: Option<String>,
+    pub(crate) keeps_compiled_code: bool,
 }
 
 impl JITBuilder {
@@ -58,6 +59,7 @@ impl JITBuilder {
             symbols: SymbolTable::new(libcall_names),
             cache: None,
             scope: None,
+            keeps_compiled_code: false,
         }
     }
 
@@ -108,6 +110,15 @@ impl JITBuilder {
     /// Uses the cache that `config` describes, instead of the one that the environment does.
     pub fn cache_config(&mut self, config: &CacheConfig) -> &mut Self {
         self.cache = Some(crate::session::cache(config));
+        self
+    }
+
+    /// For embedders that read `Context::compiled_code` after a function was defined: has every
+    /// function compiled, those that are found too. Running is as before; what is saved is gone.
+    /// [`JITModule::function_tables`](crate::JITModule::function_tables) serves most of them, and
+    /// costs nothing.
+    pub fn keep_compiled_code(&mut self, keep: bool) -> &mut Self {
+        self.keeps_compiled_code = keep;
         self
     }
 

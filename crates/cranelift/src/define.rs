@@ -18,6 +18,7 @@ use crate::declared::{DeclaredNames, write_function_name};
 use crate::key;
 use crate::module::{Data, Function, JITModule};
 use crate::reference::Reference;
+use crate::tables;
 
 const WRITABLE_DATA_ALIGNMENT: u64 = 8;
 const READONLY_DATA_ALIGNMENT: u64 = 1;
@@ -53,9 +54,8 @@ impl JITModule {
         key_parts: Vec<KeyPart>,
     ) -> ModuleResult<Code> {
         self.note_baked_addresses(id, &ctx.func);
-        refer_through_cells(&mut ctx.func, id);
         let start = Instant::now();
-        ctx.compile(&*self.twin, control)?;
+        self.compile_alone(id, ctx, control)?;
         let description = Description {
             name: self.linkage_name(id),
             compile_time_ns: u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
@@ -68,9 +68,26 @@ impl JITModule {
         let mut artifact = artifact_from_compiled(description, compiled, &*self.twin, &names)
             .map_err(|error| backend(error.into()))?;
         artifact.key_parts = key_parts;
+        #[cfg(feature = "wasmtime-unwinder")]
+        let added = &crate::wasmtime::exception_table(compiled)?;
+        #[cfg(not(feature = "wasmtime-unwinder"))]
+        let added = &[];
+        artifact.metadata = tables::metadata(compiled, added);
         self.scope
             .insert(ticket, artifact)
             .map_err(|error| backend(error.into()))
+    }
+
+    /// Compiles a function as its context will have it, and does nothing with the result.
+    fn compile_alone(
+        &self,
+        id: FuncId,
+        ctx: &mut Context,
+        control: &mut ControlPlane,
+    ) -> ModuleResult<()> {
+        refer_through_cells(&mut ctx.func, id);
+        ctx.compile(&*self.twin, control)?;
+        Ok(())
     }
 
     /// What a name in compiled code refers to.
@@ -124,6 +141,8 @@ impl JITModule {
     }
 
     pub(crate) fn add_function(&mut self, id: FuncId, code: Code) {
+        #[cfg(feature = "wasmtime-unwinder")]
+        self.code_starts.insert(code.address().0, id);
         self.functions[id] = Some(Function {
             address: code.address(),
             generation: self.generation,
@@ -234,7 +253,12 @@ impl Module for JITModule {
                 .finish()
         };
         let code = match self.scope.lookup(&key) {
-            Lookup::Hit(code) => code,
+            Lookup::Hit(code) => {
+                if self.keeps_compiled_code {
+                    self.compile_alone(id, ctx, ctrl_plane)?;
+                }
+                code
+            }
             Lookup::Miss(ticket) => {
                 let key_parts = match self.cache.is_persistent() {
                     true => self.writer.key_parts(),

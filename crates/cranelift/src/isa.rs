@@ -11,7 +11,7 @@ use cranelift_module::ModuleError;
 use rekindle::Environment;
 
 /// Counts changes of what this crate itself puts into code or metadata for the same CLIF.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The position-independent twin of an ISA.
 ///
@@ -55,5 +55,6 @@ pub(crate) fn environment(isa: &dyn TargetIsa) -> Environment {
         .field("target", isa.triple())
         .field("machine", machine)
         .field("shared", shared)
+        .field("wasmtime-unwinder", cfg!(feature = "wasmtime-unwinder"))
         .build()
 }

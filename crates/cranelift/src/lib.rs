@@ -62,6 +62,10 @@ mod reference;
 mod relocate;
 mod session;
 mod symbols;
+mod tables;
+mod types;
+#[cfg(feature = "wasmtime-unwinder")]
+mod wasmtime;
 
 pub use builder::JITBuilder;
 pub use memory::{
@@ -69,6 +73,8 @@ pub use memory::{
 };
 pub use module::JITModule;
 pub use rekindle::{Cache, CacheConfig, CacheMode, Key, KeyBuilder, MissReason, Statistics};
+
+pub use tables::{CallSite, FunctionTables, StackMap};
 
 /// The version of `cranelift-jit` whose interface this is.
 pub const VERSION: &str = "0.135.8";

@@ -37,6 +37,11 @@ pub struct JITModule {
     pub(crate) scope_name: String,
     at_exit: AtExit,
     frees_memory: bool,
+    /// Whether functions that are found are compiled all the same.
+    pub(crate) keeps_compiled_code: bool,
+    /// Functions that aren't a program's, by entry point.
+    #[cfg(feature = "wasmtime-unwinder")]
+    pub(crate) code_starts: std::collections::BTreeMap<u64, FuncId>,
     pub(crate) functions: SecondaryMap<FuncId, Option<Function>>,
     pub(crate) data: SecondaryMap<DataId, Option<Data>>,
     /// Whether something was defined since the last finalization.
@@ -80,6 +85,7 @@ impl JITModule {
             symbols,
             cache,
             scope,
+            keeps_compiled_code,
         } = builder;
         assert!(!isa.flags().is_pic(), "cranelift-jit needs is_pic=false");
         let twin = crate::isa::twin(&*isa).expect("Cranelift accepted these flags once");
@@ -90,6 +96,9 @@ impl JITModule {
         Self {
             at_exit: AtExit::register(&scope),
             frees_memory: false,
+            keeps_compiled_code,
+            #[cfg(feature = "wasmtime-unwinder")]
+            code_starts: std::collections::BTreeMap::new(),
             isa,
             twin,
             symbols,

@@ -151,6 +151,16 @@ impl Code {
         }
     }
 
+    /// Instructions that may trap, ascending.
+    pub fn traps(&self) -> Vec<Trap> {
+        self.with_tables(|traps, _| traps.to_vec())
+    }
+
+    /// Where the code came from, ascending and disjoint.
+    pub fn source_locations(&self) -> Vec<SourceLocation> {
+        self.with_tables(|_, locations| locations.to_vec())
+    }
+
     /// The source location recorded for the instruction at `offset` bytes into the text.
     pub fn source_location(&self, offset: u32) -> Option<u32> {
         self.with_tables(|_, locations| {

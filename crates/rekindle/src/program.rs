@@ -190,12 +190,19 @@ impl Program {
         Some(&codes[index])
     }
 
-    /// What is at a host address, if it lies in code of the program.
-    pub fn locate(&self, pc: HostAddr) -> Option<Located> {
+    /// The code that an address lies in.
+    pub fn code_containing(&self, pc: HostAddr) -> Option<&Code> {
         let codes = self.codes();
         let after = codes.partition_point(|code| code.address() <= pc);
-        let code = after.checked_sub(1).and_then(|index| codes.get(index));
-        code.and_then(|code| code.locate(pc))
+        let code = codes.get(after.checked_sub(1)?)?;
+        let offset = pc.0 - code.address().0;
+        (offset < code.text_len_bytes().into()).then_some(code)
+    }
+
+    /// What is at a host address, if it lies in code of the program.
+    pub fn locate(&self, pc: HostAddr) -> Option<Located> {
+        self.code_containing(pc)
+            .and_then(|code| code.locate(pc))
             .or_else(|| self.locate_by_symbol(pc))
     }
 

@@ -234,7 +234,7 @@ pub(super) fn type_number(ty: Type) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::{BLOCK_WORDS, Writer, type_number};
-    use cranelift_codegen::ir::{Type, types};
+    use crate::types::all_types;
     use std::collections::HashSet;
 
     #[test]
@@ -265,31 +265,7 @@ mod tests {
 
     #[test]
     fn types_have_numbers_of_their_own() {
-        let scalars = [
-            types::I8,
-            types::I16,
-            types::I32,
-            types::I64,
-            types::I128,
-            types::F16,
-            types::F32,
-            types::F64,
-            types::F128,
-        ];
-        let vectors = |ty: Type| {
-            [1, 2, 4, 8, 16]
-                .map(|lanes| ty.by(lanes))
-                .into_iter()
-                .flatten()
-        };
-        let mut all: HashSet<Type> = scalars.into_iter().flat_map(vectors).collect();
-        let dynamic: Vec<Type> = all
-            .iter()
-            .filter(|ty| ty.is_vector())
-            .filter_map(|ty| ty.vector_to_dynamic())
-            .collect();
-        all.extend(dynamic);
-        all.insert(types::INVALID);
+        let all = all_types();
         let numbers: HashSet<u32> = all.iter().map(|&ty| type_number(ty)).collect();
         assert_eq!(numbers.len(), all.len());
         assert!(numbers.iter().all(|&number| number < 1 << 16));

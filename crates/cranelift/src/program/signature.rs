@@ -1,12 +1,9 @@
 //! Signatures as words, so that the declarations of a program can be kept and read back.
 
-use cranelift_codegen::ir::{AbiParam, ArgumentExtension, ArgumentPurpose, Signature, Type, types};
+use cranelift_codegen::ir::{AbiParam, ArgumentExtension, ArgumentPurpose, Signature};
 use cranelift_codegen::isa::CallConv;
 
-/// Kinds of lane.
-const INT: u32 = 0;
-const FLOAT: u32 = 1;
-const INVALID: u32 = 2;
+use crate::types::{type_of, type_word};
 
 /// Adds a signature.
 pub(super) fn write(signature: &Signature, out: &mut Vec<u32>) {
@@ -73,74 +70,12 @@ pub(super) fn read(words: &mut impl Iterator<Item = u32>) -> Option<Signature> {
     Some(signature)
 }
 
-/// Kind, whether the number of lanes is scaled, its binary logarithm, and the bits of a lane.
-fn type_word(ty: Type) -> u32 {
-    let (ty, is_dynamic) = match ty.is_dynamic_vector() {
-        true => (ty.dynamic_to_vector().unwrap_or(types::INVALID), 1),
-        false => (ty, 0),
-    };
-    let lane = ty.lane_type();
-    let kind = match lane {
-        types::INVALID => return INVALID << 28,
-        lane if lane.is_float() => FLOAT,
-        _ => INT,
-    };
-    kind << 28 | is_dynamic << 24 | ty.lane_count().trailing_zeros() << 16 | lane.bits()
-}
-
-fn type_of(word: u32) -> Option<Type> {
-    let bits = word & 0xffff;
-    let lane = match (word >> 28, bits) {
-        (INVALID, _) => return Some(types::INVALID),
-        (INT, bits) => Type::int(bits as u16)?,
-        (FLOAT, 16) => types::F16,
-        (FLOAT, 32) => types::F32,
-        (FLOAT, 64) => types::F64,
-        (FLOAT, 128) => types::F128,
-        _ => return None,
-    };
-    let ty = lane.by(1_u32.checked_shl(word >> 16 & 0xff)?)?;
-    match word >> 24 & 0xf {
-        0 => Some(ty),
-        _ if ty.is_vector() => ty.vector_to_dynamic(),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use cranelift_codegen::ir::{AbiParam, ArgumentPurpose, Signature, types};
     use cranelift_codegen::isa::CallConv;
 
-    use super::{read, type_of, type_word, write};
-
-    #[test]
-    fn types_read_back() {
-        let scalars = [
-            types::I8,
-            types::I16,
-            types::I32,
-            types::I64,
-            types::I128,
-            types::F16,
-            types::F32,
-            types::F64,
-            types::F128,
-        ];
-        for scalar in scalars {
-            for lanes in [1, 2, 4, 8, 16] {
-                let Some(ty) = scalar.by(lanes) else { continue };
-                assert_eq!(type_of(type_word(ty)), Some(ty));
-                if lanes == 1 {
-                    continue;
-                }
-                if let Some(ty) = ty.vector_to_dynamic() {
-                    assert_eq!(type_of(type_word(ty)), Some(ty));
-                }
-            }
-        }
-        assert_eq!(type_of(type_word(types::INVALID)), Some(types::INVALID));
-    }
+    use super::{read, write};
 
     #[test]
     fn signatures_read_back() {

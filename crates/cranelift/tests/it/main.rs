@@ -6,4 +6,5 @@ mod named;
 mod processes;
 mod programs;
 mod support;
+mod tables;
 mod unwind;
