@@ -12,6 +12,7 @@ mod compare;
 mod debian;
 mod demo;
 mod embedders;
+mod fuzz;
 mod guests;
 mod packages;
 mod programs;
@@ -39,6 +40,11 @@ enum Chore {
     Demo,
     /// Run the tests of published programs that use `cranelift-jit`, with ours in its place.
     Embedders,
+    /// Feed random input until the time is over.
+    Fuzz {
+        #[command(subcommand)]
+        subject: fuzz::Subject,
+    },
     /// Hold the workspace against ARCHITECTURE.md and the house's sizes.
     Tidy,
     /// Fetch a Debian system for RISC-V, and QEMU, into an ignored folder; or build or check the
@@ -66,6 +72,7 @@ fn main() -> ExitCode {
         Chore::Ci => ci::run(),
         Chore::Demo => demo::run(),
         Chore::Embedders => embedders::run(),
+        Chore::Fuzz { subject } => fuzz::run(&subject),
         Chore::Tidy => tidy::run(),
         Chore::Guests { task } => guests::run(task.as_ref().unwrap_or(&guests::Task::Fetch)),
         Chore::Programs(options) => programs::run(&options),

@@ -1,0 +1,49 @@
+//! `cargo xtask fuzz`: random input until the time is over.
+
+use clap::{Args, Subcommand};
+
+use std::process::Command;
+
+use crate::shell::{cargo, succeed, target};
+
+/// What is given random input.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Subject {
+    /// Random Cranelift modules: cranelift-jit, ours cold, and ours warm in a new process must agree.
+    Cranelift(Options),
+}
+
+/// How long, and from where.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// How long.
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
+
+    /// The first seed; by default, of the time. A failure names its seed.
+    #[arg(long)]
+    seed: Option<u64>,
+
+    /// How many modules at most.
+    #[arg(long)]
+    count: Option<u64>,
+}
+
+pub(crate) fn run(subject: &Subject) -> anyhow::Result<()> {
+    let Subject::Cranelift(options) = subject;
+    let Options {
+        minutes,
+        seed,
+        count,
+    } = options;
+    // As the tests build it: assertions are on, Cranelift is optimised.
+    succeed(cargo().args(["build", "--quiet", "--workspace", "--bin", "rekindle-fuzz"]))?;
+    let mut fuzz = Command::new(target().join("debug/rekindle-fuzz"));
+    fuzz.arg("run").args(["--minutes", &minutes.to_string()]);
+    for (option, value) in [("--seed", seed), ("--count", count)] {
+        if let Some(value) = value {
+            fuzz.args([option, &value.to_string()]);
+        }
+    }
+    succeed(&mut fuzz)
+}
