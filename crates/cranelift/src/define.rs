@@ -11,7 +11,9 @@ use cranelift_module::{
     ModuleError, ModuleReloc, ModuleResult,
 };
 use rekindle::cranelift::{Description, artifact_from_compiled};
-use rekindle::{Code, Key, KeyBuilder, KeyPart, Lookup, SectionKind, Target, Ticket};
+use rekindle::{
+    Artifact, Code, Key, KeyBuilder, KeyPart, Lookup, SectionKind, Target, Ticket, Verification,
+};
 
 use crate::data::{Contents, Kind, Object};
 use crate::declared::{DeclaredNames, write_function_name};
@@ -54,6 +56,32 @@ impl JITModule {
         key_parts: Vec<KeyPart>,
     ) -> ModuleResult<Code> {
         self.note_baked_addresses(id, &ctx.func);
+        let artifact = self.compile_artifact(id, ctx, control, key_parts)?;
+        let inserted = self.scope.insert(ticket, artifact);
+        inserted.map_err(|error| backend(error.into()))
+    }
+
+    /// Compiles a function that was found, and compares. Returns the code to use.
+    pub(crate) fn verify(
+        &mut self,
+        id: FuncId,
+        ctx: &mut Context,
+        control: &mut ControlPlane,
+        verification: Verification,
+        key_parts: Vec<KeyPart>,
+    ) -> ModuleResult<Code> {
+        let artifact = self.compile_artifact(id, ctx, control, key_parts)?;
+        let verified = self.scope.verify(verification, artifact);
+        verified.map_err(|error| backend(error.into()))
+    }
+
+    fn compile_artifact(
+        &self,
+        id: FuncId,
+        ctx: &mut Context,
+        control: &mut ControlPlane,
+        key_parts: Vec<KeyPart>,
+    ) -> ModuleResult<Artifact> {
         let start = Instant::now();
         self.compile_alone(id, ctx, control)?;
         let description = Description {
@@ -73,9 +101,7 @@ impl JITModule {
         #[cfg(not(feature = "wasmtime-unwinder"))]
         let added = &[];
         artifact.metadata = tables::metadata(compiled, added);
-        self.scope
-            .insert(ticket, artifact)
-            .map_err(|error| backend(error.into()))
+        Ok(artifact)
     }
 
     /// Compiles a function as its context will have it, and does nothing with the result.
@@ -253,12 +279,17 @@ impl Module for JITModule {
                 .finish()
         };
         let code = match self.scope.lookup(&key) {
-            Lookup::Hit(code) => {
-                if self.keeps_compiled_code {
-                    self.compile_alone(id, ctx, ctrl_plane)?;
+            Lookup::Hit(code) => match self.scope.verification(&key, &code) {
+                Some(verification) => {
+                    let key_parts = self.writer.key_parts();
+                    self.verify(id, ctx, ctrl_plane, verification, key_parts)?
                 }
-                code
-            }
+                None if self.keeps_compiled_code => {
+                    self.compile_alone(id, ctx, ctrl_plane)?;
+                    code
+                }
+                None => code,
+            },
             Lookup::Miss(ticket) => {
                 let key_parts = match self.cache.is_persistent() {
                     true => self.writer.key_parts(),

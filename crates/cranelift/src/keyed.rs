@@ -8,12 +8,20 @@ use cranelift_codegen::Context;
 use cranelift_codegen::ir::Signature;
 use cranelift_control::ControlPlane;
 use cranelift_module::{FuncId, Linkage, Module, ModuleError};
-use rekindle::{Key, KeyPart, Lookup};
+use rekindle::{Key, KeyPart, Lookup, Ticket, Verification};
 
 use crate::declared::{linkage_number, write_optional_name};
 use crate::key::write_signature;
 use crate::module::JITModule;
 use crate::session;
+
+/// What the cache wants of a function's embedder.
+enum Asked {
+    /// Nothing usable was found.
+    Code(Ticket),
+    /// What was found is to be compared.
+    Verification(Verification),
+}
 
 /// What all functions of one signature and linkage share, and its digest.
 pub(crate) type KeyedContext = (Signature, Linkage, [u8; 32]);
@@ -48,12 +56,15 @@ impl JITModule {
         self.check_definable(id)?;
         let embedder_key = *key;
         let key = self.keyed(key, id);
-        let ticket = match self.scope.lookup(&key) {
-            Lookup::Hit(code) => {
-                self.add_function(id, code);
-                return Ok(true);
-            }
-            Lookup::Miss(ticket) => ticket,
+        let asked = match self.scope.lookup(&key) {
+            Lookup::Hit(code) => match self.scope.verification(&key, &code) {
+                Some(verification) => Asked::Verification(verification),
+                None => {
+                    self.add_function(id, code);
+                    return Ok(true);
+                }
+            },
+            Lookup::Miss(ticket) => Asked::Code(ticket),
         };
         let mut ctx = self.make_context();
         ctx.func.signature = self
@@ -68,8 +79,15 @@ impl JITModule {
         } else {
             let parts = self.keyed_parts(&embedder_key, id);
             let control = &mut ControlPlane::default();
-            let code = self.compile(id, &mut ctx, control, ticket, parts)?;
+            let code = match asked {
+                Asked::Code(ticket) => self.compile(id, &mut ctx, control, ticket, parts)?,
+                Asked::Verification(verification) => {
+                    self.verify(id, &mut ctx, control, verification, parts)?
+                }
+            };
+            let is_loaded = code.is_loaded();
             self.add_function(id, code);
+            return Ok(is_loaded);
         }
         Ok(false)
     }

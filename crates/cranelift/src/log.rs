@@ -19,11 +19,13 @@ pub(crate) fn write<'a>(caches: impl Iterator<Item = &'a Cache>) {
     let Ok(mut file) = file else { return };
     for cache in caches {
         // A line at once, so that those of several processes don't mix.
-        let _ = file.write_all(line(&cache.statistics(), &cache.baked_addresses()).as_bytes());
+        let (baked, differing) = (cache.baked_addresses(), cache.differing());
+        let line = line(&cache.statistics(), &baked, &differing);
+        let _ = file.write_all(line.as_bytes());
     }
 }
 
-fn line(statistics: &Statistics, baked: &[String]) -> String {
+fn line(statistics: &Statistics, baked: &[String], differing: &[String]) -> String {
     let numbers = [
         ("process", u64::from(std::process::id())),
         ("entries_loaded", statistics.entries_loaded),
@@ -32,6 +34,8 @@ fn line(statistics: &Statistics, baked: &[String]) -> String {
         ("programs_missed", statistics.programs_missed),
         ("programs_recorded", statistics.programs_recorded),
         ("baked_addresses", statistics.baked_addresses),
+        ("hits_verified", statistics.hits_verified),
+        ("hits_differing", statistics.hits_differing),
         ("compile_ns_spent", statistics.compile_ns_spent),
         ("compile_ns_avoided", statistics.compile_ns_avoided),
         ("load_ns", statistics.load_ns),
@@ -44,11 +48,15 @@ fn line(statistics: &Statistics, baked: &[String]) -> String {
     let misses: Vec<String> = misses
         .map(|(why, count)| format!("\"{why}\":{count}"))
         .collect();
-    let baked: Vec<String> = baked.iter().map(|name| quoted(name)).collect();
+    let list = |names: &[String]| {
+        let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+        names.join(",")
+    };
     format!(
-        "{{{},\"baked_names\":[{}],\"misses\":{{{}}}}}\n",
+        "{{{},\"baked_names\":[{}],\"differing\":[{}],\"misses\":{{{}}}}}\n",
         numbers.join(","),
-        baked.join(","),
+        list(baked),
+        list(differing),
         misses.join(",")
     )
 }
@@ -76,8 +84,10 @@ mod tests {
 
     #[test]
     fn a_line_is_an_object() {
-        let line = super::line(&rekindle::Statistics::default(), &["a".to_owned()]);
+        let line = super::line(&rekindle::Statistics::default(), &["a".to_owned()], &[]);
         assert!(line.starts_with("{\"process\":"));
-        assert!(line.ends_with("\"bytes_written\":0,\"baked_names\":[\"a\"],\"misses\":{}}\n"));
+        assert!(line.ends_with(
+            "\"bytes_written\":0,\"baked_names\":[\"a\"],\"differing\":[],\"misses\":{}}\n"
+        ));
     }
 }

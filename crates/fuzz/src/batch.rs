@@ -36,11 +36,11 @@ pub fn compare(program: &Path, first: u64, count: u64) -> anyhow::Result<Totals>
     let folder = tempfile::tempdir().context("a temporary folder")?;
     let run = |mode| child(program, mode, &folder.path().join("cache"), first, count);
     let reference = run(Mode::Reference)?;
-    let (cold, warm) = (run(Mode::Cold)?, run(Mode::Warm)?);
+    let (cold, warm, verified) = (run(Mode::Cold)?, run(Mode::Warm)?, run(Mode::Verified)?);
     let mut totals = Totals::default();
     for (seed, line) in (first..).zip(&reference) {
         let index = (seed - first) as usize;
-        for (mode, lines) in [("cold", &cold), ("warm", &warm)] {
+        for (mode, lines) in [("cold", &cold), ("warm", &warm), ("verified", &verified)] {
             let other = &lines[index];
             ensure!(
                 other == line,

@@ -27,6 +27,8 @@ pub enum Mode {
     Cold,
     /// Ours, when all is in the cache; functions are defined in another order.
     Warm,
+    /// The same, with every function compiled all the same and compared with what was kept.
+    Verified,
 }
 
 impl Mode {
@@ -36,6 +38,7 @@ impl Mode {
             Self::Reference => "reference",
             Self::Cold => "cold",
             Self::Warm => "warm",
+            Self::Verified => "verified",
         }
     }
 }
@@ -102,7 +105,7 @@ pub fn run(seed: u64, mode: Mode, folder: &Path) -> anyhow::Result<String> {
     let plan = Plan::new(seed);
     let outcome = catch_unwind(AssertUnwindSafe(|| match mode {
         Mode::Reference => run_upstream(&plan),
-        Mode::Cold | Mode::Warm => run_ours(&plan, mode, folder),
+        Mode::Cold | Mode::Warm | Mode::Verified => run_ours(&plan, mode, folder),
     }));
     match outcome {
         Ok(Ok(line)) => Ok(line),
@@ -149,11 +152,14 @@ fn run_upstream(plan: &Plan) -> anyhow::Result<String> {
 fn run_ours(plan: &Plan, mode: Mode, folder: &Path) -> anyhow::Result<String> {
     let cache = Cache::open(&CacheConfig {
         directory: Some(folder.to_owned()),
+        verify_one_in: u32::from(mode == Mode::Verified),
         ..CacheConfig::default()
     });
     let mut builder = JITBuilder::with_isa(isa(plan)?, default_libcall_names());
     builder.symbols(symbols());
-    builder.cache(cache).scope(format!("fuzz{}", plan.seed % 4));
+    builder
+        .cache(cache.clone())
+        .scope(format!("fuzz{}", plan.seed % 4));
     let mut module = JITModule::new(builder);
     let key = KeyBuilder::new("fuzz/program").u64(plan.seed).finish();
     let is_found = match plan.way {
@@ -170,7 +176,13 @@ fn run_ours(plan: &Plan, mode: Mode, folder: &Path) -> anyhow::Result<String> {
         };
         module.get_finalized_function(id)
     });
-    if mode == Mode::Warm {
+    let differing = cache.differing();
+    ensure!(
+        differing.is_empty(),
+        "seed {}: kept otherwise than compiled: {differing:?}",
+        plan.seed
+    );
+    if mode != Mode::Cold {
         let missing = module.declarations().get_functions();
         let missing = missing.filter(|(id, _)| module.is_loaded(*id) == Some(false));
         let missing: Vec<_> = missing.map(|(id, decl)| decl.linkage_name(id)).collect();
@@ -180,7 +192,7 @@ fn run_ours(plan: &Plan, mode: Mode, folder: &Path) -> anyhow::Result<String> {
             plan.seed
         );
         ensure!(
-            is_found == (plan.way == Way::Program),
+            is_found == (plan.way == Way::Program && mode == Mode::Warm),
             "seed {}: the program wasn't found",
             plan.seed
         );
@@ -214,7 +226,7 @@ fn define(plan: &Plan, module: &mut JITModule, mode: Mode) -> ModuleResult<()> {
     let declared = plan.declare(module)?;
     plan.define_data(module, &declared)?;
     let mut order = numbered(plan, &declared);
-    if mode == Mode::Warm {
+    if mode != Mode::Cold {
         let random = &mut Random::new(plan.seed ^ 0xff);
         for last in (1..order.len()).rev() {
             order.swap(last, random.below(last + 1));

@@ -1,6 +1,6 @@
 //! Machines: what the linker must know of each, gathered from its folder.
 
-use rekindle_artifact::RelocationKind;
+use rekindle_artifact::{Relocation, RelocationKind};
 
 use crate::address::Address;
 use crate::relocation::{PatchError, Row};
@@ -53,6 +53,21 @@ impl Arch {
             Self::X86_64 => 0xcc,
             // `udf #0`
             Self::Aarch64 => 0,
+        }
+    }
+
+    /// Takes out of an artifact's text what linking puts in the place of a relocation, which must lie
+    /// within it. What was linked for different places is equal then, if it was equal before.
+    pub fn blank(self, relocation: &Relocation, text: &mut [u8]) {
+        let start = relocation.offset as usize;
+        let relaxation = self.row(relocation.kind).and_then(|row| row.relaxation);
+        if let Some(relaxation) = relaxation {
+            // Whether it applied depended on what else was linked.
+            (relaxation.rewrite)(text, start);
+        }
+        let end = start + relocation.kind.field_len_bytes();
+        if let Some(field) = text.get_mut(start..end) {
+            field.fill(0);
         }
     }
 

@@ -18,6 +18,7 @@ use crate::program::Program;
 use crate::publish::identity;
 use crate::scope::Scope;
 use crate::statistics::{Counters, Statistics};
+use crate::verify::Sample;
 
 /// Names of code with baked addresses that are kept; the others are only counted.
 const MAX_BAKED_NAMES: usize = 64;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     notices: Mutex<Vec<Notice>>,
     /// Names of code that bakes an address.
     baked: Mutex<Vec<String>>,
+    pub(crate) sample: Sample,
     /// When the budget was last looked after.
     budget_checked: Mutex<Option<Instant>>,
     pub(crate) counters: Counters,
@@ -59,6 +61,7 @@ impl Cache {
             directory,
             mode,
             budget_bytes,
+            verify_one_in,
         } = config;
         let mut notices = Vec::new();
         let writable = match mode {
@@ -78,20 +81,26 @@ impl Cache {
                 )));
             })
             .ok();
-        Self::new(store, *budget_bytes, notices)
+        Self::new(store, *budget_bytes, *verify_one_in, notices)
     }
 
     /// A cache without a persistent layer.
     pub fn in_memory() -> Self {
-        Self::new(None, 0, Vec::new())
+        Self::new(None, 0, 0, Vec::new())
     }
 
-    fn new(store: Option<Store>, budget_bytes: u64, notices: Vec<Notice>) -> Self {
+    fn new(
+        store: Option<Store>,
+        budget_bytes: u64,
+        verify_one_in: u32,
+        notices: Vec<Notice>,
+    ) -> Self {
         let shared = Shared {
             store,
             budget_bytes,
             notices: Mutex::new(notices),
             baked: Mutex::default(),
+            sample: Sample::new(verify_one_in),
             budget_checked: Mutex::new(None),
             counters: Counters::default(),
         };

@@ -25,6 +25,10 @@ pub struct CacheConfig {
     pub mode: CacheMode,
     /// What all images together may take, in bytes. Enforced when code is flushed.
     pub budget_bytes: u64,
+    /// Of so many hits, one is compiled all the same, by fronts that can, and compared; none if this
+    /// is zero, each if it is one. What differs is counted and named, and the fresh code is used and
+    /// kept.
+    pub verify_one_in: u32,
 }
 
 impl CacheConfig {
@@ -32,8 +36,9 @@ impl CacheConfig {
     pub const DEFAULT_BUDGET_BYTES: u64 = 512 << 20;
 
     /// The defaults, changed by `REKINDLE_CACHE_DIR` (a folder), `REKINDLE_CACHE` (`off`, `ro` or
-    /// `on`) and `REKINDLE_CACHE_SIZE` (bytes, or with a suffix `K`, `M` or `G`). A value that
-    /// says nothing known is ignored.
+    /// `on`), `REKINDLE_CACHE_SIZE` (bytes, or with a suffix `K`, `M` or `G`) and `REKINDLE_VERIFY`
+    /// (`all`, `off`, or which part of the hits: `1/100`, `0.01`). A value that says nothing known
+    /// is ignored.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var_os(name))
     }
@@ -48,6 +53,9 @@ impl CacheConfig {
         let budget_bytes = text("REKINDLE_CACHE_SIZE")
             .and_then(|size| parse_size(&size))
             .unwrap_or(Self::DEFAULT_BUDGET_BYTES);
+        let verify_one_in = text("REKINDLE_VERIFY")
+            .and_then(|part| parse_one_in(&part))
+            .unwrap_or(0);
         let directory = variable("REKINDLE_CACHE_DIR")
             .filter(|folder| !folder.is_empty())
             .map(PathBuf::from);
@@ -55,6 +63,7 @@ impl CacheConfig {
             directory,
             mode,
             budget_bytes,
+            verify_one_in,
         }
     }
 }
@@ -65,6 +74,7 @@ impl Default for CacheConfig {
             directory: None,
             mode: CacheMode::default(),
             budget_bytes: Self::DEFAULT_BUDGET_BYTES,
+            verify_one_in: 0,
         }
     }
 }
@@ -81,9 +91,27 @@ fn parse_size(text: &str) -> Option<u64> {
     digits.trim().parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
+/// Reads a part of a whole: `all`, `off`, `1/100`, `0.01`. Every so many; zero for none.
+fn parse_one_in(text: &str) -> Option<u32> {
+    let text = text.trim();
+    if let Some(one_in) = text.strip_prefix("1/") {
+        return one_in.parse().ok();
+    }
+    match text {
+        "all" | "on" => Some(1),
+        "off" | "no" => Some(0),
+        part => {
+            let part: f64 = part.parse().ok()?;
+            let one_in = (1.0 / part).round();
+            // A cast keeps to the range; of nothing, none.
+            (part >= 0.0).then_some(if part > 0.0 { one_in as u32 } else { 0 })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{CacheConfig, CacheMode, parse_size};
+    use super::{CacheConfig, CacheMode, parse_one_in, parse_size};
 
     fn config(pairs: &[(&str, &str)]) -> CacheConfig {
         CacheConfig::from_variables(|name| {
@@ -101,7 +129,9 @@ mod tests {
             ("REKINDLE_CACHE", "ro"),
             ("REKINDLE_CACHE_DIR", "/somewhere"),
             ("REKINDLE_CACHE_SIZE", "64M"),
+            ("REKINDLE_VERIFY", "1/8"),
         ]);
+        assert_eq!(given.verify_one_in, 8);
         assert_eq!(given.mode, CacheMode::ReadOnly);
         assert_eq!(
             given.directory.as_deref(),
@@ -110,6 +140,24 @@ mod tests {
         assert_eq!(given.budget_bytes, 64 << 20);
         assert_eq!(config(&[("REKINDLE_CACHE", "off")]).mode, CacheMode::Off);
         assert_eq!(config(&[("REKINDLE_CACHE_DIR", "")]).directory, None);
+    }
+
+    #[test]
+    fn parts() {
+        let parts = [
+            ("all", 1),
+            ("1", 1),
+            ("1/1", 1),
+            ("0.01", 100),
+            ("off", 0),
+            ("0", 0),
+        ];
+        for (text, one_in) in parts {
+            assert_eq!(parse_one_in(text), Some(one_in), "{text}");
+        }
+        for text in ["", "some", "-1", "1/x"] {
+            assert_eq!(parse_one_in(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -46,6 +46,7 @@ mod publish;
 mod resident;
 mod scope;
 mod statistics;
+mod verify;
 mod why;
 
 pub use cache::Cache;
@@ -67,6 +68,6 @@ pub use rekindle_store::{
     Digest, EntryInfo, Environment, EnvironmentBuilder, EnvironmentDescription, EnvironmentInfo,
     HeaderInfo, ImageInfo, Key, KeyBuilder, ScopeId, default_directory,
 };
-pub use scope::{Lookup, Scope, Ticket};
+pub use scope::{Lookup, Scope, Ticket, Verification};
 pub use statistics::Statistics;
 pub use why::{FieldDifference, Why};

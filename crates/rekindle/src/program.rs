@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rekindle_artifact::{Artifact, SectionKind};
 use rekindle_exec::HostAddr;
 use rekindle_store::image::{
-    Damaged, ProgramPlaces, ProgramView, StoredBinding, StoredCell, StoredValue,
+    Damaged, ProgramPlaces, ProgramView, StoredBinding, StoredCell, StoredValue, UnverifiedEntry,
 };
 
 use crate::code::{Code, Located};
@@ -188,6 +188,14 @@ impl Program {
         let codes = self.codes();
         let index = codes.binary_search_by_key(&entry, Code::address).ok()?;
         Some(&codes[index])
+    }
+
+    /// What each piece was made of; none for one whose parts that only this needs are damaged.
+    pub(crate) fn artifacts(&self) -> Vec<Option<Artifact>> {
+        let image = &self.inner.image;
+        let view = image.view();
+        let artifact = |entry: UnverifiedEntry<'_>| image.artifact(&entry.verify().ok()?);
+        view.entries().map(artifact).collect()
     }
 
     /// The code that an address lies in.

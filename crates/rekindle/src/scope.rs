@@ -17,6 +17,7 @@ use crate::names::Names;
 use crate::place::{InsertError, place};
 use crate::program::{Program, ProgramDraft};
 use crate::resident::Resident;
+use crate::verify::{differing_in_program, differing_parts};
 
 /// Of so many loads, one is timed.
 const TIMED_ONE_IN: u32 = 16;
@@ -61,6 +62,14 @@ pub struct Ticket {
     reason: MissReason,
     /// The number of the scope that missed.
     scope: u64,
+}
+
+/// Says that a hit is one of those that are to be verified: compile, and hand the result to
+/// [`Scope::verify`].
+#[derive(Debug)]
+pub struct Verification {
+    ticket: Ticket,
+    code: Code,
 }
 
 impl Ticket {
@@ -149,6 +158,69 @@ impl Scope {
             }
         }
         Ok(code)
+    }
+
+    /// Whether a hit is one of the sample that [`CacheConfig`](crate::CacheConfig) asks to verify. A
+    /// front that can compile without having missed should ask.
+    pub fn verification(&self, key: &Key, code: &Code) -> Option<Verification> {
+        let inner = &*self.inner;
+        let is_taken = code.is_loaded() && inner.cache.sample.takes();
+        is_taken.then(|| Verification {
+            ticket: Ticket {
+                key: *key,
+                // Nobody will see it: what is asked for is there.
+                reason: MissReason::NotCached,
+                scope: inner.number,
+            },
+            code: code.clone(),
+        })
+    }
+
+    /// Compares a hit with what its front compiled now, under the same key. Returns the code to use:
+    /// the hit's or, if it isn't the same, the fresh, which takes the other's place in this process
+    /// and on disk.
+    ///
+    /// # Errors
+    /// As [`Self::insert`].
+    pub fn verify(&self, verification: Verification, fresh: Artifact) -> Result<Code, InsertError> {
+        let Verification { ticket, code } = verification;
+        let Some(kept) = code.artifact() else {
+            // What would say is damaged.
+            return Ok(code);
+        };
+        let parts = differing_parts(&kept, &fresh);
+        let is_same = parts.is_empty();
+        self.count_verified((!is_same).then(|| format!("{} ({})", fresh.name, parts.join(", "))));
+        match is_same {
+            true => Ok(code),
+            false => self.insert(ticket, fresh),
+        }
+    }
+
+    fn count_verified(&self, differing: Option<String>) {
+        let cache = &self.inner.cache;
+        cache.counters.hits_verified.add(1);
+        let Some(code) = differing else { return };
+        tracing::error!(code, "the cache held other code under the same key");
+        cache.counters.hits_differing.add(1);
+        cache.notice(format!(
+            "a key doesn't cover what its code is made from: {code} wasn't what was kept"
+        ));
+        cache.sample.note(code);
+    }
+
+    /// Whether a program that was opened is one of the hits to verify: if so, make it as if it hadn't
+    /// been found, and hand the result to [`Self::verify_program`].
+    pub fn verifies_program(&self) -> bool {
+        self.inner.cache.sample.takes()
+    }
+
+    /// Compares a program with what its front made now. What differs is counted and named; hand the
+    /// new one to [`Self::keep_program`] then. Returns whether nothing does.
+    pub fn verify_program(&self, kept: &Program, fresh: &ProgramDraft) -> bool {
+        let differing = differing_in_program(kept, fresh);
+        self.count_verified((!differing.is_empty()).then(|| differing.join(", ")));
+        differing.is_empty()
     }
 
     /// In a scope with late names: gives all cells that wait the values of their names, as far as

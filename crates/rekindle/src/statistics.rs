@@ -23,6 +23,10 @@ pub struct Statistics {
     /// Inserted entries whose front found an address of this process in them: no other process will
     /// find them. See [`crate::Cache::baked_addresses`].
     pub baked_addresses: u64,
+    /// Hits that were compiled all the same and compared; a program counts as one.
+    pub hits_verified: u64,
+    /// Of those, hits whose kept code was another. See [`crate::Cache::differing`].
+    pub hits_differing: u64,
     /// Programs that were opened whole.
     pub programs_loaded: u64,
     /// Programs that were looked for and not found whole.
@@ -54,6 +58,8 @@ pub(crate) struct Counters {
     pub(crate) compile_ns_spent: Counter,
     pub(crate) compile_ns_avoided: Counter,
     pub(crate) baked_addresses: Counter,
+    pub(crate) hits_verified: Counter,
+    pub(crate) hits_differing: Counter,
     pub(crate) programs_loaded: Counter,
     pub(crate) programs_missed: Counter,
     pub(crate) programs_recorded: Counter,
@@ -85,6 +91,8 @@ impl Counters {
             compile_ns_spent: self.compile_ns_spent.get(),
             compile_ns_avoided: self.compile_ns_avoided.get(),
             baked_addresses: self.baked_addresses.get(),
+            hits_verified: self.hits_verified.get(),
+            hits_differing: self.hits_differing.get(),
             programs_loaded: self.programs_loaded.get(),
             programs_missed: self.programs_missed.get(),
             programs_recorded: self.programs_recorded.get(),

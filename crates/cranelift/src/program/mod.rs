@@ -41,7 +41,8 @@ impl JITModule {
     /// as bytes, or data aligned to more than a page, can't be kept; [`rekindle::Cache::notices`]
     /// says so.
     ///
-    /// Returns whether the program was found.
+    /// Returns whether the program was found. One that is to be verified (`verify_one_in` of
+    /// [`rekindle::CacheConfig`]) is made as if it hadn't been, and compared.
     ///
     /// # Errors
     /// What `build` returns.
@@ -56,16 +57,28 @@ impl JITModule {
             return Ok(false);
         }
         let id = self.program_id(key);
-        if self.open(&id) {
-            return Ok(true);
-        }
+        let found = self.find_program(&id);
+        let kept = match found {
+            Some(program) if self.scope.verifies_program() => Some(program),
+            Some(program) => {
+                self.take_over(program);
+                return Ok(true);
+            }
+            None => None,
+        };
         self.recording = Some(Recording::start(self));
         let built = build(self);
         let recording = self.recording.take();
         built?;
         if let Some(recording) = recording.filter(|_| self.cache.is_persistent()) {
             match recording.finish(self) {
-                Ok(draft) => self.scope.keep_program(id, draft),
+                Ok(draft) => {
+                    let is_kept =
+                        kept.is_some_and(|kept| self.scope.verify_program(&kept.program, &draft));
+                    if !is_kept {
+                        self.scope.keep_program(id, draft);
+                    }
+                }
                 Err(obstacle) => self
                     .cache
                     .notice(&format!("a program can't be kept: {obstacle}")),
@@ -78,24 +91,27 @@ impl JITModule {
     /// found. Returns whether it was; if not, the module is as before.
     pub fn open_program(&mut self, key: &Key) -> bool {
         let id = self.program_id(key);
-        self.open(&id)
+        match self.find_program(&id) {
+            Some(program) => {
+                self.take_over(program);
+                true
+            }
+            None => false,
+        }
     }
 
-    fn open(&mut self, id: &ScopeId) -> bool {
+    fn find_program(&self, id: &ScopeId) -> Option<LoadedProgram> {
         if !self.cache.is_persistent() {
-            return false;
+            return None;
         }
-        let program = self
-            .scope
-            .open_program(id)
-            .and_then(|program| LoadedProgram::new(program, self.generation));
-        let Some(program) = program else {
-            return false;
-        };
+        let program = self.scope.open_program(id)?;
+        LoadedProgram::new(program, self.generation)
+    }
+
+    fn take_over(&mut self, program: LoadedProgram) {
         self.declarations.restore(program.clone());
         self.programs.push(program);
         self.has_unfinalized = true;
-        true
     }
 
     /// The scope in which a program is kept, alone.

@@ -8,3 +8,4 @@ mod programs;
 mod support;
 mod tables;
 mod unwind;
+mod verify;
