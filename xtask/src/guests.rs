@@ -2,6 +2,7 @@
 //! and what is committed is checked to be what their sources give.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
@@ -13,6 +14,9 @@ use crate::shell::{root, succeed};
 
 /// Each guest's folder, source and ELF file have its name.
 const SHIPPED: &[&str] = &["raytrace", "lisp", "manyfuncs"];
+
+/// Where the shared object is that the machine maps into every guest.
+const VDSO: &str = "crates/vm/vdso";
 
 /// What to do with the guests.
 #[derive(Debug, Subcommand)]
@@ -28,7 +32,7 @@ pub(crate) enum Task {
 pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
     match task {
         Task::Fetch => fetch(),
-        Task::Build => succeed(&mut script()),
+        Task::Build => scripts().iter_mut().try_for_each(succeed),
         Task::Check => check(),
     }
 }
@@ -40,17 +44,23 @@ fn fetch() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn script() -> Command {
-    Command::new(root().join("guests/build.sh"))
+/// What builds the guests, and the vDSO.
+fn scripts() -> [Command; 2] {
+    ["guests", VDSO].map(|folder| Command::new(root().join(folder).join("build.sh")))
 }
 
 fn check() -> anyhow::Result<()> {
     let built = tempfile::tempdir()?;
-    succeed(script().arg(built.path()))?;
-    for name in SHIPPED {
-        let committed = root().join("guests").join(name).join(name);
-        let kept = fs::read(&committed).with_context(|| committed.display().to_string())?;
-        let fresh = fs::read(built.path().join(name))?;
+    for mut script in scripts() {
+        succeed(script.arg(built.path()))?;
+    }
+    let guests = SHIPPED
+        .iter()
+        .map(|name| root().join("guests").join(name).join(name));
+    let all: Vec<PathBuf> = guests.chain([root().join(VDSO).join("vdso.so")]).collect();
+    for committed in &all {
+        let kept = fs::read(committed).with_context(|| committed.display().to_string())?;
+        let fresh = fs::read(built.path().join(committed.file_name().unwrap_or_default()))?;
         ensure!(
             kept == fresh,
             "{} is not what its source gives; build it with cargo xtask guests build and the \
@@ -60,7 +70,7 @@ fn check() -> anyhow::Result<()> {
     }
     println!(
         "guests: {} ELF files are what their sources give",
-        SHIPPED.len()
+        all.len()
     );
     Ok(())
 }

@@ -150,8 +150,9 @@ pub(crate) struct ElfProgram {
     pub(crate) program_header_count: u16,
     /// What to load, in the order of the file.
     pub(crate) segments: Vec<Segment>,
-    /// The path of the dynamic loader that starts it, if it wants one.
-    pub(crate) interpreter: Option<Vec<u8>>,
+    /// Where in the file the path is of the dynamic loader that starts it, if it wants one. A library
+    /// may have one too, and far from its headers.
+    pub(crate) interpreter: Option<Range<u64>>,
 }
 
 /// The size of a program header.
@@ -222,7 +223,7 @@ impl ElfProgram {
         for (index, entry) in table.chunks_exact(PROGRAM_HEADER_LEN as usize).enumerate() {
             match u32_at(entry, 0) {
                 SEGMENT_LOAD => segments.extend(load_segment(index, entry, len)?),
-                SEGMENT_INTERPRETER => wanted = Some(interpreter(entry, file)?),
+                SEGMENT_INTERPRETER => wanted = Some(interpreter(entry, len)?),
                 _ => {}
             }
         }
@@ -330,8 +331,14 @@ fn protection_of(flags: u32) -> Protection {
 }
 
 /// The path in a `PT_INTERP` segment.
-fn interpreter(entry: &[u8], file: &[u8]) -> Result<Vec<u8>, ElfFault> {
-    let bytes = bytes_at(file, u64_at(entry, 8), u64_at(entry, 32)).unwrap_or_default();
+fn interpreter(entry: &[u8], file_len: u64) -> Result<Range<u64>, ElfFault> {
+    let (offset, len) = (u64_at(entry, 8), u64_at(entry, 32));
+    let end = offset.checked_add(len).filter(|end| *end <= file_len);
+    end.map(|end| offset..end).ok_or(ElfFault::Interpreter)
+}
+
+/// The path that the file's bytes in [`ElfProgram::interpreter`] are.
+pub(crate) fn interpreter_path(bytes: &[u8]) -> Result<Vec<u8>, ElfFault> {
     match bytes.split_last() {
         Some((0, path)) if !path.is_empty() && !path.contains(&0) => Ok(path.to_vec()),
         _ => Err(ElfFault::Interpreter),

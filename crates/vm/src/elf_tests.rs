@@ -67,7 +67,17 @@ fn faults_are_named() {
         Err(ElfFault::Truncated { .. })
     ));
     assert_eq!(patched(64, &[0]), Err(ElfFault::NothingToLoad));
-    assert_eq!(patched(64, &[3]), Err(ElfFault::Interpreter));
+    assert_eq!(
+        patched(64, &[3, 0, 0, 0, 5, 0, 0, 0, 0, 0, 1]),
+        Err(ElfFault::Interpreter)
+    );
+    for bytes in [&b""[..], b"\0", b"a\0b\0", b"/lib/ld.so"] {
+        assert_eq!(interpreter_path(bytes), Err(ElfFault::Interpreter));
+    }
+    assert_eq!(
+        interpreter_path(b"/lib/ld.so\0"),
+        Ok(b"/lib/ld.so".to_vec())
+    );
     assert!(matches!(
         patched(96, &[0, 2]),
         Err(ElfFault::Segment { .. })

@@ -67,6 +67,16 @@ impl SignalInfo {
         Self(info)
     }
 
+    /// A signal that a process of this number, whose real user is `user`, sent.
+    pub(crate) fn sent(signal: i32, code: i32, process: i32, user: u32) -> Self {
+        let mut info = [0; INFO_LEN];
+        info[..4].copy_from_slice(&signal.to_le_bytes());
+        info[8..12].copy_from_slice(&code.to_le_bytes());
+        info[16..20].copy_from_slice(&process.to_le_bytes());
+        info[20..24].copy_from_slice(&user.to_le_bytes());
+        Self(info)
+    }
+
     fn word(&self, offset: usize) -> i32 {
         i32::from_le_bytes(self.0[offset..].first_chunk().copied().unwrap_or_default())
     }

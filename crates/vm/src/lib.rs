@@ -54,6 +54,7 @@ mod stats;
 mod syscall;
 mod sysroot;
 mod threads;
+mod vdso;
 
 pub use config::{Config, GuestExit, Outcome};
 pub use elf::ElfFault;

@@ -4,14 +4,15 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rekindle::Cache;
 
-use crate::elf::{ElfFault, ElfProgram, Segment};
+use crate::elf::{self, ElfFault, ElfProgram, Segment};
 use crate::elf_head::read_head;
 use crate::errno::Errno;
 use crate::guest_memory;
@@ -72,7 +73,10 @@ pub(crate) fn load(
     let entry = base + program.elf.entry;
     let (start, interpreter_base) = match &program.elf.interpreter {
         None => (entry, 0),
-        Some(interpreter) => load_interpreter(memory, interpreter, path, sysroot, cache)?,
+        Some(range) => {
+            let interpreter = interpreter_path(&program, range)?;
+            load_interpreter(memory, &interpreter, path, sysroot, cache)?
+        }
     };
     let program_headers = match program.elf.program_headers {
         0 => 0,
@@ -87,6 +91,19 @@ pub(crate) fn load(
         path: std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
         given_path: path.to_owned(),
     })
+}
+
+/// The path of the dynamic loader that a program asks for in these bytes of its file.
+fn interpreter_path(program: &OpenedFile, range: &Range<u64>) -> Result<Vec<u8>, StartError> {
+    let fault = |fault| elf_error(&program.path, fault);
+    let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+    if len > libc::PATH_MAX as usize {
+        return Err(fault(ElfFault::Interpreter));
+    }
+    let mut bytes = vec![0; len];
+    let read = program.file.read_exact_at(&mut bytes, range.start);
+    read.map_err(|_| fault(ElfFault::Interpreter))?;
+    elf::interpreter_path(&bytes).map_err(fault)
 }
 
 /// Loads a dynamic loader; returns where it starts and where it is.
@@ -120,12 +137,7 @@ fn load_interpreter(
     Ok((base + file.elf.entry, base))
 }
 
-fn no_memory(
-    path: &Path,
-    what: &'static str,
-    range: std::ops::Range<u64>,
-    errno: Errno,
-) -> StartError {
+fn no_memory(path: &Path, what: &'static str, range: Range<u64>, errno: Errno) -> StartError {
     StartError::Memory {
         path: path.to_owned(),
         what,

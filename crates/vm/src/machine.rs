@@ -10,6 +10,7 @@ use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
 use crate::config::{Config, GuestExit, Outcome};
 use crate::dispatch::{InterpretOnly, Machine, Translator};
 use crate::errno::Errno;
+use crate::guest_memory::GUEST_START;
 use crate::guest_signal::{IGNORE, SignalAction};
 use crate::interpreter::Interpreter;
 use crate::jit::Jit;
@@ -23,6 +24,7 @@ use crate::stats::RunStatistics;
 use crate::syscall::{Kernel, host};
 use crate::sysroot::Sysroot;
 use crate::threads::Threads;
+use crate::vdso::{self, Vdso};
 use crate::{signal, signal::host_mask};
 
 /// Held while a guest runs: guest addresses are host addresses, so a process has room for one.
@@ -126,7 +128,14 @@ fn prepare<T: Translator>(
     };
     let mut memory = Memory::default();
     let program = loader::load(&mut memory, &config.program, sysroot.as_ref(), &cache)?;
-    let facts = process_facts();
+    let vdso = vdso::map(&mut memory).map_err(|errno| StartError::Memory {
+        path: config.program.clone(),
+        what: "the vDSO",
+        start: GUEST_START,
+        end: stack::LOWEST,
+        source: io::Error::from_raw_os_error(errno.0),
+    })?;
+    let facts = process_facts(&vdso);
     let built = stack::build(
         &mut memory.space,
         &program,
@@ -141,6 +150,7 @@ fn prepare<T: Translator>(
         args: config.args.clone(),
         sysroot,
         relaunch: config.relaunch.clone(),
+        signal_return: vdso.signal_return,
         traces_calls: config.traces_calls,
     };
     let process = Arc::new(Process::new(start, memory));
@@ -196,12 +206,13 @@ fn stack_error(config: &Config, error: StackError) -> StartError {
 }
 
 /// What the initial stack tells the guest of its process.
-fn process_facts() -> ProcessFacts {
+fn process_facts(vdso: &Vdso) -> ProcessFacts {
     let mut random = [0_u8; 16];
     let address = random.as_mut_ptr() as u64;
     // Without entropy the guest's guards are weak, no more.
     let _ = host::call(libc::SYS_getrandom, [address, 16, 0, 0, 0, 0]);
     ProcessFacts {
+        vdso: vdso.base,
         uid: u64::from(getuid().as_raw()),
         euid: u64::from(geteuid().as_raw()),
         gid: u64::from(getgid().as_raw()),

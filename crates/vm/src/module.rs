@@ -33,20 +33,27 @@ impl GuestModule {
         segments: &[Segment],
         cache: &Cache,
     ) -> Self {
-        let text_ranges = segments
-            .iter()
-            .filter(|segment| segment.is_text())
-            .map(|segment| base + segment.address..base + segment.address + segment.file_len)
-            .collect();
-        let span =
-            |segment: &Segment| base + segment.address..base + segment.address + segment.memory_len;
         Self {
             digest: cache.file_digest(file, || text_digest(file, segments)),
             path,
             base,
-            spans: segments.iter().map(span).collect(),
-            text_ranges,
+            spans: spans(base, segments),
+            text_ranges: text_ranges(base, segments),
             symbols: OnceLock::new(),
+        }
+    }
+
+    /// The module of an ELF file that isn't one of the guest's, but these bytes.
+    pub(crate) fn of_image(name: &str, image: &[u8], base: u64, segments: &[Segment]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("rekindle guest module image v1");
+        hasher.update(image);
+        Self {
+            digest: Digest(*hasher.finalize().as_bytes()),
+            path: PathBuf::from(name),
+            base,
+            spans: spans(base, segments),
+            text_ranges: text_ranges(base, segments),
+            symbols: OnceLock::from(elf::function_symbols(image)),
         }
     }
 
@@ -123,6 +130,18 @@ impl GuestModule {
     }
 }
 
+fn spans(base: u64, segments: &[Segment]) -> Vec<Range<u64>> {
+    let span =
+        |segment: &Segment| base + segment.address..base + segment.address + segment.memory_len;
+    segments.iter().map(span).collect()
+}
+
+fn text_ranges(base: u64, segments: &[Segment]) -> Vec<Range<u64>> {
+    let text = segments.iter().filter(|segment| segment.is_text());
+    text.map(|segment| base + segment.address..base + segment.address + segment.file_len)
+        .collect()
+}
+
 fn text_digest(file: &File, segments: &[Segment]) -> Digest {
     let mut hasher = blake3::Hasher::new_derive_key("rekindle guest module text v1");
     let mut buffer = vec![0_u8; 1 << 16];
@@ -190,5 +209,36 @@ impl Modules {
             Some((name, offset)) => format!("{pc:#x} ({name}+{offset:#x})"),
             None => format!("{pc:#x}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The C library of Debian's cross compilers. It is a program too, whose interpreter's path
+    /// stands a megabyte behind its headers.
+    const LIBC: &str = "/usr/riscv64-linux-gnu/lib/libc.so.6";
+
+    #[test]
+    fn a_mapped_c_library_is_a_module() {
+        let file = File::open(LIBC).expect("Debian's libc6-riscv64-cross is installed");
+        let len = file.metadata().expect("it has a length").len();
+        let mapping = 0x10_0000..0x10_0000 + page_ceil(len).expect("it is small");
+        let cache = Cache::in_memory();
+        let module = GuestModule::of_mapping(&file, PathBuf::from(LIBC), &mapping, 0, &cache)
+            .expect("it is mapped as a dynamic loader does");
+        assert_eq!(module.base(), 0x10_0000);
+        let [text] = module.text_ranges() else {
+            panic!("{:x?}", module.text_ranges());
+        };
+        assert!(
+            text.start == 0x10_0000 && text.end <= mapping.end,
+            "{text:x?}"
+        );
+
+        let elsewhere = mapping.start..mapping.start + 0x1000;
+        let part = GuestModule::of_mapping(&file, PathBuf::from(LIBC), &elsewhere, 0, &cache);
+        assert!(part.is_none(), "what isn't mapped can't be relied on");
     }
 }

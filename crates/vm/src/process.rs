@@ -33,8 +33,6 @@ pub(crate) struct Process {
     pub(crate) auxiliary_vector: OnceLock<Vec<u8>>,
     /// Its threads.
     pub(crate) threads: Arc<Threads>,
-    /// Where its signal handlers return to, once that is mapped.
-    pub(crate) signal_return: OnceLock<u64>,
     memory: Arc<Mutex<Memory>>,
     actions: Mutex<SignalActions>,
     is_ending: AtomicBool,
@@ -56,6 +54,8 @@ pub(crate) struct ProcessStart {
     pub(crate) sysroot: Option<Sysroot>,
     /// The arguments with which this executable runs another guest program.
     pub(crate) relaunch: Vec<OsString>,
+    /// Where its signal handlers return to.
+    pub(crate) signal_return: u64,
     /// Whether system calls are printed.
     pub(crate) traces_calls: bool,
 }
@@ -67,7 +67,6 @@ impl Process {
             start: Arc::new(start),
             auxiliary_vector: OnceLock::new(),
             threads: Arc::default(),
-            signal_return: OnceLock::new(),
             memory: Arc::new(Mutex::new(memory)),
             actions: Mutex::default(),
             is_ending: AtomicBool::new(false),
@@ -83,7 +82,6 @@ impl Process {
             start: Arc::clone(&self.start),
             auxiliary_vector: self.auxiliary_vector.clone(),
             threads: Arc::clone(&self.threads),
-            signal_return: self.signal_return.clone(),
             memory: Arc::clone(&self.memory),
             actions: Mutex::new(self.actions().clone()),
             is_ending: AtomicBool::new(false),

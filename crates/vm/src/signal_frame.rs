@@ -19,11 +19,8 @@ const FP_REGISTERS: usize = REGISTERS + 256;
 const FCSR: usize = FP_REGISTERS + 256;
 const FRAME_LEN: usize = FP_REGISTERS + 528;
 
-/// The instructions to which a handler returns: `li a7, 139; ecall`. Unwinders know them by sight.
-pub(crate) const RETURN_CODE: [u8; 8] = [0x93, 0x08, 0xb0, 0x08, 0x73, 0x00, 0x00, 0x00];
-
-/// Makes the guest enter the handler of `action` with `info`; `return_to` is where
-/// [`RETURN_CODE`] is. Fails where the stack can't take the frame.
+/// Makes the guest enter the handler of `action` with `info`; `return_to` is the function to which
+/// it returns. Fails where the stack can't take the frame.
 pub(crate) fn push(
     state: &mut GuestState,
     signals: &mut ThreadSignals,

@@ -27,6 +27,8 @@ const fn letter(name: u8) -> u64 {
 /// Who runs the guest, and what the host gives it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProcessFacts {
+    /// Where the vDSO is.
+    pub(crate) vdso: u64,
     /// Real user.
     pub(crate) uid: u64,
     /// Effective user.
@@ -148,6 +150,7 @@ fn auxiliary_vector(
 ) -> Vec<(u64, u64)> {
     const AT_HWCAP2: u64 = 26;
     let mut vector = vec![
+        (libc::AT_SYSINFO_EHDR, facts.vdso),
         (libc::AT_HWCAP, HWCAP),
         (libc::AT_PAGESZ, PAGE),
         (libc::AT_CLKTCK, facts.clock_ticks),

@@ -46,6 +46,11 @@ impl Threads {
         entry
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.entries).len()
+    }
+
     /// Removes a thread. Returns how many are left.
     pub(crate) fn remove(&self, entry: &Arc<ThreadEntry>) -> usize {
         let mut entries = lock(&self.entries);

@@ -47,9 +47,15 @@ pub(crate) struct Jit {
     shared: Arc<Shared>,
     /// How much of [`State::log`] this thread's interpreter knows.
     seen: usize,
-    /// The removals that this thread's jump cache reflects.
+    /// The removals that this thread's jump cache and `recent` reflect.
     generation: u64,
+    /// Entry points that this thread asked for, direct-mapped by guest PC: they are found without a
+    /// lock.
+    recent: Box<[Option<(u64, RegionCode)>; RECENT_LEN]>,
 }
+
+/// Entries of [`Jit::recent`].
+const RECENT_LEN: usize = 256;
 
 #[derive(Debug)]
 struct Shared {
@@ -110,6 +116,7 @@ impl Jit {
             shared: Arc::new(shared),
             seen: 0,
             generation: 0,
+            recent: Box::new([None; RECENT_LEN]),
         }
     }
 
@@ -147,8 +154,16 @@ impl Jit {
     }
 
     /// The code of the region that starts at `pc`.
-    fn entry(&self, pc: u64) -> Option<RegionCode> {
-        self.shared.lock().installed.entry(pc)
+    fn entry(&mut self, pc: u64) -> Option<RegionCode> {
+        let recent = &mut self.recent[(pc >> 1) as usize % RECENT_LEN];
+        if let Some((known, code)) = *recent
+            && known == pc
+        {
+            return Some(code);
+        }
+        let code = self.shared.lock().installed.entry(pc)?;
+        *recent = Some((pc, code));
+        Some(code)
     }
 
     /// Where a region that left through its slot at `slot` goes on: the slot is linked, the code is
@@ -288,6 +303,7 @@ impl Translator for Jit {
             shared: Arc::clone(&self.shared),
             seen: 0,
             generation: 0,
+            recent: Box::new([None; RECENT_LEN]),
         }
     }
 
@@ -370,6 +386,7 @@ impl Translator for Jit {
         let generation = self.shared.generation.load(Ordering::Acquire);
         if generation != self.generation {
             state.jump_cache.fill(JumpCacheEntry::EMPTY);
+            self.recent.fill(None);
             self.generation = generation;
         }
         let Some(mut code) = self.entry(state.pc) else {

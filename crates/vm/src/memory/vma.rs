@@ -57,6 +57,8 @@ pub(crate) enum Backing {
     Anonymous,
     /// The heap that `brk` moves.
     Heap,
+    /// The vDSO.
+    Vdso,
     /// The main stack.
     Stack,
     /// A file.

@@ -31,12 +31,11 @@ use self::table::{Action, Row};
 use crate::config::GuestExit;
 use crate::errno::Errno;
 use crate::fatal;
-use crate::guest_memory::copy_out;
 use crate::guest_signal::{
     DEFAULT, DefaultAction, IGNORE, SignalAction, SignalInfo, ThreadSignals, UNBLOCKABLE, bit,
     default_action,
 };
-use crate::memory::{MapRequest, PAGE, Placement, Protection};
+
 use crate::process::{Memory, Process};
 use crate::signal as signal_door;
 use crate::signal_frame;
@@ -317,7 +316,7 @@ impl Kernel {
         action: SignalAction,
         info: SignalInfo,
     ) -> Result<(), Errno> {
-        let return_to = self.signal_return()?;
+        let return_to = self.process.start.signal_return;
         signal_frame::push(state, &mut self.signals, action, info, return_to)?;
         if action.flags & u64::from(libc::SA_RESETHAND.cast_unsigned()) != 0 {
             let signal = info.signal();
@@ -325,20 +324,6 @@ impl Kernel {
             signal_door::forward(signal, DEFAULT);
         }
         Ok(())
-    }
-
-    /// Where the code is to which signal handlers return, mapped at the first call.
-    fn signal_return(&self) -> Result<u64, Errno> {
-        if let Some(address) = self.process.signal_return.get() {
-            return Ok(*address);
-        }
-        let space = &mut self.process.memory().space;
-        let writable = Protection::READ.union(Protection::WRITE);
-        let request = MapRequest::anonymous(Placement::Anywhere, PAGE, writable);
-        let address = space.map(request)?;
-        copy_out(address, &signal_frame::RETURN_CODE)?;
-        space.protect(address, PAGE, Protection::READ.union(Protection::EXEC))?;
-        Ok(*self.process.signal_return.get_or_init(|| address))
     }
 
     /// Changes the guest's memory, and remembers which code that made stale.

@@ -106,6 +106,7 @@ fn maps(kernel: &Kernel) -> String {
         let name = match backing {
             Backing::Heap => "[heap]",
             Backing::Stack => "[stack]",
+            Backing::Vdso => "[vdso]",
             Backing::File(_) => name_at(&host, start),
             Backing::Anonymous => "",
         };

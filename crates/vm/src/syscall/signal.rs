@@ -1,15 +1,37 @@
 //! Calls about signals.
 
+use rustix::process::getuid;
+
 use super::{Kernel, Request, host};
 use crate::errno::Errno;
 use crate::guest_memory::{copy_out, load32, load64, store32, store64};
-use crate::guest_signal::{AlternateStack, IGNORE, SignalAction, UNBLOCKABLE, bit};
+use crate::guest_signal::{AlternateStack, IGNORE, SignalAction, SignalInfo, UNBLOCKABLE, bit};
 use crate::signal;
 use crate::signal_frame;
 use crate::state::GuestState;
 
 /// The size of a signal set in bytes; the kernel takes no other.
 const SET_LEN: u64 = 8;
+pub(super) fn kill(
+    kernel: &mut Kernel,
+    _: &mut GuestState,
+    arguments: [u64; 6],
+) -> Result<u64, Errno> {
+    let (process, number) = (arguments[0] as i32, arguments[1] as i32);
+    let own = std::process::id().cast_signed();
+    let wanted = bit(number) & !kernel.signals.blocked != 0;
+    if process != own || !wanted || kernel.process.threads.count() != 1 {
+        return host::call_for_guest(libc::SYS_kill, arguments);
+    }
+    // The guest's only thread gets the signal before the call returns. The host might choose another
+    // thread of this process, which would pass it on some time later.
+    let info = SignalInfo::sent(number, libc::SI_USER, own, getuid().as_raw());
+    let thread = signal::thread_id() as u64;
+    let info_address = info.0.as_ptr() as u64;
+    let queued = [own as u64, thread, number as u64, info_address, 0, 0];
+    host::call_for_guest(libc::SYS_rt_tgsigqueueinfo, queued)
+}
+
 pub(super) fn sigaltstack(
     kernel: &mut Kernel,
     state: &mut GuestState,

@@ -400,7 +400,7 @@ static TABLE: &[Row] = &[
         "sched_rr_get_interval(int, time_out)",
         libc::SYS_sched_rr_get_interval,
     ),
-    host(129, "kill(int, signal)", libc::SYS_kill),
+    call(129, "kill(int, signal)", signal::kill),
     host(130, "tkill(int, signal)", libc::SYS_tkill),
     host(131, "tgkill(int, int, signal)", libc::SYS_tgkill),
     call(132, "sigaltstack(ptr, ptr)", signal::sigaltstack),
