@@ -58,3 +58,95 @@ pub(crate) fn environment(isa: &dyn TargetIsa) -> Environment {
         .field("wasmtime-unwinder", cfg!(feature = "wasmtime-unwinder"))
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
+    use cranelift_codegen::settings::{self, Configurable, Setting, SettingKind};
+
+    use super::{environment, twin};
+
+    fn isa(shared: &[(&str, &str)], machine: &[(&str, &str)]) -> Option<OwnedTargetIsa> {
+        let mut flags = settings::builder();
+        for (name, value) in shared {
+            flags.set(name, value).ok()?;
+        }
+        let mut builder = cranelift_native::builder_with_options(false).expect("a known host");
+        for (name, value) in machine {
+            builder.set(name, value).ok()?;
+        }
+        builder.finish(settings::Flags::new(flags)).ok()
+    }
+
+    /// Values of a setting; one of them is what it has anyway.
+    fn values(setting: &Setting) -> Vec<&'static str> {
+        match setting.kind {
+            SettingKind::Enum => setting.values.unwrap_or_default().to_vec(),
+            SettingKind::Bool => vec!["true", "false"],
+            SettingKind::Num => vec!["1", "2"],
+            SettingKind::Preset => Vec::new(),
+        }
+    }
+
+    fn digest_of_code_for(isa: &dyn TargetIsa) -> rekindle::Digest {
+        environment(&*twin(isa).expect("it was accepted")).digest()
+    }
+
+    #[test]
+    fn each_setting_is_part_of_the_environment() {
+        let base = digest_of_code_for(&*isa(&[], &[]).expect("defaults"));
+        let mut seen = HashSet::from([base]);
+        let mut count_changes =
+            |setting: &Setting, make: &dyn Fn(&str) -> Option<OwnedTargetIsa>| {
+                let isas = values(setting).into_iter().filter_map(make);
+                let digests: Vec<_> = isas.map(|isa| digest_of_code_for(&*isa)).collect();
+                let changed: Vec<_> = digests.iter().filter(|digest| **digest != base).collect();
+                // All but the one that it has anyway, if Cranelift takes them.
+                assert!(changed.len() + 1 >= digests.len(), "{}", setting.name);
+                for digest in &changed {
+                    assert!(seen.insert(**digest), "{}", setting.name);
+                }
+                changed.len()
+            };
+        // What the twin sets itself.
+        let own = ["is_pic", "use_colocated_libcalls"];
+        let mut count = 0;
+        for setting in settings::builder()
+            .iter()
+            .filter(|setting| !own.contains(&setting.name))
+        {
+            count += count_changes(&setting, &|value| isa(&[(setting.name, value)], &[]));
+        }
+        assert!(count > 20, "{count}");
+        let shared = count;
+        let machine = cranelift_native::builder_with_options(false).expect("a known host");
+        for setting in machine.iter() {
+            count += count_changes(&setting, &|value| isa(&[], &[(setting.name, value)]));
+        }
+        assert!(count > shared, "the machine has no settings");
+    }
+
+    #[test]
+    fn versions_and_the_target_are_part_of_the_environment() {
+        let environment = environment(&*isa(&[], &[]).expect("defaults"));
+        let value = |name: &str| {
+            let field = environment.fields().iter().find(|(field, _)| field == name);
+            field.map(|(_, value)| value.as_str())
+        };
+        assert_eq!(value("cranelift"), Some(cranelift_codegen::VERSION));
+        assert_eq!(value("rekindle-cranelift"), Some(env!("CARGO_PKG_VERSION")));
+        let all = [
+            "rekindle",
+            "format",
+            "target",
+            "machine",
+            "shared",
+            "wasmtime-unwinder",
+        ];
+        for name in all {
+            assert!(value(name).is_some(), "{name}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "tests call the code that they compile")]
 
 mod basic;
+mod keys;
 mod named;
 mod processes;
 mod programs;
