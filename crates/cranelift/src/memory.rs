@@ -70,7 +70,7 @@ impl ArenaMemoryProvider {
     ///
     /// # Errors
     /// None; the result is part of the interface.
-    pub fn new_with_size(reserve_size: usize) -> io::Result<Self> {
+    pub fn new_with_size(reserve_size: usize) -> Result<Self, region::Error> {
         let _ = reserve_size;
         Ok(Self(()))
     }

@@ -1,7 +1,9 @@
 //! Modules as an embedder uses them: compiled, loaded by a later module, loaded in a new process.
 #![expect(unsafe_code, reason = "tests call the code that they compile")]
 
+mod api;
 mod basic;
+mod corners;
 mod keys;
 mod named;
 mod processes;
