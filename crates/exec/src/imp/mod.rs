@@ -55,12 +55,25 @@ unsafe impl Sync for Memory {}
 
 impl Memory {
     /// `len` bytes of zeroes, readable and writable, backed as they are touched.
+    ///
+    /// None of them lies at a multiple of 4 GiB, if the system has other room: libgcc's unwinder takes
+    /// a function there for one that the linker removed, since the low half of its address is zero.
+    /// Large mappings stand next to each other and are aligned, so that this happens to one in some
+    /// dozens of processes.
     pub(crate) fn reserve(len: usize) -> io::Result<Self> {
         let len = len.max(1).next_multiple_of(page_len());
-        Ok(Self {
-            base: system::map_anonymous(len)?,
-            len,
-        })
+        let map = || {
+            Ok(Self {
+                base: system::map_anonymous(len)?,
+                len,
+            })
+        };
+        let memory: Self = map()?;
+        if holds_multiple(memory.base.addr() as u64, len as u64) {
+            // As long as this memory is there, other memory lies elsewhere.
+            return map();
+        }
+        Ok(memory)
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
@@ -159,6 +172,12 @@ impl Memory {
     }
 }
 
+/// Whether one of so many bytes from `base` lies at a multiple of 4 GiB.
+fn holds_multiple(base: u64, len: u64) -> bool {
+    base.checked_next_multiple_of(1 << 32)
+        .is_some_and(|multiple| multiple - base < len)
+}
+
 impl Drop for Memory {
     fn drop(&mut self) {
         #[expect(unsafe_code, reason = "the one call")]
@@ -166,6 +185,35 @@ impl Drop for Memory {
         // it was to keep the `Memory` alive.
         unsafe {
             system::unmap(self.base, self.len);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Memory, holds_multiple};
+
+    #[test]
+    fn multiples_of_4_gib_are_seen() {
+        assert!(holds_multiple(1 << 32, 1));
+        assert!(holds_multiple((1 << 32) - 1, 2));
+        assert!(!holds_multiple((1 << 32) - 1, 1));
+        assert!(!holds_multiple((1 << 32) + 1, 1 << 31));
+        assert!(!holds_multiple(u64::MAX - 5, 3));
+    }
+
+    /// Enough memory to pass by some.
+    #[cfg(all(not(miri), target_pointer_width = "64"))]
+    #[test]
+    fn no_memory_lies_at_one() {
+        let all: Vec<Memory> = (0..200)
+            .map(|_| Memory::reserve(64 << 20).expect("address space"))
+            .collect();
+        for memory in &all {
+            assert!(!holds_multiple(
+                memory.base.addr() as u64,
+                memory.len as u64
+            ));
         }
     }
 }
