@@ -1,8 +1,8 @@
 //! `rekindle run`: one guest, from its file to its end.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -27,6 +27,7 @@ pub(crate) fn run(arguments: RunArguments, started: Instant) -> ExitCode {
         );
         return ExitCode::from(2);
     }
+    name_thread(&program);
     let stats = arguments.stats;
     match rekindle_vm::run(config(arguments, program.clone(), started)) {
         Ok(outcome) => {
@@ -49,6 +50,15 @@ pub(crate) fn run(arguments: RunArguments, started: Instant) -> ExitCode {
                 NOT_FOUND
             })
         }
+    }
+}
+
+/// Gives the calling thread, which is the guest's first, the program's name, as `execve` does.
+fn name_thread(program: &Path) {
+    let name = program.file_name().unwrap_or_default().as_bytes();
+    if let Ok(name) = CString::new(name) {
+        // It is there for people to read.
+        let _ = rustix::thread::set_name(&name);
     }
 }
 

@@ -51,6 +51,13 @@ impl Threads {
         lock(&self.entries).len()
     }
 
+    /// Whether one has this number.
+    pub(crate) fn has(&self, number: i32) -> bool {
+        lock(&self.entries)
+            .iter()
+            .any(|entry| entry.number.load(Ordering::Relaxed) == number)
+    }
+
     /// Removes a thread. Returns how many are left.
     pub(crate) fn remove(&self, entry: &Arc<ThreadEntry>) -> usize {
         let mut entries = lock(&self.entries);

@@ -129,6 +129,22 @@ fn own_proc_file(kernel: &Kernel, address: u64) -> Option<Vec<u8>> {
     }
 }
 
+pub(super) fn getdents64(
+    kernel: &mut Kernel,
+    _: &mut GuestState,
+    arguments: [u64; 6],
+) -> Result<u64, Errno> {
+    let [directory, buffer, ..] = arguments;
+    loop {
+        let len = host::call_for_guest(libc::SYS_getdents64, arguments)?;
+        let kept = proc_fs::hide_own_threads(kernel, directory, buffer, len)?;
+        // Nothing at all would mean the directory's end.
+        if len == 0 || kept != 0 {
+            return Ok(kept);
+        }
+    }
+}
+
 pub(super) fn statx(
     kernel: &mut Kernel,
     _: &mut GuestState,

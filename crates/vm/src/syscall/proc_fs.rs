@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::{Kernel, host};
 use crate::errno::Errno;
+use crate::guest_memory::{copy_in, copy_out};
 use crate::memory::{Backing, Protection, Vma};
 
 /// What reading `/proc/self/<name>` gives, for the names that are stood in for.
@@ -21,8 +23,86 @@ pub(super) fn contents(kernel: &Kernel, name: &[u8]) -> Option<Vec<u8>> {
         ),
         b"auxv" => kernel.process.auxiliary_vector.get().cloned(),
         b"maps" => Some(maps(kernel).into_bytes()),
+        b"stat" => stat(kernel).map(String::into_bytes),
+        b"status" => status(kernel).map(String::into_bytes),
         _ => None,
     }
+}
+
+/// The host's line, but for the number of threads: some are the engine's.
+fn stat(kernel: &Kernel) -> Option<String> {
+    // Counted from the field behind the name, which may hold anything.
+    const THREADS: usize = 17;
+    let host = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (name, rest) = host.rsplit_once(") ")?;
+    let threads = kernel.process.threads.count().to_string();
+    let fields = rest.split(' ').enumerate();
+    let fields: Vec<&str> = fields
+        .map(|(index, field)| if index == THREADS { &threads } else { field })
+        .collect();
+    Some(format!("{name}) {}", fields.join(" ")))
+}
+
+/// The same for the list with names.
+fn status(kernel: &Kernel) -> Option<String> {
+    let host = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mut text = String::with_capacity(host.len());
+    for line in host.lines() {
+        // Writing to a string can't fail.
+        let _ = if line.starts_with("Threads:") {
+            writeln!(text, "Threads:\t{}", kernel.process.threads.count())
+        } else {
+            writeln!(text, "{line}")
+        };
+    }
+    Some(text)
+}
+
+/// Removes the entries of threads that aren't the guest's from `len` bytes of directory entries at
+/// `buffer`, which were read from `directory`. Returns how many bytes are left.
+pub(super) fn hide_own_threads(
+    kernel: &Kernel,
+    directory: u64,
+    buffer: u64,
+    len: u64,
+) -> Result<u64, Errno> {
+    let is_tasks = std::fs::read_link(format!("/proc/self/fd/{}", directory as i32))
+        .is_ok_and(|path| path == Path::new(&format!("/proc/{}/task", std::process::id())));
+    if !is_tasks {
+        return Ok(len);
+    }
+    let mut entries = vec![0; len as usize];
+    copy_in(&mut entries, buffer)?;
+    let kept = keep_entries(&entries, |name| {
+        match std::str::from_utf8(name).map(str::parse) {
+            Ok(Ok(number)) => kernel.process.threads.has(number),
+            _ => true,
+        }
+    });
+    copy_out(buffer, &kept)?;
+    Ok(kept.len() as u64)
+}
+
+/// The directory entries whose names `keeps` accepts.
+fn keep_entries(mut entries: &[u8], keeps: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    const LEN: usize = 16;
+    const NAME: usize = 19;
+    let mut kept = Vec::with_capacity(entries.len());
+    while let Some([low, high]) = entries.get(LEN..LEN + 2) {
+        let len = usize::from(u16::from_le_bytes([*low, *high]));
+        let Some((entry, rest)) = entries.split_at_checked(len.max(NAME)) else {
+            break;
+        };
+        let name = entry[NAME..]
+            .split(|byte| *byte == 0)
+            .next()
+            .unwrap_or_default();
+        if keeps(name) {
+            kept.extend_from_slice(entry);
+        }
+        entries = rest;
+    }
+    kept
 }
 
 /// A file descriptor from which `contents` can be read, once.
@@ -142,4 +222,31 @@ fn name_at(maps: &str, address: u64) -> &str {
     };
     let line = maps.lines().find(holds).unwrap_or_default();
     line.find('/').map_or("", |start| &line[start..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keep_entries;
+
+    fn entry(name: &[u8]) -> Vec<u8> {
+        let len = (19 + name.len() + 1).next_multiple_of(8);
+        let mut entry = vec![0; len];
+        entry[16..18].copy_from_slice(&(len as u16).to_le_bytes());
+        entry[19..19 + name.len()].copy_from_slice(name);
+        entry
+    }
+
+    #[test]
+    fn entries_are_kept_by_name() {
+        let names: [&[u8]; 4] = [b".", b"..", b"123", b"45678"];
+        let all = names.map(entry).concat();
+        assert_eq!(keep_entries(&all, |_| true), all);
+        let kept = keep_entries(&all, |name| name != b"123");
+        assert_eq!(kept, [entry(b"."), entry(b".."), entry(b"45678")].concat());
+        // What is cut short, or says that it is, doesn't end badly.
+        for len in 0..all.len() {
+            let _ = keep_entries(&all[..len], |_| true);
+        }
+        let _ = keep_entries(&[0; 64], |_| true);
+    }
 }

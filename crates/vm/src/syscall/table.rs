@@ -264,7 +264,7 @@ static TABLE: &[Row] = &[
     ),
     host(57, "close(fd)", libc::SYS_close),
     host(59, "pipe2(fds, open_flags)", libc::SYS_pipe2),
-    host(61, "getdents64(fd, ptr, size)", libc::SYS_getdents64),
+    call(61, "getdents64(fd, ptr, size)", file::getdents64),
     host(62, "lseek(fd, int, whence)", libc::SYS_lseek),
     host(63, "read(fd, out, size)", libc::SYS_read),
     host(64, "write(fd, in, size)", libc::SYS_write),
