@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use std::process::Command;
 
+use crate::fuzz_vm;
 use crate::shell::{cargo, succeed, target};
 
 /// What is given random input.
@@ -11,6 +12,8 @@ use crate::shell::{cargo, succeed, target};
 pub(crate) enum Subject {
     /// Random Cranelift modules: cranelift-jit, ours cold, and ours warm in a new process must agree.
     Cranelift(Options),
+    /// Random RISC-V instructions: QEMU, the interpreter, compiled and cached code must agree.
+    Vm(fuzz_vm::Options),
 }
 
 /// How long, and from where.
@@ -30,7 +33,10 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(subject: &Subject) -> anyhow::Result<()> {
-    let Subject::Cranelift(options) = subject;
+    let options = match subject {
+        Subject::Cranelift(options) => options,
+        Subject::Vm(options) => return fuzz_vm::run(options),
+    };
     let Options {
         minutes,
         seed,

@@ -13,9 +13,11 @@ mod debian;
 mod demo;
 mod embedders;
 mod fuzz;
+mod fuzz_vm;
 mod guests;
 mod packages;
 mod programs;
+mod riscv_tests;
 mod shell;
 mod storm;
 mod tidy;
@@ -56,6 +58,8 @@ enum Chore {
     /// Run a distribution's programs in every way, and hold each against what is known or what QEMU
     /// makes of it.
     Programs(programs::Options),
+    /// Run the user-level programs of riscv-tests in every way.
+    RiscvTests(riscv_tests::Options),
     /// Run a distribution's programs four at a time on one cache, some of them killed.
     Storm(storm::Options),
     /// Measure against peers, in pairs, in one run.
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Guests { task } => guests::run(task.as_ref().unwrap_or(&guests::Task::Fetch)),
         Chore::Programs(options) => programs::run(&options),
+        Chore::RiscvTests(options) => riscv_tests::run(&options),
         Chore::Storm(options) => storm::run(&options),
         Chore::Compare { subject } => compare::run(&subject),
         Chore::Packages => packages::install(),

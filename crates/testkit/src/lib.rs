@@ -8,6 +8,7 @@
 
 mod cache_files;
 pub mod distribution;
+pub mod fuzz;
 mod generate;
 mod judge;
 mod list;

@@ -55,7 +55,7 @@ struct Arrived(UnsafeCell<[u8; INFO_LEN]>);
 thread_local! {
     static LANDING: Cell<Option<Landing>> = const { Cell::new(None) };
     static FAULT: Cell<Option<FaultRecord>> = const { Cell::new(None) };
-    static ACCESS_SIGNAL: Cell<c_int> = const { Cell::new(libc::SIGSEGV) };
+    static ACCESS_FAULT: Cell<(c_int, u64)> = const { Cell::new(NO_FAULT) };
     /// The word by which this thread's guest code is asked to leave.
     static ATTENTION: Cell<*const AtomicU32> = const { Cell::new(ptr::null()) };
     static ARRIVED: Arrived = const { Arrived(UnsafeCell::new([0; INFO_LEN])) };
@@ -63,6 +63,8 @@ thread_local! {
     static INTERRUPT: AtomicU32 = const { AtomicU32::new(0) };
 }
 
+/// [`ACCESS_FAULT`]: what is so where no access was made, because its address is the engine's.
+const NO_FAULT: (c_int, u64) = (libc::SIGSEGV, 0);
 /// [`INTERRUPT`]: the slot holds a signal.
 const SIGNAL_ARRIVED: u32 = 1;
 /// [`INTERRUPT`]: the dispatch loop is wanted.
@@ -129,9 +131,10 @@ pub(crate) fn take_fault() -> Option<FaultRecord> {
     FAULT.take()
 }
 
-/// The signal of this thread's latest failed access through `guest_memory.rs`.
-pub(crate) fn access_signal() -> i32 {
-    ACCESS_SIGNAL.replace(libc::SIGSEGV)
+/// The signal of this thread's latest failed access through `guest_memory.rs`, and the address that
+/// the host gave for it, or 0.
+pub(crate) fn take_access_fault() -> (i32, u64) {
+    ACCESS_FAULT.replace(NO_FAULT)
 }
 
 /// Sets what the host does with `signal` now that the guest's handler of it is `handler`: what the
@@ -463,18 +466,18 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
     }
     // SAFETY: the kernel passes a `ucontext_t` that nothing else refers to during the handler.
     let frame = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    // SAFETY: the kernel passes a `siginfo_t` that is valid during the handler.
+    let info = unsafe { &*info };
+    // SAFETY: `si_addr` is defined for SIGSEGV and SIGBUS.
+    let address = unsafe { info.si_addr() }.addr() as u64;
     let registers = &mut frame.uc_mcontext.gregs;
     let pc = registers[RIP].cast_unsigned();
     if let Some(stub) = guest_memory::fixup(pc) {
         registers[RIP] = stub.cast_signed();
-        ACCESS_SIGNAL.set(signal);
+        ACCESS_FAULT.set((signal, address));
         return;
     }
     if let Some(landing) = LANDING.take() {
-        // SAFETY: the kernel passes a `siginfo_t` that is valid during the handler.
-        let info = unsafe { &*info };
-        // SAFETY: `si_addr` is defined for SIGSEGV and SIGBUS.
-        let address = unsafe { info.si_addr() }.addr() as u64;
         FAULT.set(Some(FaultRecord {
             host_pc: pc,
             address,
@@ -509,7 +512,7 @@ mod tests {
     fn faulting_accesses_return() {
         install();
         assert_eq!(load64(0x1000), Err(AccessFault));
-        assert_eq!(access_signal(), libc::SIGSEGV);
+        assert_eq!(take_access_fault(), (libc::SIGSEGV, 0x1000));
         assert_eq!(load8(8), Err(AccessFault));
         assert_eq!(store32(0x1000, 1), Err(AccessFault));
         assert_eq!(compare_exchange64(0x1000, 1, 2), Err(AccessFault));

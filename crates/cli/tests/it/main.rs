@@ -9,6 +9,7 @@ mod cache_commands;
 mod damage;
 mod endings;
 mod hostile;
+mod sequences;
 mod session;
 mod tools;
 mod warm;

@@ -45,10 +45,19 @@ pub(crate) struct Interpreter {
 /// The fault of an access to `address` that just failed.
 #[cold]
 fn fault_at(address: u64) -> Exit {
+    let (signal, reported) = signal::take_access_fault();
     Exit::Fault(GuestFault {
-        address,
-        kind: FaultKind::from_signal(signal::access_signal()),
+        address: faulting_part(address, reported),
+        kind: FaultKind::from_signal(signal),
     })
+}
+
+/// The address of the part of an access at `address` that faulted, of which the host says that it is
+/// `reported`: the start of the second page where the access crosses into one. The host says nothing
+/// of addresses that aren't canonical, and isn't asked about those that are the engine's.
+pub(crate) fn faulting_part(address: u64, reported: u64) -> u64 {
+    let is_inside = reported.wrapping_sub(address) < 8;
+    if is_inside { reported } else { address }
 }
 
 impl Interpreter {

@@ -147,7 +147,7 @@ impl Backend {
         request: &Request,
     ) -> Result<Artifact, CompileError> {
         let started = Instant::now();
-        let flow = analyse(region);
+        let flow = analyse(region, request.exact_faults);
         let isa = self.isa(&flow);
         let target = Host {
             floating_base: request.floating_base,

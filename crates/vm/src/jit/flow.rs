@@ -10,7 +10,7 @@
 //! the state with bits of its own, so where such a register and a loose one would meet in one
 //! variable, the loose one is made canonical before they do.
 
-use super::operands::{has_no_effect, is_arithmetic, operands};
+use super::operands::{has_no_effect, is_access, is_arithmetic, operands};
 use super::reg_set::RegSet;
 use super::region::{Block, Instruction, Region};
 use rv_isa::Inst;
@@ -37,6 +37,8 @@ pub(crate) struct Flow {
     pub f_needed_single: RegSet,
     /// Whether anything in the region rounds or raises exceptions.
     pub has_arithmetic: bool,
+    /// Whether the state must be exact at every access that may fault.
+    pub exact_faults: bool,
     /// Whether anything rounds in the dynamic mode.
     pub dynamic_rounding: bool,
 }
@@ -91,8 +93,9 @@ struct Summary {
     first_raw: RegSet,
 }
 
-/// Analyses a region.
-pub(crate) fn analyse(region: &Region) -> Flow {
+/// Analyses a region. `exact_faults` says whether the state must be exact at every access that may
+/// fault: all registers can be looked at there.
+pub(crate) fn analyse(region: &Region, exact_faults: bool) -> Flow {
     let summaries: Vec<Summary> = region.blocks.iter().map(summarise).collect();
     let mut blocks = vec![BlockFlow::default(); region.blocks.len()];
     for block in &region.blocks {
@@ -102,7 +105,7 @@ pub(crate) fn analyse(region: &Region) -> Flow {
     }
     let order = reverse_postorder(region, &mut blocks);
     flow_dirty(region, &summaries, &mut blocks);
-    let live = flow_live(region, &blocks, false);
+    let live = flow_live(region, &blocks, exact_faults, false);
     for (block, (x, f)) in blocks.iter_mut().zip(live) {
         (block.x_live, block.f_live) = (x, f);
     }
@@ -113,7 +116,7 @@ pub(crate) fn analyse(region: &Region) -> Flow {
     flow_loose(region, &summaries, &mut blocks);
     let has_arithmetic = region.instructions().any(|i| is_arithmetic(&i.inst));
     let mattering = if has_arithmetic {
-        flow_live(region, &blocks, true)
+        flow_live(region, &blocks, exact_faults, true)
     } else {
         Vec::new()
     };
@@ -125,6 +128,7 @@ pub(crate) fn analyse(region: &Region) -> Flow {
         f_needed: f_live,
         f_needed_single,
         has_arithmetic,
+        exact_faults,
         dynamic_rounding: region
             .instructions()
             .any(|i| operands(&i.inst).dynamic_rounding),
@@ -214,11 +218,17 @@ pub(crate) fn mattering_after(flow: &Flow, block: &Block) -> Vec<(RegSet, RegSet
     for (index, instruction) in block.instructions.iter().enumerate().rev() {
         all[index] = live;
         live = before(instruction, live, true);
-        if operands(&instruction.inst).may_leave {
+        if shows_state(&instruction.inst, flow.exact_faults) {
             live = (RegSet::ALL, RegSet::ALL);
         }
     }
     all
+}
+
+/// Whether the state can be seen before `inst` takes effect: it can leave the region, or fault where
+/// a fault shows it.
+fn shows_state(inst: &Inst, exact_faults: bool) -> bool {
+    operands(inst).may_leave || exact_faults && is_access(inst)
 }
 
 /// The registers that matter before an instruction, given those that do after it. With `strictly`,
@@ -289,7 +299,12 @@ fn flow_loose(region: &Region, summaries: &[Summary], blocks: &mut [BlockFlow]) 
 }
 
 /// Backward, union over successors: the registers that matter where each block starts.
-fn flow_live(region: &Region, blocks: &[BlockFlow], strictly: bool) -> Vec<(RegSet, RegSet)> {
+fn flow_live(
+    region: &Region,
+    blocks: &[BlockFlow],
+    exact_faults: bool,
+    strictly: bool,
+) -> Vec<(RegSet, RegSet)> {
     let mut all = vec![(RegSet::EMPTY, RegSet::EMPTY); blocks.len()];
     let mut changed = true;
     while changed {
@@ -317,7 +332,7 @@ fn flow_live(region: &Region, blocks: &[BlockFlow], strictly: bool) -> Vec<(RegS
             }
             for instruction in block.instructions.iter().rev() {
                 live = before(instruction, live, strictly);
-                if operands(&instruction.inst).may_leave {
+                if shows_state(&instruction.inst, exact_faults) {
                     live = if strictly {
                         (RegSet::ALL, RegSet::ALL)
                     } else {

@@ -35,7 +35,7 @@ use crate::abi::{self, Left, RegionCode};
 use crate::attention;
 use crate::dispatch::{Entered, FindModule, Translator};
 use crate::exit::{Exit, FaultKind, GuestFault};
-use crate::interpreter::Interpreter;
+use crate::interpreter::{Interpreter, faulting_part};
 use crate::signal;
 use crate::state::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
 use crate::stats::RunStatistics;
@@ -143,14 +143,18 @@ impl Jit {
         let Some(record) = signal::take_fault() else {
             return Exit::Dispatch;
         };
-        if let Some(pc) = self.shared.lock().installed.guest_pc(record.host_pc) {
+        let shared = self.shared.lock();
+        let mut address = record.address;
+        if let Some(pc) = shared.installed.guest_pc(record.host_pc) {
             state.pc = pc;
+            if shared.exact_faults
+                && let Some(accessed) = operands::accessed_address(state)
+            {
+                address = faulting_part(accessed, record.address);
+            }
         }
         let kind = FaultKind::from_signal(record.signal);
-        Exit::Fault(GuestFault {
-            address: record.address,
-            kind,
-        })
+        Exit::Fault(GuestFault { address, kind })
     }
 
     /// The code of the region that starts at `pc`.

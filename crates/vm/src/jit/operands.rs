@@ -3,6 +3,8 @@
 use rv_isa::{Csr, CsrOp, CsrSource, FReg, FpFormat, FpSignInjectOp, Inst, XReg};
 
 use super::reg_set::RegSet;
+use crate::guest_memory::load16;
+use crate::state::GuestState;
 
 /// What one instruction does to the register files.
 #[derive(Clone, Copy, Debug, Default)]
@@ -250,6 +252,35 @@ pub(crate) fn changes_rounding(inst: &Inst) -> bool {
             CsrSource::Imm(bits) => bits == 0,
         };
     matches!(csr, Csr::FRM | Csr::FCSR) && !reads_only
+}
+
+/// Whether `inst` is an ordinary load or store.
+pub(crate) fn is_access(inst: &Inst) -> bool {
+    matches!(
+        inst,
+        Inst::Load { .. } | Inst::Store { .. } | Inst::FpLoad { .. } | Inst::FpStore { .. }
+    )
+}
+
+/// The address that the instruction at the guest PC accesses, if it is an access to memory; the
+/// state is exact.
+pub(crate) fn accessed_address(state: &GuestState) -> Option<u64> {
+    let low = load16(state.pc).ok()?;
+    let high = match rv_isa::instruction_len(low) {
+        2 => 0,
+        _ => load16(state.pc.wrapping_add(2)).ok()?,
+    };
+    let (base, offset) = match rv_isa::decode(u32::from(high) << 16 | u32::from(low))?.inst {
+        Inst::Load { rs1, offset, .. }
+        | Inst::Store { rs1, offset, .. }
+        | Inst::FpLoad { rs1, offset, .. }
+        | Inst::FpStore { rs1, offset, .. } => (rs1, offset),
+        Inst::LoadReserved { rs1, .. }
+        | Inst::StoreConditional { rs1, .. }
+        | Inst::Amo { rs1, .. } => (rs1, 0),
+        _ => return None,
+    };
+    Some(state.x[base.index()].wrapping_add_signed(offset.into()))
 }
 
 /// Whether `inst` can raise floating-point exceptions or depends on the rounding mode, so that

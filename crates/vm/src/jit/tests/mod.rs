@@ -1,7 +1,6 @@
 //! Compiled code held against the interpreter.
 
 mod differential;
-mod random;
 
 use std::sync::{MutexGuard, PoisonError};
 
@@ -139,7 +138,7 @@ impl Bench {
     }
 
     /// Runs compiled regions wherever there can be any.
-    fn run_compiled(&mut self, state: &mut GuestState, floating: bool) -> Exit {
+    fn run_compiled(&mut self, state: &mut GuestState, floating: bool, exact_faults: bool) -> Exit {
         loop {
             let Some(region) = region::discover(state.pc, &|pc| self.fetch(pc)) else {
                 return self.interpret(state);
@@ -147,7 +146,7 @@ impl Bench {
             let request = Request {
                 name: "region".to_owned(),
                 floating_base: floating.then_some(self.code),
-                exact_faults: false,
+                exact_faults,
             };
             let artifact = self
                 .backend

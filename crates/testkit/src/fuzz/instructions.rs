@@ -1,4 +1,4 @@
-//! Random instructions and values, with the awkward ones more often than chance has them.
+//! Random instructions of every kind that a machine for RV64GC, Zba, Zbb and Zbs runs.
 
 use rv_isa::{
     AluImmOp, AluOp, AluUnaryOp, AmoOp, AmoOrdering, AmoWidth, Csr, CsrOp, CsrSource, FReg,
@@ -6,131 +6,45 @@ use rv_isa::{
     LoadOp, RoundingMode, StoreOp, XReg,
 };
 
-/// The register that holds the address of the data.
-pub(super) const DATA: XReg = XReg::new(5);
+use super::random::Random;
 
-/// A small generator; its sequence is fixed by its seed.
-pub(super) struct Random(pub u64);
+/// The registers that random instructions use: few, so that instructions depend on one another.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Integer registers that may be written.
+    pub targets: Vec<XReg>,
+    /// Integer registers that may be read.
+    pub sources: Vec<XReg>,
+    /// Floating-point registers.
+    pub floats: Vec<FReg>,
+    /// Registers that hold addresses of data.
+    pub bases: Vec<XReg>,
+    /// The one whose address atomic operations use.
+    pub atomic_base: XReg,
+    /// How far from a base's address accesses are at most, in bytes.
+    pub reach: i32,
+}
 
 impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+    fn offset(&mut self, pool: &Pool) -> i32 {
+        self.below(2 * pool.reach as u64) as i32 - pool.reach
     }
 
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    pub(super) fn pick<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len() as u64) as usize]
-    }
-
-    /// An integer: often small, at an edge, or a word.
-    pub(super) fn integer(&mut self) -> u64 {
-        let edges = [
-            0,
-            1,
-            u64::MAX,
-            1 << 63,
-            (1 << 63) - 1,
-            1 << 31,
-            (1 << 31) - 1,
-            0xffff_ffff,
-        ];
-        match self.below(4) {
-            0 => self.pick(&edges),
-            1 => self.next() % 64,
-            2 => self.next() as i32 as u64,
-            _ => self.next(),
-        }
-    }
-
-    /// The contents of a floating-point register.
-    pub(super) fn float(&mut self) -> u64 {
-        let singles = [
-            0,
-            0x8000_0000,
-            0x3f80_0000,
-            0xbf80_0000,
-            0x7f80_0000,
-            0xff80_0000,
-            0x7fc0_0000,
-            0xffc0_1234,
-            0x7f80_0001,
-            0x0000_0001,
-            0x8040_0000,
-            0x7f7f_ffff,
-            0x4f00_0000,
-            0xcf00_0000,
-            0x4f80_0000,
-            0xbf00_0000,
-            0x4efc_0001,
-            0x5f00_0000,
-        ];
-        let doubles = [
-            0,
-            1 << 63,
-            0x3ff0_0000_0000_0000,
-            0xbff0_0000_0000_0000,
-            0x7ff0_0000_0000_0000,
-            0xfff0_0000_0000_0000,
-            0x7ff8_0000_0000_0000,
-            0xfff8_0000_0000_0001,
-            0x7ff0_0000_0000_0001,
-            1,
-            0x800f_ffff_ffff_ffff,
-            0x7fef_ffff_ffff_ffff,
-            0x41e0_0000_0000_0000,
-            0xc1e0_0000_0020_0000,
-            0x41ef_ffff_fff0_0000,
-            0x43e0_0000_0000_0000,
-            0xbfe0_0000_0000_0000,
-            0x41df_ffff_ffe0_0000,
-        ];
-        let near_one = |random: &mut Self, shift: u32, one: u64| {
-            one.wrapping_add((random.next() as i64 >> shift) as u64)
-        };
-        const BOX: u64 = 0xffff_ffff_0000_0000;
-        match self.below(8) {
-            0 | 1 => BOX | self.pick(&singles),
-            2 => BOX | near_one(self, 35, 0x3f80_0000) & 0xffff_ffff,
-            3 => BOX | self.next() & 0xffff_ffff,
-            4 => self.pick(&doubles),
-            5 => near_one(self, 6, 0x3ff0_0000_0000_0000),
-            _ => self.next(),
-        }
-    }
-
-    /// A register that may be written: not the one with the data's address.
-    fn target(&mut self) -> XReg {
-        XReg::new(self.pick(&[0, 1, 2, 6, 8, 10, 11, 12, 15, 28]))
-    }
-
-    fn source(&mut self) -> XReg {
-        XReg::new(self.pick(&[0, 1, 2, 5, 6, 8, 10, 11, 12, 15, 28]))
-    }
-
-    fn f(&mut self) -> FReg {
-        FReg::new(self.below(6) as u8)
-    }
-
-    fn offset(&mut self) -> i32 {
-        self.below(2000) as i32 - 1000
-    }
-
-    pub(super) fn integer_instruction(&mut self) -> Inst {
-        let (rd, rs1, rs2) = (self.target(), self.source(), self.source());
+    /// Integer arithmetic.
+    pub fn integer_instruction(&mut self, pool: &Pool) -> Inst {
+        let (rd, rs1, rs2) = (
+            self.pick(&pool.targets),
+            self.pick(&pool.sources),
+            self.pick(&pool.sources),
+        );
         match self.below(8) {
             0 => Inst::Lui {
                 rd,
-                imm: (self.next() as i32) & !0xfff,
+                imm: (self.number() as i32) & !0xfff,
             },
             1 => Inst::Auipc {
                 rd,
-                imm: (self.next() as i32 >> 8) & !0xfff,
+                imm: (self.number() as i32 >> 8) & !0xfff,
             },
             2 | 3 => {
                 let op = self.pick(AluImmOp::ALL);
@@ -155,19 +69,6 @@ impl Random {
         }
     }
 
-    /// The same, but never writing `spared`.
-    pub(super) fn integer_instruction_sparing(&mut self, spared: XReg) -> Inst {
-        loop {
-            let inst = self.integer_instruction();
-            if !super::super::operands::operands(&inst)
-                .x_writes
-                .contains(spared.index())
-            {
-                return inst;
-            }
-        }
-    }
-
     fn immediate(&mut self, op: AluImmOp) -> i32 {
         match op {
             AluImmOp::Addi
@@ -184,23 +85,29 @@ impl Random {
         }
     }
 
-    pub(super) fn memory_instruction(&mut self) -> Inst {
-        let (rd, rs2, offset) = (self.target(), self.source(), self.offset());
+    /// An access to memory: a load, a store, an atomic operation.
+    pub fn memory_instruction(&mut self, pool: &Pool) -> Inst {
+        let (rd, rs2, offset) = (
+            self.pick(&pool.targets),
+            self.pick(&pool.sources),
+            self.offset(pool),
+        );
+        let base = self.pick(&pool.bases);
         let ordering = AmoOrdering {
-            acquire: false,
-            release: false,
+            acquire: self.below(4) == 0,
+            release: self.below(4) == 0,
         };
         let width = self.pick(AmoWidth::ALL);
         match self.below(8) {
             0..3 => Inst::Load {
                 op: self.pick(LoadOp::ALL),
                 rd,
-                rs1: DATA,
+                rs1: base,
                 offset,
             },
             3..6 => Inst::Store {
                 op: self.pick(StoreOp::ALL),
-                rs1: DATA,
+                rs1: base,
                 rs2,
                 offset,
             },
@@ -211,7 +118,7 @@ impl Random {
                     width,
                     ordering,
                     rd,
-                    rs1: DATA,
+                    rs1: pool.atomic_base,
                     rs2,
                 }
             }
@@ -219,31 +126,37 @@ impl Random {
                 width,
                 ordering,
                 rd,
-                rs1: DATA,
+                rs1: pool.atomic_base,
             },
             _ => Inst::StoreConditional {
                 width,
                 ordering,
                 rd,
-                rs1: DATA,
+                rs1: pool.atomic_base,
                 rs2,
             },
         }
     }
 
+    /// Floating point: arithmetic, conversions, moves, accesses to memory.
     #[expect(
         clippy::too_many_lines,
         reason = "a table: one arm for each shape of instruction"
     )]
-    pub(super) fn float_instruction(&mut self) -> Inst {
+    pub fn float_instruction(&mut self, pool: &Pool) -> Inst {
         let format = self.pick(FpFormat::ALL);
         let rm = match self.below(4) {
             0 => self.pick(RoundingMode::ALL),
             _ => RoundingMode::Dyn,
         };
-        let (rd, rs1, rs2, rs3) = (self.f(), self.f(), self.f(), self.f());
-        let (xd, xs) = (self.target(), self.source());
-        let offset = self.offset();
+        let (rd, rs1, rs2, rs3) = (
+            self.pick(&pool.floats),
+            self.pick(&pool.floats),
+            self.pick(&pool.floats),
+            self.pick(&pool.floats),
+        );
+        let (xd, xs) = (self.pick(&pool.targets), self.pick(&pool.sources));
+        let (base, offset) = (self.pick(&pool.bases), self.offset(pool));
         match self.below(20) {
             0..5 => Inst::FpBinary {
                 op: self.pick(FpBinaryOp::ALL),
@@ -340,27 +253,28 @@ impl Random {
             18 => Inst::FpLoad {
                 format,
                 rd,
-                rs1: DATA,
+                rs1: base,
                 offset,
             },
             _ => Inst::FpStore {
                 format,
-                rs1: DATA,
+                rs1: base,
                 rs2,
                 offset,
             },
         }
     }
 
-    pub(super) fn environment_instruction(&mut self) -> Inst {
+    /// An access to `fflags`, `frm` or `fcsr`.
+    pub fn environment_instruction(&mut self, pool: &Pool) -> Inst {
         let csr = self.pick(&[Csr::FFLAGS, Csr::FRM, Csr::FCSR]);
         let source = match self.below(2) {
-            0 => CsrSource::Imm(self.pick(&[0, 1, 2, 3, 16, 31])),
-            _ => CsrSource::Reg(self.source()),
+            0 => CsrSource::Imm(self.pick(&[0, 1, 2, 3, 4, 16, 31])),
+            _ => CsrSource::Reg(self.pick(&pool.sources)),
         };
         Inst::Csr {
             op: self.pick(CsrOp::ALL),
-            rd: self.target(),
+            rd: self.pick(&pool.targets),
             csr,
             source,
         }
