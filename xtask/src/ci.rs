@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: exactly what CI runs, in the order in which it is cheapest to fail.
 
+use crate::embedders;
 use crate::guests;
 use crate::packages;
 use crate::programs;
@@ -29,6 +30,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         succeed(command.args(["doc", "--workspace", "--no-deps", "--quiet"]))
     })?;
     step("tests", || succeed(cargo().args(["test", "--workspace"])))?;
+    step("embedders", embedders::run)?;
     // The tests have built the program, with its assertions.
     step("programs", || {
         programs::run(&programs::Options::quick(target().join("debug/rekindle")))

@@ -36,7 +36,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Exactly what CI runs: packages, formatting, lints, tidy, guests, documentation, tests.
+    /// Exactly what CI runs: packages, formatting, tidy, guests, lints, documentation, tests, embedders,
+    /// programs.
     Ci,
     /// Run a guest cold and warm, and show what the cache made of it.
     Demo,
