@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     };
     let machines = Machines::new(rekindle)?;
     if let Some(folder) = &options.write {
-        return Ok(machines.write(&batch_of(options, options.seed), folder)?);
+        return Ok(machines.write(&batch_of(&machines, options, options.seed), folder)?);
     }
     let overhead = Overhead::measure(&machines).map_err(|error| anyhow!("{error}"))?;
     let started = Instant::now();
@@ -115,7 +115,7 @@ fn one_batch(
     seed: u64,
     totals: &mut Totals,
 ) {
-    let batch = batch_of(options, seed);
+    let batch = batch_of(machines, options, seed);
     let outcome = machines.run(&batch, &Way::ALL, false);
     totals.batches += 1;
     totals.sequences += batch.sequences.len() as u64;
@@ -143,8 +143,8 @@ fn one_batch(
     }
 }
 
-fn batch_of(options: &Options, seed: u64) -> Batch {
-    let batch = Batch::random(seed, options.sequences, options.rounds);
+fn batch_of(machines: &Machines, options: &Options, seed: u64) -> Batch {
+    let batch = machines.judgeable(&Batch::random(seed, options.sequences, options.rounds));
     match options.only {
         Some(number) => batch.with(batch.sequences.get(number).cloned().into_iter().collect()),
         None => batch,

@@ -9,7 +9,7 @@ use rekindle_testkit::fuzz::{Batch, Machines, Way, describe, differing, shrink};
 fn agree(seed: u64) {
     let rekindle = PathBuf::from(env!("CARGO_BIN_EXE_rekindle"));
     let machines = Machines::new(rekindle).unwrap_or_else(|error| panic!("{error}"));
-    let batch = Batch::random(seed, 200, 64);
+    let batch = machines.judgeable(&Batch::random(seed, 200, 64));
     let outcome = machines.run(&batch, &Way::ALL, false);
     let numbers = differing(&batch, &outcome);
     if numbers.is_empty() {

@@ -79,6 +79,20 @@ impl Item {
 }
 
 impl Sequence {
+    /// Whether one of its instructions is such.
+    #[must_use]
+    pub fn any(&self, is_such: &dyn Fn(&Inst) -> bool) -> bool {
+        fn any_of(items: &[Item], is_such: &dyn Fn(&Inst) -> bool) -> bool {
+            items.iter().any(|item| match item {
+                Item::Inst(inst, _) => is_such(inst),
+                Item::Together(insts) => insts.iter().any(is_such),
+                item => item.bodies().iter().any(|body| any_of(body, is_such)),
+            })
+        }
+        let mut functions = self.functions.iter();
+        any_of(&self.items, is_such) || functions.any(|(_, body)| any_of(body, is_such))
+    }
+
     /// Its machine code, from an even address on, which ends by leaving through the context.
     #[must_use]
     pub fn code(&self) -> Vec<u8> {
