@@ -9,6 +9,7 @@ const PACKAGES: &[&str] = &[
     "gcc-riscv64-linux-gnu",
     "g++-riscv64-linux-gnu",
     "libc6-dev-riscv64-cross",
+    "gdb-multiarch",
 ];
 
 /// One command of each package that has one.
@@ -17,6 +18,7 @@ const COMMANDS: &[&str] = &[
     "riscv64-linux-gnu-gcc",
     "riscv64-linux-gnu-g++",
     "riscv64-linux-gnu-objdump",
+    "gdb-multiarch",
 ];
 
 /// Installs what is missing; asks nothing of whoever sits there.

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -65,6 +66,11 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     pub(crate) strace: bool,
 
+    /// Wait for a debugger on this port of this machine (or ADDRESS:PORT) before the program starts:
+    /// gdb-multiarch PROGRAM -ex 'target remote :PORT'. Nothing is compiled then.
+    #[arg(long, value_name = "PORT", value_parser = parse_address)]
+    pub(crate) gdb: Option<SocketAddr>,
+
     /// Keep all registers exact at every memory access, for exact reports of faults. Costs speed;
     /// programs that catch SIGSEGV or SIGBUS get this by themselves.
     #[arg(long)]
@@ -92,6 +98,17 @@ pub(crate) struct RunArguments {
         allow_hyphen_values = true
     )]
     pub(crate) program: Vec<OsString>,
+}
+
+/// Reads an address to listen at: `PORT`, or `ADDRESS:PORT`.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.strip_prefix(':').unwrap_or(text);
+    match text.parse() {
+        Ok(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
+        Err(_) => text
+            .parse()
+            .map_err(|_| "neither a port nor an address with a port".to_owned()),
+    }
 }
 
 /// Reads a set of signals: a number, hexadecimal with `0x` in front.

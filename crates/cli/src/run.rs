@@ -1,6 +1,8 @@
 //! `rekindle run`: one guest, from its file to its end.
 
 use std::ffi::{CString, OsString};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,7 +31,16 @@ pub(crate) fn run(arguments: RunArguments, started: Instant) -> ExitCode {
     }
     name_thread(&program);
     let stats = arguments.stats;
-    match rekindle_vm::run(config(arguments, program.clone(), started)) {
+    let gdb = match arguments.gdb.map(wait_for_debugger).transpose() {
+        Ok(gdb) => gdb,
+        Err(error) => {
+            eprintln!("rekindle: no debugger can be waited for: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut config = config(arguments, program.clone(), started);
+    config.gdb = gdb;
+    match rekindle_vm::run(config) {
         Ok(outcome) => {
             if let GuestExit::Signal { message, .. } = &outcome.exit
                 && !message.is_empty()
@@ -51,6 +62,15 @@ pub(crate) fn run(arguments: RunArguments, started: Instant) -> ExitCode {
             })
         }
     }
+}
+
+/// Listens for a debugger, and says where.
+fn wait_for_debugger(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+    let address = listener.local_addr()?;
+    eprintln!("rekindle: waiting for a debugger at {address}");
+    Ok(listener)
 }
 
 /// Gives the calling thread, which is the guest's first, the program's name, as `execve` does.
@@ -89,6 +109,7 @@ fn config(arguments: RunArguments, program: PathBuf, started: Instant) -> Config
         signal_mask: arguments.signal_mask,
         traces_calls: arguments.strace,
         exact_faults: arguments.exact_faults,
+        gdb: None,
         started,
     }
 }

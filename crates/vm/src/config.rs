@@ -1,6 +1,7 @@
 //! What a run is given, and what it returns.
 
 use std::ffi::OsString;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -39,6 +40,9 @@ pub struct Config {
     /// from when the guest catches `SIGSEGV` or `SIGBUS`; from the start, the report of a fault that
     /// kills the guest is exact too, at some cost.
     pub exact_faults: bool,
+    /// Where a debugger is waited for, before the guest's first instruction; GDB's `target remote`
+    /// connects to it. Nothing is compiled then.
+    pub gdb: Option<TcpListener>,
     /// When the process started, from which `startup_ns` counts.
     pub started: Instant,
 }

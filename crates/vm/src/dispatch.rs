@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::attention;
 use crate::config::GuestExit;
+use crate::debug::Resumed;
 use crate::exit::{Exit, FaultKind, GuestFault};
 use crate::fatal;
 use crate::guest_signal::SignalInfo;
@@ -153,6 +154,9 @@ impl<T: Translator> Machine<T> {
 
     /// Runs the guest thread until it ends, or its process does.
     pub(crate) fn run(&mut self) {
+        if let Some(debugger) = self.process().debugger().cloned() {
+            self.run_debugged(&debugger);
+        }
         while !self.process().is_ending() && self.kernel.thread_exit.is_none() {
             if attention::take(&self.state.attention) {
                 self.attend();
@@ -178,13 +182,13 @@ impl<T: Translator> Machine<T> {
     }
 
     /// Someone asked for attention.
-    fn attend(&mut self) {
+    pub(crate) fn attend(&mut self) {
         self.kernel.deliver_signals(&mut self.state);
         self.translator.poll();
     }
 
     /// Catches up with what other threads changed, and says that guest code runs from here on.
-    fn see_changes(&mut self) {
+    pub(crate) fn see_changes(&mut self) {
         loop {
             let threads = &self.kernel.process.threads;
             let count = threads.change_count();
@@ -203,7 +207,7 @@ impl<T: Translator> Machine<T> {
         self.translator.sync(&mut self.interpreter);
     }
 
-    fn act_on(&mut self, exit: Exit) {
+    pub(crate) fn act_on(&mut self, exit: Exit) {
         match exit {
             Exit::Dispatch => self.report_blocks(),
             Exit::Syscall => {
@@ -278,7 +282,15 @@ impl<T: Translator> Machine<T> {
 
     /// The instruction at the guest PC raises `signal`: its handler is entered, or the guest ends.
     fn fail(&mut self, signal: i32, code: i32, address: u64, what: &str) {
-        let info = SignalInfo::fault(signal, code, address);
+        let mut info = SignalInfo::fault(signal, code, address);
+        if let Some(debugger) = self.kernel.process.debugger() {
+            match debugger.faulted(&self.kernel.process, &mut self.state, signal) {
+                Resumed::With(Some(wanted)) => info = info.or_other(wanted),
+                // The instruction is executed again.
+                Resumed::With(None) | Resumed::Unseen => return,
+            }
+        }
+        let signal = info.signal();
         if self.kernel.deliver_fault(&mut self.state, info) {
             self.drop_stale_code();
             return;

@@ -4,6 +4,8 @@
 //! A guest thread's mask is also its host thread's, so the host's kernel decides which thread gets
 //! a signal, keeps what is pending, and queues. What arrives is handed to the guest one at a time.
 
+use rustix::process::getuid;
+
 /// One more than the greatest signal number.
 const SIGNAL_COUNT: usize = 65;
 
@@ -75,6 +77,15 @@ impl SignalInfo {
         info[16..20].copy_from_slice(&process.to_le_bytes());
         info[20..24].copy_from_slice(&user.to_le_bytes());
         Self(info)
+    }
+
+    /// This, where its signal is `wanted`; else what a debugger sends in its place.
+    pub(crate) fn or_other(self, wanted: i32) -> Self {
+        if self.signal() == wanted {
+            return self;
+        }
+        let own = std::process::id().cast_signed();
+        Self::sent(wanted, libc::SI_USER, own, getuid().as_raw())
     }
 
     fn word(&self, offset: usize) -> i32 {

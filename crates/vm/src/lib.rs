@@ -17,6 +17,7 @@
 //!     signal_mask: None,
 //!     traces_calls: false,
 //!     exact_faults: false,
+//!     gdb: None,
 //!     started: std::time::Instant::now(),
 //! };
 //! let outcome = rekindle_vm::run(config)?;
@@ -28,6 +29,7 @@ mod abi;
 mod arch;
 mod attention;
 mod config;
+mod debug;
 mod dispatch;
 mod elf;
 mod elf_head;

@@ -8,6 +8,7 @@ use rekindle::Cache;
 use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
 
 use crate::config::{Config, GuestExit, Outcome};
+use crate::debug::Debugger;
 use crate::dispatch::{InterpretOnly, Machine, Translator};
 use crate::errno::Errno;
 use crate::guest_memory::GUEST_START;
@@ -46,7 +47,7 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
         Some(settings) if config.jit => Cache::open(settings),
         _ => Cache::in_memory(),
     };
-    if !config.jit {
+    if !config.jit || config.gdb.is_some() {
         return Ok(run_with(&config, cache, |_, _| InterpretOnly)?.0);
     }
     let (mut outcome, mut jit) = run_with(&config, cache.clone(), Jit::new)?;
@@ -84,6 +85,9 @@ fn run_with<T: Translator>(
     signal::leave_thread();
     machine.process().threads.remove(&machine.entry);
     let exit = machine.process().exit().unwrap_or(GuestExit::Code(0));
+    if let Some(debugger) = machine.process().debugger() {
+        debugger.end(&exit);
+    }
     if let GuestExit::Signal { signal, .. } = exit {
         signal::restore_default(signal);
     }
@@ -145,6 +149,10 @@ fn prepare<T: Translator>(
     );
     let initial = built.map_err(|error| stack_error(config, error))?;
     memory.space.take_stale_code();
+    let debugger = match &config.gdb {
+        None => None,
+        Some(_) => Some(Arc::new(Debugger::new().map_err(debugger_error)?)),
+    };
     let start = ProcessStart {
         program: program.path,
         args: config.args.clone(),
@@ -152,10 +160,14 @@ fn prepare<T: Translator>(
         relaunch: config.relaunch.clone(),
         signal_return: vdso.signal_return,
         traces_calls: config.traces_calls,
+        debugger: debugger.clone(),
     };
     let process = Arc::new(Process::new(start, memory));
     let _ = process.auxiliary_vector.set(initial.auxiliary_vector);
     inherit_actions(&process);
+    if let (Some(listener), Some(debugger)) = (&config.gdb, &debugger) {
+        debugger.serve(listener, &process).map_err(debugger_error)?;
+    }
     let mut state = GuestState::new();
     state.pc = program.start;
     state.x[2] = initial.pointer;
@@ -189,6 +201,10 @@ fn inherit_actions(process: &Process) {
         actions.set(number, action);
         signal::forward(number, action.handler);
     }
+}
+
+fn debugger_error(source: io::Error) -> StartError {
+    StartError::Debugger { source }
 }
 
 fn stack_error(config: &Config, error: StackError) -> StartError {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::config::GuestExit;
+use crate::debug::Debugger;
 use crate::guest_signal::SignalActions;
 use crate::memory::{AddressSpace, Protection};
 use crate::module::{GuestModule, Modules};
@@ -58,6 +59,8 @@ pub(crate) struct ProcessStart {
     pub(crate) signal_return: u64,
     /// Whether system calls are printed.
     pub(crate) traces_calls: bool,
+    /// The debugger of the process that was started; see [`Process::debugger`].
+    pub(crate) debugger: Option<Arc<Debugger>>,
 }
 
 impl Process {
@@ -89,6 +92,12 @@ impl Process {
             is_child: AtomicBool::new(true),
             shares_memory: true,
         }
+    }
+
+    /// Its debugger: of processes that it makes there is none.
+    pub(crate) fn debugger(&self) -> Option<&Arc<Debugger>> {
+        let debugger = self.start.debugger.as_ref();
+        debugger.filter(|_| !self.is_child.load(Ordering::Relaxed))
     }
 
     /// The memory, held until the guard is dropped.

@@ -60,6 +60,12 @@ pub enum StartError {
         /// What the host says.
         source: std::io::Error,
     },
+    /// No debugger can be waited for.
+    #[error("no debugger can be waited for: {source}")]
+    Debugger {
+        /// What the host says.
+        source: std::io::Error,
+    },
     /// Arguments and environment take more than a quarter of the stack.
     #[error("{}: argument list too long", path.display())]
     ArgumentsTooLong {

@@ -138,16 +138,20 @@ impl Threads {
         changes.get(seen as usize..).unwrap_or_default().to_vec()
     }
 
+    /// Notes that the code in `range` changed, for threads to see before they run guest code again.
+    /// Returns how many changes there were.
+    pub(crate) fn note_change(&self, range: Range<u64>) -> u64 {
+        let mut changes = lock(&self.changes);
+        changes.push(range);
+        let number = changes.len() as u64;
+        self.change_count.store(number, Ordering::SeqCst);
+        number
+    }
+
     /// Notes that the code in `range` changed, and waits until no thread but `own` may be running
     /// what was there. The caller holds no lock, and runs no guest code.
     pub(crate) fn publish_change(&self, range: Range<u64>, own: &Arc<ThreadEntry>) {
-        let number = {
-            let mut changes = lock(&self.changes);
-            changes.push(range);
-            let number = changes.len() as u64;
-            self.change_count.store(number, Ordering::SeqCst);
-            number
-        };
+        let number = self.note_change(range);
         let others: Vec<Arc<ThreadEntry>> = lock(&self.entries)
             .iter()
             .filter(|entry| !Arc::ptr_eq(entry, own))

@@ -7,6 +7,7 @@
 
 mod cache_commands;
 mod damage;
+mod debugger;
 mod endings;
 mod hostile;
 mod sequences;

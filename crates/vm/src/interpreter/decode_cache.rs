@@ -34,7 +34,8 @@ pub(super) struct Block {
     pub(super) len: u32,
     /// How often it was entered.
     pub(super) heat: u32,
-    /// Whether compiled code is installed for its PC, so that it isn't interpreted.
+    /// Whether compiled code is installed for its PC, or a debugger stops there, so that it isn't
+    /// interpreted.
     pub(super) is_compiled: bool,
     /// The block that runs when the last instruction doesn't jump, once known.
     pub(super) after: BlockId,

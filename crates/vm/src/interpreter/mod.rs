@@ -39,6 +39,8 @@ pub(crate) struct Interpreter {
     reports_heat: bool,
     instructions: u64,
     compiled: FxHashSet<u64>,
+    /// Where a debugger wants to stop.
+    stops: FxHashSet<u64>,
     started: Instant,
 }
 
@@ -70,6 +72,7 @@ impl Interpreter {
             reports_heat,
             instructions: 0,
             compiled: FxHashSet::default(),
+            stops: FxHashSet::default(),
             started: Instant::now(),
         }
     }
@@ -117,6 +120,38 @@ impl Interpreter {
         }
     }
 
+    /// From now on, [`Self::run`] stops before instructions at these guest PCs.
+    pub(crate) fn set_stops(&mut self, stops: FxHashSet<u64>) {
+        self.stops = stops;
+        self.cache.clear();
+    }
+
+    /// Whether it stops there.
+    pub(crate) fn is_stop(&self, pc: u64) -> bool {
+        self.stops.contains(&pc)
+    }
+
+    /// Executes the instruction at the guest PC, and nothing else.
+    pub(crate) fn step(&mut self, state: &mut GuestState, executable: Executable<'_>) -> Exit {
+        let mut code = CodeReader {
+            executable,
+            checked: 0..0,
+        };
+        let pc = state.pc;
+        let decoded = match code.instruction(pc) {
+            Ok(Some(decoded)) => decoded,
+            Ok(None) => return Exit::IllegalInstruction,
+            Err(exit) => return exit,
+        };
+        state.pc = match execute(state, decoded.inst, pc, decoded.len, self.started) {
+            Step::Next => pc.wrapping_add(u64::from(decoded.len)),
+            Step::Jump(target) => target,
+            Step::Exit(exit) => return exit,
+        };
+        self.instructions += 1;
+        Exit::Dispatch
+    }
+
     /// Forgets decoded instructions if there are any in `range`; what [`Self::set_compiled`] said
     /// holds on.
     pub(crate) fn invalidate(&mut self, range: &Range<u64>) {
@@ -126,7 +161,7 @@ impl Interpreter {
     }
 
     /// Runs from the guest PC until something happens that is not the interpreter's to do, or a
-    /// block becomes hot or was decoded just now, or the next block is compiled; with `insists`, the
+    /// block becomes hot or was decoded just now, or the next block is compiled or a stop; with `insists`, the
     /// first block is run though it be compiled.
     pub(crate) fn run(
         &mut self,
@@ -226,14 +261,17 @@ impl Interpreter {
             checked: 0..0,
         };
         let first = code.instruction(pc)?;
+        let stops = &self.stops;
         let id = self.cache.add(pc, |at| {
             if at == pc {
                 first
+            } else if stops.contains(&at) {
+                None
             } else {
                 code.instruction(at).ok().flatten()
             }
         });
-        if self.compiled.contains(&pc)
+        if (self.compiled.contains(&pc) || self.stops.contains(&pc))
             && let Some(block) = self.cache.block_mut(id)
         {
             block.is_compiled = true;

@@ -269,7 +269,14 @@ impl Kernel {
         }
     }
 
-    fn act_on(&mut self, state: &mut GuestState, info: SignalInfo) {
+    fn act_on(&mut self, state: &mut GuestState, mut info: SignalInfo) {
+        let process = Arc::clone(&self.process);
+        if let Some(debugger) = process.debugger() {
+            match debugger.signalled(&process, state, info.signal()) {
+                Some(wanted) => info = info.or_other(wanted),
+                None => return,
+            }
+        }
         let signal = info.signal();
         let Some(action) = self.process.actions().get(signal) else {
             return;

@@ -192,6 +192,7 @@ pub(crate) fn become_guest() {
         signal_mask: None,
         traces_calls: false,
         exact_faults: false,
+        gdb: None,
         started,
     };
     let status = match rekindle_vm::run(config) {
