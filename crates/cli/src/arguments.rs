@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rekindle_vm::CodeLocation;
 
 /// Runs RISC-V Linux programs, and keeps the machine code that it makes of them.
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Look at, or clear, the cache of machine code.
     Cache(CacheArguments),
+    /// Have the kernel start RISC-V programs with rekindle.
+    Binfmt(BinfmtArguments),
 }
 
 #[derive(Debug, Args)]
@@ -59,16 +62,27 @@ pub(crate) struct RunArguments {
 
     /// Look absolute paths of the program, its dynamic loader's and libraries' among them, up in this
     /// folder before the root.
-    #[arg(short = 'L', long, value_name = "DIR")]
+    #[arg(short = 'L', long, value_name = "DIR", env = "REKINDLE_SYSROOT")]
     pub(crate) sysroot: Option<PathBuf>,
 
     /// Print the program's system calls and signals on standard error, as strace does.
     #[arg(long)]
     pub(crate) strace: bool,
 
+    /// Show on standard error what this place becomes: the program's instructions, and for each of them
+    /// the CLIF and the host code. An address (0x…), a function's name, or name+0xOFFSET. Implies
+    /// --no-persistent-cache.
+    #[arg(long, value_name = "PLACE", conflicts_with = "no_jit")]
+    pub(crate) dump_asm: Option<CodeLocation>,
+
+    /// Name freshly compiled code for perf, in /tmp/perf-PID.map. Code from the cache has its names in
+    /// the cache's files.
+    #[arg(long)]
+    pub(crate) perf_map: bool,
+
     /// Wait for a debugger on this port of this machine (or ADDRESS:PORT) before the program starts:
     /// gdb-multiarch PROGRAM -ex 'target remote :PORT'. Nothing is compiled then.
-    #[arg(long, value_name = "PORT", value_parser = parse_address)]
+    #[arg(long, value_name = "PORT", value_parser = parse_address, conflicts_with = "dump_asm")]
     pub(crate) gdb: Option<SocketAddr>,
 
     /// Keep all registers exact at every memory access, for exact reports of faults. Costs speed;
@@ -126,6 +140,35 @@ pub(crate) enum Format {
     Text,
     /// One line of JSON.
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BinfmtArguments {
+    #[command(subcommand)]
+    pub(crate) command: BinfmtCommand,
+
+    /// Where the kernel's binfmt_misc is mounted.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/proc/sys/fs/binfmt_misc",
+        global = true
+    )]
+    pub(crate) binfmt_dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BinfmtCommand {
+    /// From now on, RISC-V programs start by their name, until the machine restarts. Takes root.
+    Register {
+        /// Print the line for /etc/binfmt.d instead, and change nothing.
+        #[arg(long)]
+        print: bool,
+    },
+    /// Undo that. Takes root.
+    Unregister,
+    /// Say what the kernel starts RISC-V programs with. The exit code is 0 if that is rekindle.
+    Status,
 }
 
 #[derive(Debug, Args)]

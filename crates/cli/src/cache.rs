@@ -1,6 +1,5 @@
 //! `rekindle cache`: what is on disk, for people and for machines.
 
-use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use rekindle::{Cache, CacheConfig, CacheMode, DiskUsage, EntryInfo, EnvironmentInfo, Why};
@@ -9,18 +8,13 @@ use serde::Serialize;
 use crate::arguments::{CacheArguments, CacheCommand, CacheOptions, WhyArguments};
 use crate::report::{grouped, milliseconds};
 
-/// Carries out one of the cache commands.
-pub(crate) fn cache(arguments: &CacheArguments) -> anyhow::Result<()> {
-    let text = match &arguments.command {
-        CacheCommand::Stats(options) => stats(options)?,
-        CacheCommand::Ls(options) => ls(options)?,
-        CacheCommand::Why(arguments) => why(arguments)?,
-        CacheCommand::Clear(options) => clear(options)?,
-    };
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has read enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
+/// Carries out one of the cache commands, and returns what it says.
+pub(crate) fn cache(arguments: &CacheArguments) -> anyhow::Result<String> {
+    match &arguments.command {
+        CacheCommand::Stats(options) => stats(options),
+        CacheCommand::Ls(options) => ls(options),
+        CacheCommand::Why(arguments) => why(arguments),
+        CacheCommand::Clear(options) => clear(options),
     }
 }
 

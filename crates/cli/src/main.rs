@@ -7,11 +7,13 @@
 )]
 
 mod arguments;
+mod binfmt;
 mod cache;
 mod ending;
 mod report;
 mod run;
 
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -23,15 +25,34 @@ fn main() -> ExitCode {
     // First of all, since `startup_ns` counts from here.
     let started = Instant::now();
     log_if_asked();
-    match Arguments::parse().command {
+    let arguments = match rekindle_vm::is_started_by_binfmt() {
+        true => Arguments::parse_from(binfmt::command_line(std::env::args_os())),
+        false => Arguments::parse(),
+    };
+    match arguments.command {
         Command::Run(arguments) => run::run(arguments, started),
-        Command::Cache(arguments) => match cache::cache(&arguments) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("rekindle: {error:#}");
-                ExitCode::FAILURE
-            }
-        },
+        Command::Cache(arguments) => end(cache::cache(&arguments).map(|text| (text, true))),
+        Command::Binfmt(arguments) => end(binfmt::binfmt(&arguments)),
+    }
+}
+
+/// Prints what a command says; the exit code is that of a success if it is one.
+fn end(result: anyhow::Result<(String, bool)>) -> ExitCode {
+    let printed = result.and_then(|(text, is_success)| {
+        match io::stdout().write_all(text.as_bytes()) {
+            // Whoever reads has read enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            result => result?,
+        }
+        Ok(is_success)
+    });
+    match printed {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("rekindle: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -42,7 +63,7 @@ fn log_if_asked() {
         let filter = tracing_subscriber::EnvFilter::from_env("REKINDLE_LOG");
         tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_writer(std::io::stderr)
+            .with_writer(io::stderr)
             .init();
     }
 }

@@ -84,7 +84,8 @@ fn name_thread(program: &Path) {
 
 fn config(arguments: RunArguments, program: PathBuf, started: Instant) -> Config {
     let relaunch = relaunch(&arguments);
-    let cache = (!arguments.no_persistent_cache).then(|| {
+    let persists = !arguments.no_persistent_cache && arguments.dump_asm.is_none();
+    let cache = persists.then(|| {
         let mut config = CacheConfig::from_env();
         if let Some(directory) = arguments.cache_dir {
             config.directory = Some(directory);
@@ -110,6 +111,8 @@ fn config(arguments: RunArguments, program: PathBuf, started: Instant) -> Config
         traces_calls: arguments.strace,
         exact_faults: arguments.exact_faults,
         gdb: None,
+        dump_asm: arguments.dump_asm,
+        perf_map: arguments.perf_map,
         started,
     }
 }
@@ -127,6 +130,7 @@ fn relaunch(arguments: &RunArguments) -> Vec<OsString> {
     flag(arguments.strace, "--strace");
     flag(arguments.exact_faults, "--exact-faults");
     flag(arguments.finish_compiles, "--finish-compiles");
+    flag(arguments.perf_map, "--perf-map");
     // The guest may change its directory and its environment.
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
     let cache_dir = arguments.cache_dir.clone();

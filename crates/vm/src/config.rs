@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use rekindle::CacheConfig;
 
+use crate::code_location::CodeLocation;
 use crate::stats::RunStatistics;
 
 /// How to run one guest program.
@@ -40,6 +41,11 @@ pub struct Config {
     /// from when the guest catches `SIGSEGV` or `SIGBUS`; from the start, the report of a fault that
     /// kills the guest is exact too, at some cost.
     pub exact_faults: bool,
+    /// A place whose compiled code is printed on standard error, beside the guest's instructions and
+    /// the CLIF between. Only what this run compiles can be shown, so it is not to have a cache.
+    pub dump_asm: Option<CodeLocation>,
+    /// Whether freshly compiled code is named in `/tmp/perf-PID.map`, where perf looks.
+    pub perf_map: bool,
     /// Where a debugger is waited for, before the guest's first instruction; GDB's `target remote`
     /// connects to it. Nothing is compiled then.
     pub gdb: Option<TcpListener>,

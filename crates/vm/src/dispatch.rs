@@ -66,6 +66,9 @@ pub(crate) trait Translator: Send + Sized + 'static {
     /// didn't in this one.
     fn finish(&mut self, modules: FindModule<'_>, interpreter: &mut Interpreter);
 
+    /// The guest has ended: shows the code that was to be shown if it wasn't compiled yet.
+    fn finish_dump(&mut self, _: FindModule<'_>) {}
+
     /// Guest code in `range` has changed: no translation of it is entered any more.
     fn invalidate(&mut self, range: &Range<u64>);
 

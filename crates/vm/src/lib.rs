@@ -18,6 +18,8 @@
 //!     traces_calls: false,
 //!     exact_faults: false,
 //!     gdb: None,
+//!     dump_asm: None,
+//!     perf_map: false,
 //!     started: std::time::Instant::now(),
 //! };
 //! let outcome = rekindle_vm::run(config)?;
@@ -28,6 +30,7 @@
 mod abi;
 mod arch;
 mod attention;
+mod code_location;
 mod config;
 mod debug;
 mod dispatch;
@@ -58,8 +61,9 @@ mod sysroot;
 mod threads;
 mod vdso;
 
+pub use code_location::{CodeLocation, NoCodeLocation};
 pub use config::{Config, GuestExit, Outcome};
 pub use elf::ElfFault;
-pub use machine::run;
+pub use machine::{is_started_by_binfmt, run};
 pub use start_error::StartError;
 pub use stats::RunStatistics;

@@ -14,7 +14,7 @@ use crate::errno::Errno;
 use crate::guest_memory::GUEST_START;
 use crate::guest_signal::{IGNORE, SignalAction};
 use crate::interpreter::Interpreter;
-use crate::jit::Jit;
+use crate::jit::{Jit, Shows};
 use crate::loader;
 use crate::process::{Memory, Process, ProcessStart};
 use crate::spawn;
@@ -50,13 +50,27 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
     if !config.jit || config.gdb.is_some() {
         return Ok(run_with(&config, cache, |_, _| InterpretOnly)?.0);
     }
-    let (mut outcome, mut jit) = run_with(&config, cache.clone(), Jit::new)?;
+    let shows = Shows {
+        dump: config.dump_asm.clone(),
+        perf_map: config.perf_map,
+    };
+    let new = |cache, threads| Jit::new(cache, threads, shows);
+    let (mut outcome, mut jit) = run_with(&config, cache.clone(), new)?;
     jit.end();
     let statistics = &mut outcome.statistics;
     jit.add_to(statistics);
     statistics.image_bytes_mapped = cache.statistics().image_bytes_mapped;
     statistics.wall_ns = nanoseconds(config.started.elapsed());
     Ok(outcome)
+}
+
+/// Whether the kernel started this process to run a RISC-V program that somebody executed by name, as
+/// it does for a registration that keeps `argv[0]`: the arguments are then the program's path, its
+/// own name, and what it is given. (Linux 5.12 and newer say so, in the auxiliary vector.)
+#[must_use]
+pub fn is_started_by_binfmt() -> bool {
+    const PRESERVES_ARGV0: u64 = 1;
+    host::auxiliary_value(libc::AT_FLAGS) & PRESERVES_ARGV0 != 0
 }
 
 /// Runs the guest with the translator that `translator` makes, which is returned.
@@ -91,9 +105,10 @@ fn run_with<T: Translator>(
     if let GuestExit::Signal { signal, .. } = exit {
         signal::restore_default(signal);
     }
+    let process = Arc::clone(&machine.kernel.process);
+    let modules = |pc| process.module_at(pc);
+    machine.translator.finish_dump(&modules);
     if config.finish_compiles {
-        let process = Arc::clone(&machine.kernel.process);
-        let modules = |pc| process.module_at(pc);
         machine
             .translator
             .finish(&modules, &mut machine.interpreter);

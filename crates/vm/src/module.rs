@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use rekindle::{Cache, Digest};
 
+use crate::code_location::CodeLocation;
 use crate::elf::{self, ElfProgram, ElfSymbol, Segment};
 use crate::elf_head::read_head;
 use crate::memory::{page_ceil, page_floor};
@@ -104,18 +105,49 @@ impl GuestModule {
         self.digest
     }
 
+    /// The name of the region at `head`: the file, the address in it, and the function's name where one
+    /// is known. `libc.so.6:0x919d0:malloc+0x1c`.
+    pub(crate) fn region_name(&self, head: u64) -> String {
+        let name = format!("{}:{:#x}", self.name(), head.wrapping_sub(self.base));
+        match self.function_at(head) {
+            Some((function, 0)) => format!("{name}:{function}"),
+            Some((function, offset)) => format!("{name}:{function}+{offset:#x}"),
+            None => name,
+        }
+    }
+
     /// The function that holds `pc`, and the offset in it; for messages.
     pub(crate) fn function_at(&self, pc: u64) -> Option<(&str, u64)> {
         let address = pc.checked_sub(self.base)?;
-        let symbols = self.symbols.get_or_init(|| {
-            std::fs::read(&self.path)
-                .map(|file| elf::function_symbols(&file))
-                .unwrap_or_default()
-        });
+        let symbols = self.symbols();
         let end = symbols.partition_point(|symbol| symbol.address <= address);
         let symbol = symbols[..end].last()?;
         let offset = address - symbol.address;
         (symbol.len == 0 || offset < symbol.len).then_some((symbol.name.as_str(), offset))
+    }
+
+    /// Where a place is, if the module's code holds it.
+    pub(crate) fn find(&self, location: &CodeLocation) -> Option<u64> {
+        let pc = match location {
+            CodeLocation::Pc(pc) => *pc,
+            CodeLocation::Function { name, offset } => {
+                let mut symbols = self.symbols().iter();
+                let symbol = symbols.find(|symbol| symbol.name == *name)?;
+                self.base
+                    .checked_add(symbol.address)?
+                    .checked_add(*offset)?
+            }
+        };
+        let is_code = self.text_ranges.iter().any(|text| text.contains(&pc));
+        is_code.then_some(pc)
+    }
+
+    fn symbols(&self) -> &[ElfSymbol] {
+        self.symbols.get_or_init(|| {
+            std::fs::read(&self.path)
+                .map(|file| elf::function_symbols(&file))
+                .unwrap_or_default()
+        })
     }
 
     /// Whether `pc` lies in one of the module's segments.

@@ -17,12 +17,14 @@ use rekindle::{
     Artifact, Environment, RelocationKind, SectionKind, Signature, Target, ZeroSection,
 };
 
+use super::dump;
 use super::flow::{CARRIED, Flow, analyse};
 use super::metadata;
 use super::region::Region;
 use super::translate::{Host, Symbol, translate};
 use crate::abi;
 use crate::arch::x86_64::entry::load_becomes_address;
+use crate::syscall::host;
 
 /// Digest of the translator's sources: another one whenever a region could come out different.
 const TRANSLATOR_SOURCES: &str = env!("REKINDLE_VM_SOURCES");
@@ -111,6 +113,8 @@ pub(crate) struct Request {
     pub floating_base: Option<u64>,
     /// Whether the state must be exact at every access that may fault.
     pub exact_faults: bool,
+    /// Whether the code is shown to a person.
+    pub is_dumped: bool,
 }
 
 /// Cranelift, set up for this host, with its reusable buffers.
@@ -152,6 +156,7 @@ impl Backend {
         let target = Host {
             floating_base: request.floating_base,
             exact_faults: request.exact_faults,
+            marks_instructions: request.is_dumped,
             has_fma: std::is_x86_feature_detected!("fma"),
             optimised: !flow.has_arithmetic,
             frontend: isa.frontend_config(),
@@ -173,6 +178,10 @@ impl Backend {
             .compile(&*isa, &mut ControlPlane::default())
             .map_err(|error| CompileError::Cranelift(format!("{:?}", error.inner)))?;
         let mut artifact = self.convert(&*isa, request)?;
+        if request.is_dumped {
+            let text = dump::text(region, &self.context.func, &artifact);
+            host::write_to_standard_error(&text);
+        }
         let slots = u32::try_from(tables.slots.len()).unwrap_or(u32::MAX);
         artifact.bss = ZeroSection {
             size: slots.saturating_mul(8),

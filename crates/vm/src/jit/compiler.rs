@@ -2,13 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use rekindle::{Code, Scope, Ticket};
 
 use super::backend::{Backend, Request};
+use super::perf_map::PerfMap;
 use super::region::Region;
+use crate::module::GuestModule;
 use crate::signal;
 
 /// A region to compile.
@@ -20,6 +22,8 @@ pub(super) struct Job {
     pub request: Request,
     /// The number of the scope where it goes.
     pub scope_index: usize,
+    /// The module whose code it is.
+    pub module: Arc<GuestModule>,
     /// Where it goes.
     pub scope: Scope,
     /// The miss that it answers.
@@ -47,6 +51,8 @@ struct Shared {
     spent_ns: AtomicU64,
     /// Held by the thread while it works on a job.
     working: Mutex<()>,
+    /// This process's map for perf, once there is one.
+    perf_map: OnceLock<Option<PerfMap>>,
 }
 
 /// Called on the compile thread when a result is waiting.
@@ -57,6 +63,7 @@ pub(super) struct Compiler {
     shared: Arc<Shared>,
     thread: Option<Running>,
     notify: Arc<Notify>,
+    perf_map: bool,
 }
 
 impl std::fmt::Debug for Compiler {
@@ -75,12 +82,13 @@ struct Running {
 }
 
 impl Compiler {
-    /// A compiler whose thread isn't running yet.
-    pub(super) fn new(notify: Notify) -> Self {
+    /// A compiler whose thread isn't running yet; `perf_map` has it name what it makes for perf.
+    pub(super) fn new(notify: Notify, perf_map: bool) -> Self {
         Self {
             shared: Arc::default(),
             thread: None,
             notify: Arc::new(notify),
+            perf_map,
         }
     }
 
@@ -103,7 +111,9 @@ impl Compiler {
         let builder = std::thread::Builder::new().name("rekindle-compile".to_owned());
         // Signals are for the guest's threads.
         let mask = signal::block_all();
-        let spawned = builder.spawn(move || work(&queue, &sender, &shared, &**notify));
+        let perf_map = self.perf_map;
+        let work = move || work(&queue, &sender, &shared, &**notify, perf_map);
+        let spawned = builder.spawn(work);
         signal::restore_mask(mask);
         match spawned {
             Ok(handle) => Some(Running {
@@ -178,6 +188,7 @@ fn work(
     results: &Sender<Finished>,
     shared: &Shared,
     notify: &(dyn Fn() + Send + Sync),
+    wants_perf_map: bool,
 ) {
     let mut backend = match Backend::new() {
         Ok(backend) => backend,
@@ -186,13 +197,17 @@ fn work(
             return;
         }
     };
+    let perf_map = match wants_perf_map {
+        true => shared.perf_map.get_or_init(PerfMap::create).as_ref(),
+        false => None,
+    };
     for job in queue {
         if shared.cancelled.load(Ordering::Relaxed) {
             return;
         }
         let working = shared.working.lock();
         let (head, scope_index) = (job.region.head, job.scope_index);
-        let code = compile(&mut backend, job, shared);
+        let code = compile(&mut backend, job, shared, perf_map);
         let finished = Finished {
             head,
             scope_index,
@@ -208,14 +223,22 @@ fn work(
     }
 }
 
-fn compile(backend: &mut Backend, job: Job, shared: &Shared) -> Option<Code> {
+fn compile(
+    backend: &mut Backend,
+    job: Job,
+    shared: &Shared,
+    perf_map: Option<&PerfMap>,
+) -> Option<Code> {
     let Job {
         region,
-        request,
+        mut request,
         scope_index: _,
+        module,
         scope,
         ticket,
     } = job;
+    // Here and not where it was asked for: symbols may have to be read first.
+    request.name = module.region_name(region.head);
     let artifact = match backend.compile(&region, &request) {
         Ok(artifact) => artifact,
         Err(error) => {
@@ -224,14 +247,18 @@ fn compile(backend: &mut Backend, job: Job, shared: &Shared) -> Option<Code> {
         }
     };
     let spent = artifact.compile_time_ns;
+    let name = request.name;
     match scope.insert(ticket, artifact) {
         Ok(code) => {
             shared.compiled.fetch_add(1, Ordering::Relaxed);
             shared.spent_ns.fetch_add(spent, Ordering::Relaxed);
+            if let Some(perf_map) = perf_map {
+                perf_map.add(&code, &name);
+            }
             Some(code)
         }
         Err(error) => {
-            tracing::warn!(%error, region = request.name, "a region stays interpreted");
+            tracing::warn!(%error, region = name, "a region stays interpreted");
             None
         }
     }

@@ -7,10 +7,12 @@
 
 mod backend;
 mod compiler;
+mod dump;
 mod flow;
 mod installed;
 mod metadata;
 mod operands;
+mod perf_map;
 mod reg_set;
 mod region;
 mod scopes;
@@ -33,12 +35,14 @@ use self::installed::Installed;
 use self::scopes::ModuleScope;
 use crate::abi::{self, Left, RegionCode};
 use crate::attention;
+use crate::code_location::CodeLocation;
 use crate::dispatch::{Entered, FindModule, Translator};
 use crate::exit::{Exit, FaultKind, GuestFault};
 use crate::interpreter::{Interpreter, faulting_part};
 use crate::signal;
 use crate::state::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
 use crate::stats::RunStatistics;
+use crate::syscall::host;
 use crate::threads::Threads;
 
 /// One guest thread's end of the compiled tier, which the threads of a process share.
@@ -56,6 +60,15 @@ pub(crate) struct Jit {
 
 /// Entries of [`Jit::recent`].
 const RECENT_LEN: usize = 256;
+
+/// What of compiled code people are to see.
+#[derive(Clone, Debug)]
+pub(crate) struct Shows {
+    /// The place whose code is printed.
+    pub(crate) dump: Option<CodeLocation>,
+    /// Whether perf is told what fresh code is called.
+    pub(crate) perf_map: bool,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -76,6 +89,10 @@ struct State {
     scopes: Vec<ModuleScope>,
     installed: Installed,
     compiler: Compiler,
+    /// What is to be shown to a person, until it was.
+    dump: Option<CodeLocation>,
+    /// Whether that was compiled.
+    has_dumped: bool,
     /// Heads that were asked for, so that none is asked for twice.
     requested: FxHashSet<u64>,
     /// Where the blocks of regions start that are being compiled: heat there is no news yet.
@@ -91,14 +108,17 @@ struct State {
 
 impl Jit {
     /// A JIT that keeps its code in `cache`, and tells `threads` when there is news.
-    pub(crate) fn new(cache: Cache, threads: Arc<Threads>) -> Self {
+    pub(crate) fn new(cache: Cache, threads: Arc<Threads>, shows: Shows) -> Self {
+        let Shows { dump, perf_map } = shows;
         let state = State {
             cache,
             environment: backend::environment(false),
             exact_faults: false,
             scopes: Vec::new(),
             installed: Installed::default(),
-            compiler: Compiler::new(Box::new(move || threads.raise_all())),
+            compiler: Compiler::new(Box::new(move || threads.raise_all()), perf_map),
+            dump,
+            has_dumped: false,
             requested: FxHashSet::default(),
             pending: FxHashMap::default(),
             put_off: FxHashSet::default(),
@@ -208,8 +228,9 @@ impl State {
             return Some(index);
         }
         let module = modules(pc)?;
-        self.scopes
-            .push(ModuleScope::open(&module, &self.cache, &self.environment));
+        let (cache, environment) = (&self.cache, &self.environment);
+        let scope = ModuleScope::open(module, cache, environment, self.dump.as_ref());
+        self.scopes.push(scope);
         Some(self.scopes.len() - 1)
     }
 
@@ -247,11 +268,15 @@ impl State {
         };
         *self.misses.entry(ticket.reason().to_string()).or_default() += 1;
         self.requested.insert(pc);
+        let dumped = scope.dumped.filter(|dumped| dump::holds(&region, *dumped));
+        self.has_dumped |= dumped.is_some();
         let request = Request {
-            name: scope.region_name(pc),
+            name: String::new(),
             floating_base: scope.floating_base(),
             exact_faults: self.exact_faults,
+            is_dumped: dumped.is_some(),
         };
+        let module = Arc::clone(&scope.module);
         let scope = scope.scope.clone();
         self.pending
             .insert(pc, region.blocks.iter().map(|block| block.start).collect());
@@ -259,6 +284,7 @@ impl State {
             region,
             request,
             scope_index: index,
+            module,
             scope,
             ticket,
         });
@@ -363,6 +389,30 @@ impl Translator for Jit {
                 for pc in wanted {
                     state.request(pc, modules);
                 }
+            }
+        });
+    }
+
+    fn finish_dump(&mut self, modules: FindModule<'_>) {
+        self.change(|state| {
+            let Some(location) = state.dump.clone() else {
+                return;
+            };
+            if !state.has_dumped {
+                if let CodeLocation::Pc(pc) = location {
+                    state.scope(pc, modules);
+                }
+                let wanted: Vec<u64> = state.scopes.iter().filter_map(|it| it.dumped).collect();
+                for pc in wanted {
+                    state.request(pc, modules);
+                }
+            }
+            for finished in state.compiler.finish() {
+                state.take(finished);
+            }
+            if !state.has_dumped {
+                let text = format!("rekindle: the guest has no code at {location} to compile\n");
+                host::write_to_standard_error(&text);
             }
         });
     }

@@ -1,11 +1,13 @@
 //! A guest module as the JIT sees it: its scope in the cache, its code, its keys.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rekindle::{Cache, Digest, Environment, Key, KeyBuilder, Scope, ScopeId};
 use rv_isa::Decoded;
 
 use crate::abi;
+use crate::code_location::CodeLocation;
 use crate::guest_memory::load16;
 use crate::module::GuestModule;
 
@@ -15,16 +17,23 @@ pub(super) struct ModuleScope {
     base: u64,
     text: Vec<Range<u64>>,
     digest: Digest,
-    name: String,
+    pub(super) module: Arc<GuestModule>,
     pub(super) scope: Scope,
     /// Whether the guest may have changed the module's code in memory. What its file said is no
     /// longer what runs, so nothing is looked up or compiled any more.
     is_stale: bool,
+    /// The guest PC whose region is to be shown.
+    pub(super) dumped: Option<u64>,
 }
 
 impl ModuleScope {
     /// Opens the scope of `module`.
-    pub(super) fn open(module: &GuestModule, cache: &Cache, environment: &Environment) -> Self {
+    pub(super) fn open(
+        module: Arc<GuestModule>,
+        cache: &Cache,
+        environment: &Environment,
+        dumped: Option<&CodeLocation>,
+    ) -> Self {
         let base = module.base();
         let digest = module.digest();
         let name = module.name();
@@ -39,9 +48,10 @@ impl ModuleScope {
             base,
             text,
             digest,
-            name,
             scope,
             is_stale: false,
+            dumped: dumped.and_then(|location| module.find(location)),
+            module,
         }
     }
 
@@ -85,11 +95,6 @@ impl ModuleScope {
             .u64(head.wrapping_sub(self.base))
             .u64(u64::from(self.base != 0))
             .finish()
-    }
-
-    /// The name of the region at `head`.
-    pub(super) fn region_name(&self, head: u64) -> String {
-        format!("{}:{:#x}", self.name, head.wrapping_sub(self.base))
     }
 
     /// The instruction at `pc`, if it lies in the same range of the module's code as `head`.

@@ -193,6 +193,8 @@ pub(crate) fn become_guest() {
         traces_calls: false,
         exact_faults: false,
         gdb: None,
+        dump_asm: None,
+        perf_map: false,
         started,
     };
     let status = match rekindle_vm::run(config) {

@@ -147,6 +147,7 @@ impl Bench {
                 name: "region".to_owned(),
                 floating_base: floating.then_some(self.code),
                 exact_faults,
+                is_dumped: false,
             };
             let artifact = self
                 .backend

@@ -26,6 +26,7 @@ use rv_isa::Inst;
 
 use self::symbols::Imports;
 pub(super) use self::symbols::Symbol;
+use super::dump;
 use super::flow::{CARRIED, Flow, mattering_after};
 use super::reg_set::RegSet;
 use super::region::{Instruction, Region};
@@ -40,6 +41,8 @@ pub(crate) struct Host {
     pub has_fma: bool,
     /// Whether the state must be exact at every access that may fault.
     pub exact_faults: bool,
+    /// Whether code says which instruction it is of.
+    pub marks_instructions: bool,
     /// Whether the optimiser will run over the code, which then needs loops marked.
     pub optimised: bool,
     /// Configuration of Cranelift's front end for the host.
@@ -98,6 +101,8 @@ struct Translator<'a, 'b> {
     /// The CLIF block of each block of the region, and how many of its predecessors are still to
     /// come.
     blocks: Vec<(ir::Block, usize)>,
+    /// How many instructions stand before each block of the region.
+    first_numbers: Vec<usize>,
     locals: Locals,
     /// Registers that may differ from the state at this point.
     x_dirty: RegSet,
@@ -142,6 +147,7 @@ pub(crate) fn translate(
         f_raw,
         f_single,
         blocks,
+        first_numbers: first_numbers(region),
         locals: Locals::default(),
         x_dirty: RegSet::EMPTY,
         f_dirty: RegSet::EMPTY,
@@ -162,6 +168,17 @@ pub(crate) fn translate(
     } = translator;
     builder.finalize(target.frontend);
     tables
+}
+
+/// How many instructions stand before each block.
+fn first_numbers(region: &Region) -> Vec<usize> {
+    let mut sum = 0;
+    let before = region.blocks.iter().map(|block| {
+        let before = sum;
+        sum += block.instructions.len();
+        before
+    });
+    before.collect()
 }
 
 impl Translator<'_, '_> {
@@ -192,6 +209,7 @@ impl Translator<'_, '_> {
         let block = &region.blocks[index];
         let flow = &self.flow.blocks[index];
         self.builder.switch_to_block(self.blocks[index].0);
+        self.mark(self.first_numbers[index]);
         self.locals = Locals {
             f_is_single: flow.f_single,
             f_loose: flow.f_loose,
@@ -211,13 +229,23 @@ impl Translator<'_, '_> {
             true => mattering_after(self.flow, block),
             false => Vec::new(),
         };
+        let first = self.first_numbers[index];
         for (index, instruction) in block.instructions.iter().enumerate() {
             if let Some(after) = mattering.get(index) {
                 self.mattering_after = *after;
             }
+            self.mark(first + index);
             self.instruction(instruction);
         }
         self.end(block);
+    }
+
+    /// Says that what follows is code of the region's instruction with this number, where that is
+    /// asked.
+    fn mark(&mut self, number: usize) {
+        if self.target.marks_instructions {
+            self.builder.set_srcloc(dump::location(number));
+        }
     }
 
     fn instruction(&mut self, instruction: &Instruction) {

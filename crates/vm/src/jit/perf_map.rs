@@ -1,0 +1,35 @@
+//! `/tmp/perf-PID.map`: where perf looks for the names of code that no file holds
+//! (tools/perf/Documentation/jit-interface.txt in Linux).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+
+use rekindle::Code;
+
+/// This process's map.
+#[derive(Debug)]
+pub(super) struct PerfMap(File);
+
+impl PerfMap {
+    /// Starts the map of this process. `None`, and a warning, where that can't be.
+    pub(super) fn create() -> Option<Self> {
+        let path = format!("/tmp/perf-{}.map", std::process::id());
+        // An older process's; and whoever prepared a link there gets nothing written through it.
+        let _ = fs::remove_file(&path);
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(file) => Some(Self(file)),
+            Err(error) => {
+                tracing::warn!(%error, path, "perf won't know the names of fresh code");
+                None
+            }
+        }
+    }
+
+    /// Adds a line for `code`.
+    pub(super) fn add(&self, code: &Code, name: &str) {
+        let (start, len) = (code.address().0, code.text_len_bytes());
+        let line = format!("{start:x} {len:x} {name}\n");
+        // What is missing there, perf shows as an address.
+        let _ = (&mut &self.0).write_all(line.as_bytes());
+    }
+}
