@@ -11,6 +11,7 @@ macro_rules! every_program {
         $each! {
             exit0 = c("exit0.c").flags(&["-nostdlib"]).startup();
             hello = c("hello.c").startup();
+            readonly = c("readonly.c").child_dies();
             descriptors = c("descriptors.c").flags(&["-pthread"]);
             debugged = c("debugged.c").flags(&["-g", "-O0", "-pthread"]);
             pie = c("pie.c").flags(&[

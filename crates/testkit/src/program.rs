@@ -140,6 +140,13 @@ impl Program {
         self
     }
 
+    /// The program, known to have a child that dies by a signal, of which the engine tells people.
+    #[must_use]
+    pub const fn child_dies(mut self) -> Program {
+        self.compares_stderr = false;
+        self
+    }
+
     /// The program, known to die by a signal. What is said about its death on standard error is the
     /// engine's own affair.
     #[must_use]

@@ -5,10 +5,14 @@ use std::path::PathBuf;
 
 use rekindle_testkit::fuzz::{Batch, Machines, Way, describe, differing, shrink};
 
+fn machines() -> Machines {
+    let rekindle = PathBuf::from(env!("CARGO_BIN_EXE_rekindle"));
+    Machines::new(rekindle).unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// A batch of the seed, which says what kind it is.
 fn agree(seed: u64) {
-    let rekindle = PathBuf::from(env!("CARGO_BIN_EXE_rekindle"));
-    let machines = Machines::new(rekindle).unwrap_or_else(|error| panic!("{error}"));
+    let machines = machines();
     let batch = machines.judgeable(&Batch::random(seed, 200, 64));
     let outcome = machines.run(&batch, &Way::ALL, false);
     let numbers = differing(&batch, &outcome);
@@ -51,4 +55,18 @@ fn faulting_sequences_of_a_library_agree() {
 #[test]
 fn sequences_with_instruction_fences_agree() {
     agree(20_013);
+}
+
+/// What `cargo xtask fuzz vm --seed SEED --only NUMBER` once found: warm code had lost a store of what it
+/// had just loaded, and with it the fault.
+#[test]
+fn sequences_that_differed_once_agree() {
+    let machines = machines();
+    for (seed, number) in [(67, 848)] {
+        let batch = Batch::random(seed, 1000, 72);
+        let batch = batch.with(vec![batch.sequences[number].clone()]);
+        let outcome = machines.run(&batch, &Way::ALL, false);
+        let differing = differing(&batch, &outcome);
+        assert!(differing.is_empty(), "seed {seed}, sequence {number}");
+    }
 }

@@ -166,7 +166,7 @@ impl Translator<'_, '_> {
             FpFormat::Single => self.f_low_bits(rs2),
             FpFormat::Double => self.f_exact(format, rs2),
         };
-        let flags = self.access(pc);
+        let flags = self.store_access(pc);
         self.builder.ins().store(flags, value, base, offset);
     }
 

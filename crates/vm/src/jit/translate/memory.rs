@@ -1,8 +1,9 @@
 //! Loads, stores and fences.
 //!
-//! Guest addresses are host addresses. Accesses may trap, so none is deleted or moved across another;
-//! their trap code says which access of the region they are, which leads from a host PC to the
-//! guest's even where the host merges a load into the instruction that uses it.
+//! Guest addresses are host addresses. Accesses may trap, so none is moved across another, and none is
+//! deleted that could trap where those before it did not; their trap code says which access of the
+//! region they are, which leads from a host PC to the guest's even where the host merges a load into
+//! the instruction that uses it.
 
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, types};
 use rv_isa::{LoadOp, StoreOp, XReg};
@@ -27,6 +28,15 @@ impl Translator<'_, '_> {
             .ok()
             .and_then(TrapCode::user);
         MemFlagsData::new().with_trap_code(Some(code.unwrap_or(TrapCode::HEAP_OUT_OF_BOUNDS)))
+    }
+
+    /// The same, of a store. The optimiser deletes a store of what was just loaded from that address:
+    /// where the page can only be read, that is a fault less. So it is shown none of the accesses before.
+    pub(super) fn store_access(&mut self, pc: u64) -> MemFlagsData {
+        if self.target.optimised {
+            self.builder.ins().sequence_point();
+        }
+        self.access(pc)
     }
 
     /// Stores the registers that differ from the state. The carried ones do unless they were stored.
@@ -71,7 +81,7 @@ impl Translator<'_, '_> {
             StoreOp::Sw => self.x_low(rs2),
             _ => self.x(rs2),
         };
-        let flags = self.access(pc);
+        let flags = self.store_access(pc);
         let ins = self.builder.ins();
         match op {
             StoreOp::Sb => ins.istore8(flags, value, base, offset),
