@@ -25,6 +25,9 @@ fn open(options: &CacheOptions, mode: CacheMode) -> Cache {
     if let Some(directory) = &options.cache_dir {
         config.directory = Some(directory.clone());
     }
+    for text in CacheConfig::ignored_variables() {
+        eprintln!("rekindle: {text}");
+    }
     let cache = Cache::open(&config);
     for notice in cache.notices() {
         eprintln!("rekindle: {notice}");

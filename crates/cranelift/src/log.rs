@@ -6,6 +6,8 @@ use std::path::Path;
 
 use rekindle::{Cache, Statistics};
 
+use crate::session::program_name;
+
 /// Adds a line of figures for each cache to the file that `REKINDLE_LOG` names, if it names one.
 /// As the process ends there is nobody left to hear of a failure.
 pub(crate) fn write<'a>(caches: impl Iterator<Item = &'a Cache>) {
@@ -19,13 +21,18 @@ pub(crate) fn write<'a>(caches: impl Iterator<Item = &'a Cache>) {
     let Ok(mut file) = file else { return };
     for cache in caches {
         // A line at once, so that those of several processes don't mix.
-        let (baked, differing) = (cache.baked_addresses(), cache.differing());
-        let line = line(&cache.statistics(), &baked, &differing);
+        let notices: Vec<String> = cache.notices().iter().map(ToString::to_string).collect();
+        let texts = [
+            ("baked_names", &*cache.baked_addresses()),
+            ("differing", &cache.differing()),
+            ("notices", &notices),
+        ];
+        let line = line(program_name(), &cache.statistics(), &texts);
         let _ = file.write_all(line.as_bytes());
     }
 }
 
-fn line(statistics: &Statistics, baked: &[String], differing: &[String]) -> String {
+fn line(program: &str, statistics: &Statistics, texts: &[(&str, &[String])]) -> String {
     let numbers = [
         ("process", u64::from(std::process::id())),
         ("entries_loaded", statistics.entries_loaded),
@@ -48,15 +55,16 @@ fn line(statistics: &Statistics, baked: &[String], differing: &[String]) -> Stri
     let misses: Vec<String> = misses
         .map(|(why, count)| format!("\"{why}\":{count}"))
         .collect();
-    let list = |names: &[String]| {
-        let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-        names.join(",")
-    };
+    let texts = texts.iter().map(|(name, texts)| {
+        let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+        format!("\"{name}\":[{}]", texts.join(","))
+    });
+    let texts: Vec<String> = texts.collect();
     format!(
-        "{{{},\"baked_names\":[{}],\"differing\":[{}],\"misses\":{{{}}}}}\n",
+        "{{\"program\":{},{},{},\"misses\":{{{}}}}}\n",
+        quoted(program),
         numbers.join(","),
-        list(baked),
-        list(differing),
+        texts.join(","),
         misses.join(",")
     )
 }
@@ -84,10 +92,11 @@ mod tests {
 
     #[test]
     fn a_line_is_an_object() {
-        let line = super::line(&rekindle::Statistics::default(), &["a".to_owned()], &[]);
-        assert!(line.starts_with("{\"process\":"));
+        let texts = [("baked_names", &["a".to_owned()][..]), ("notices", &[])];
+        let line = super::line("slope", &rekindle::Statistics::default(), &texts);
+        assert!(line.starts_with("{\"program\":\"slope\",\"process\":"));
         assert!(line.ends_with(
-            "\"bytes_written\":0,\"baked_names\":[\"a\"],\"differing\":[],\"misses\":{}}\n"
+            "\"bytes_written\":0,\"baked_names\":[\"a\"],\"notices\":[],\"misses\":{}}\n"
         ));
     }
 }

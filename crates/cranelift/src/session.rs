@@ -24,8 +24,15 @@ pub(crate) fn cache(config: &CacheConfig) -> Cache {
 
 /// The cache that the environment variables describe, read once.
 pub(crate) fn default_cache() -> Cache {
-    static CONFIG: OnceLock<CacheConfig> = OnceLock::new();
-    cache(CONFIG.get_or_init(CacheConfig::from_env))
+    static CACHE: OnceLock<Cache> = OnceLock::new();
+    let open = || {
+        let cache = cache(&CacheConfig::from_env());
+        for text in CacheConfig::ignored_variables() {
+            cache.notice(&text);
+        }
+        cache
+    };
+    CACHE.get_or_init(open).clone()
 }
 
 /// The digest of this program: of its build id, or else its file, and of those of the shared library

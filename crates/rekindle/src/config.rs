@@ -38,34 +38,78 @@ impl CacheConfig {
     /// The defaults, changed by `REKINDLE_CACHE_DIR` (a folder), `REKINDLE_CACHE` (`off`, `ro` or
     /// `on`), `REKINDLE_CACHE_SIZE` (bytes, or with a suffix `K`, `M` or `G`) and `REKINDLE_VERIFY`
     /// (`all`, `off`, or which part of the hits: `1/100`, `0.01`). A value that says nothing known
-    /// is ignored.
+    /// is ignored; [`Self::ignored_variables`] says so.
     pub fn from_env() -> Self {
-        Self::from_variables(|name| std::env::var_os(name))
+        Self::from_variables(|name| std::env::var_os(name)).0
     }
 
-    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        let text = |name: &str| variable(name).and_then(|value| value.into_string().ok());
-        let mode = match text("REKINDLE_CACHE").as_deref() {
-            Some("off" | "0" | "no") => CacheMode::Off,
-            Some("ro" | "read-only") => CacheMode::ReadOnly,
-            _ => CacheMode::ReadWrite,
-        };
-        let budget_bytes = text("REKINDLE_CACHE_SIZE")
-            .and_then(|size| parse_size(&size))
-            .unwrap_or(Self::DEFAULT_BUDGET_BYTES);
-        let verify_one_in = text("REKINDLE_VERIFY")
-            .and_then(|part| parse_one_in(&part))
-            .unwrap_or(0);
+    /// What a person should hear of the variables whose values [`Self::from_env`] ignores: a
+    /// sentence for each, for [`Cache::notice`](crate::Cache::notice).
+    pub fn ignored_variables() -> Vec<String> {
+        Self::from_variables(|name| std::env::var_os(name)).1
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> (Self, Vec<String>) {
+        let mut ignored = Vec::new();
+        let mode = read(&variable, &mut ignored, &CACHE).unwrap_or_default();
+        let budget_bytes = read(&variable, &mut ignored, &CACHE_SIZE);
+        let verify_one_in = read(&variable, &mut ignored, &VERIFY);
         let directory = variable("REKINDLE_CACHE_DIR")
             .filter(|folder| !folder.is_empty())
             .map(PathBuf::from);
-        Self {
+        let config = Self {
             directory,
             mode,
-            budget_bytes,
-            verify_one_in,
-        }
+            budget_bytes: budget_bytes.unwrap_or(Self::DEFAULT_BUDGET_BYTES),
+            verify_one_in: verify_one_in.unwrap_or(0),
+        };
+        (config, ignored)
     }
+}
+
+/// A variable of the environment whose values are words.
+struct Variable<T> {
+    name: &'static str,
+    parse: fn(&str) -> Option<T>,
+    /// What it may say, for who wrote something else.
+    values: &'static str,
+}
+
+const CACHE: Variable<CacheMode> = Variable {
+    name: "REKINDLE_CACHE",
+    parse: parse_mode,
+    values: "`on`, `ro` or `off`",
+};
+
+const CACHE_SIZE: Variable<u64> = Variable {
+    name: "REKINDLE_CACHE_SIZE",
+    parse: parse_size,
+    values: "bytes, or a number with `K`, `M` or `G`",
+};
+
+const VERIFY: Variable<u32> = Variable {
+    name: "REKINDLE_VERIFY",
+    parse: parse_one_in,
+    values: "`all`, `off`, or a part such as `1/100` or `0.01`",
+};
+
+/// Reads a variable. One that is empty says nothing; one that makes no sense is ignored aloud.
+fn read<T>(
+    variable: &impl Fn(&str) -> Option<OsString>,
+    ignored: &mut Vec<String>,
+    Variable {
+        name,
+        parse,
+        values,
+    }: &Variable<T>,
+) -> Option<T> {
+    let value = variable(name).filter(|value| !value.is_empty())?;
+    let parsed = value.to_str().and_then(parse);
+    if parsed.is_none() {
+        let value = value.to_string_lossy();
+        ignored.push(format!("{name}={value} is ignored: it takes {values}"));
+    }
+    parsed
 }
 
 impl Default for CacheConfig {
@@ -77,6 +121,15 @@ impl Default for CacheConfig {
             verify_one_in: 0,
         }
     }
+}
+
+fn parse_mode(text: &str) -> Option<CacheMode> {
+    Some(match text {
+        "on" | "1" | "yes" => CacheMode::ReadWrite,
+        "ro" | "read-only" => CacheMode::ReadOnly,
+        "off" | "0" | "no" => CacheMode::Off,
+        _ => return None,
+    })
 }
 
 /// Reads `4096`, `64K`, `512M` or `2G`.
@@ -113,13 +166,38 @@ fn parse_one_in(text: &str) -> Option<u32> {
 mod tests {
     use super::{CacheConfig, CacheMode, parse_one_in, parse_size};
 
-    fn config(pairs: &[(&str, &str)]) -> CacheConfig {
+    fn read(pairs: &[(&str, &str)]) -> (CacheConfig, Vec<String>) {
         CacheConfig::from_variables(|name| {
             pairs
                 .iter()
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| value.into())
         })
+    }
+
+    fn config(pairs: &[(&str, &str)]) -> CacheConfig {
+        let (config, ignored) = read(pairs);
+        assert!(ignored.is_empty(), "{ignored:?}");
+        config
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_ignored_aloud() {
+        let (config, ignored) = read(&[
+            ("REKINDLE_CACHE", "offf"),
+            ("REKINDLE_CACHE_SIZE", "many"),
+            ("REKINDLE_VERIFY", "some"),
+        ]);
+        assert_eq!(config, CacheConfig::default());
+        assert_eq!(
+            ignored,
+            [
+                "REKINDLE_CACHE=offf is ignored: it takes `on`, `ro` or `off`",
+                "REKINDLE_CACHE_SIZE=many is ignored: it takes bytes, or a number with `K`, `M` or `G`",
+                "REKINDLE_VERIFY=some is ignored: it takes `all`, `off`, or a part such as `1/100` or \
+                 `0.01`",
+            ]
+        );
     }
 
     #[test]
@@ -139,6 +217,11 @@ mod tests {
         );
         assert_eq!(given.budget_bytes, 64 << 20);
         assert_eq!(config(&[("REKINDLE_CACHE", "off")]).mode, CacheMode::Off);
+        assert_eq!(
+            config(&[("REKINDLE_CACHE", "on")]).mode,
+            CacheMode::ReadWrite
+        );
+        assert_eq!(config(&[("REKINDLE_CACHE", "")]).mode, CacheMode::ReadWrite);
         assert_eq!(config(&[("REKINDLE_CACHE_DIR", "")]).directory, None);
     }
 

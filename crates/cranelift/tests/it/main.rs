@@ -4,6 +4,7 @@
 mod api;
 mod basic;
 mod corners;
+mod environment;
 mod keys;
 mod named;
 mod processes;
