@@ -112,14 +112,14 @@ impl ProcessMemory {
         let len = room.checked_add(slack).ok_or(io::ErrorKind::OutOfMemory)?;
         let demand = match kind {
             Kind::Writable => Demand {
-                code_len: 0,
                 data_len: len,
                 data_align: align.min(PAGE_LEN).next_power_of_two(),
+                ..Demand::default()
             },
             Kind::Code | Kind::Constant => Demand {
                 code_len: len,
-                data_len: 0,
                 data_align: 1,
+                ..Demand::default()
             },
         };
         let block = self.arena.reserve(demand)?;

@@ -93,8 +93,9 @@ impl JITModule {
             .compiled_code()
             .ok_or_else(|| backend(anyhow::anyhow!("Cranelift kept no code")))?;
         let names = |name: &ExternalName| self.target(id, name, &ctx.func);
-        let mut artifact = artifact_from_compiled(description, compiled, &*self.twin, &names)
-            .map_err(|error| backend(error.into()))?;
+        let mut artifact =
+            artifact_from_compiled(description, compiled, self.compiled_isa(), &names)
+                .map_err(|error| backend(error.into()))?;
         artifact.key_parts = key_parts;
         #[cfg(feature = "wasmtime-unwinder")]
         let added = &crate::wasmtime::exception_table(compiled)?;
@@ -112,7 +113,7 @@ impl JITModule {
         control: &mut ControlPlane,
     ) -> ModuleResult<()> {
         refer_through_cells(&mut ctx.func, id);
-        ctx.compile(&*self.twin, control)?;
+        ctx.compile(self.compiled_isa(), control)?;
         Ok(())
     }
 

@@ -23,7 +23,8 @@ impl JITModule {
         published.map_err(|error| ModuleError::Backend(error.into()))?;
         let unknown = self
             .scope
-            .bind_names(&mut |name| self.address_of_reference(name));
+            .bind_names(&mut |name| self.address_of_reference(name))
+            .map_err(|err| ModuleError::Allocation { err })?;
         let in_programs = self.programs.iter().flat_map(|program| {
             let value_of = &mut |name: &str| self.address_of_reference(name);
             program.program.bind_names(value_of)

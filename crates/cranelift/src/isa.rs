@@ -4,6 +4,8 @@
 //! addresses. Cached code must run at any address, so functions are compiled for a twin of that
 //! ISA: the same triple, the same flags of the machine, the same shared flags but two.
 
+use std::fmt::Write;
+
 use cranelift_codegen::CodegenError;
 use cranelift_codegen::isa::{Builder, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable, SetError};
@@ -20,11 +22,9 @@ const FORMAT: u32 = 2;
 pub(crate) fn twin(isa: &dyn TargetIsa) -> Result<OwnedTargetIsa, ModuleError> {
     let mut flags = settings::builder();
     for value in isa.flags().iter() {
-        let set = match value.name {
-            "is_pic" => flags.set("is_pic", "true"),
-            // A routine of the host may be anywhere.
-            "use_colocated_libcalls" => flags.set("use_colocated_libcalls", "false"),
-            name => flags.set(name, &value.value_string()),
+        let set = match twins_value(value.name) {
+            Some(own) => flags.set(value.name, own),
+            None => flags.set(value.name, &value.value_string()),
         };
         set.map_err(flag_error)?;
     }
@@ -32,21 +32,33 @@ pub(crate) fn twin(isa: &dyn TargetIsa) -> Result<OwnedTargetIsa, ModuleError> {
     isa.map_err(|error: CodegenError| ModuleError::Compilation(error))
 }
 
+/// The value of a shared flag in which a twin may differ.
+fn twins_value(flag: &str) -> Option<&'static str> {
+    match flag {
+        "is_pic" => Some("true"),
+        // A routine of the host may be anywhere.
+        "use_colocated_libcalls" => Some("false"),
+        _ => None,
+    }
+}
+
 fn flag_error(error: SetError) -> ModuleError {
     ModuleError::Flag(error)
 }
 
-/// Everything but the function itself that compiled code depends on.
+/// Everything but the function itself that code depends on that is compiled for an ISA's twin. The
+/// twin itself isn't needed, and a warm start makes none.
 pub(crate) fn environment(isa: &dyn TargetIsa) -> Environment {
-    let mut machine = String::new();
+    let mut machine = String::with_capacity(1 << 10);
     for value in isa.isa_flags() {
-        machine.push_str(&value.to_string());
-        machine.push(' ');
+        let _ = write!(machine, "{value} ");
     }
-    let mut shared = String::new();
+    let mut shared = String::with_capacity(1 << 11);
     for value in isa.flags().iter() {
-        shared.push_str(&value.to_string());
-        shared.push(' ');
+        let _ = match twins_value(value.name) {
+            Some(own) => write!(shared, "{}={own} ", value.name),
+            None => write!(shared, "{value} "),
+        };
     }
     Environment::builder("cranelift-jit")
         .field("cranelift", cranelift_codegen::VERSION)
@@ -91,7 +103,7 @@ mod tests {
     }
 
     fn digest_of_code_for(isa: &dyn TargetIsa) -> rekindle::Digest {
-        environment(&*twin(isa).expect("it was accepted")).digest()
+        environment(isa).digest()
     }
 
     #[test]
@@ -126,6 +138,24 @@ mod tests {
             count += count_changes(&setting, &|value| isa(&[], &[(setting.name, value)]));
         }
         assert!(count > shared, "the machine has no settings");
+    }
+
+    #[test]
+    fn what_is_compiled_for_is_what_is_said() {
+        let isa = isa(&[("opt_level", "speed")], &[]).expect("a flag of Cranelift");
+        let twin = twin(&*isa).expect("it was accepted");
+        assert_eq!(environment(&*isa), environment(&*twin));
+        assert!(twin.flags().is_pic());
+        assert!(!twin.flags().use_colocated_libcalls());
+        let machine = |isa: &dyn TargetIsa| isa.isa_flags().iter().map(|v| v.to_string()).collect();
+        let (own, twins): (Vec<String>, Vec<String>) = (machine(&*isa), machine(&*twin));
+        assert_eq!(own, twins);
+        let text = |isa: &dyn TargetIsa| -> Vec<String> {
+            let flags = isa.flags().iter();
+            let others = flags.filter(|value| super::twins_value(value.name).is_none());
+            others.map(|value| value.to_string()).collect()
+        };
+        assert_eq!(text(&*isa), text(&*twin));
     }
 
     #[test]

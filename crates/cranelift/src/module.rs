@@ -1,5 +1,6 @@
 //! `JITModule`: functions and data of this process, and what they are called.
 
+use std::cell::OnceCell;
 use std::mem;
 
 use cranelift_codegen::entity::SecondaryMap;
@@ -11,6 +12,7 @@ use rekindle::{Cache, Code, HostAddr, Located, Scope, ScopeId, Statistics};
 
 use crate::builder::JITBuilder;
 use crate::data::ProcessMemory;
+use crate::isa;
 use crate::key::Writer;
 use crate::keyed::KeyedContext;
 use crate::program::{Declarations, LoadedProgram, Recording};
@@ -25,8 +27,8 @@ use crate::symbols::SymbolTable;
 pub struct JITModule {
     /// The embedder's ISA.
     pub(crate) isa: OwnedTargetIsa,
-    /// Its position-independent twin, for which functions are compiled.
-    pub(crate) twin: OwnedTargetIsa,
+    /// Its position-independent twin, for which functions are compiled: made when one is.
+    twin: OnceCell<OwnedTargetIsa>,
     pub(crate) symbols: SymbolTable,
     pub(crate) declarations: Declarations,
     pub(crate) programs: Vec<LoadedProgram>,
@@ -88,11 +90,10 @@ impl JITModule {
             keeps_compiled_code,
         } = builder;
         assert!(!isa.flags().is_pic(), "cranelift-jit needs is_pic=false");
-        let twin = crate::isa::twin(&*isa).expect("Cranelift accepted these flags once");
         let cache = cache.unwrap_or_else(session::default_cache);
         let name = scope.as_deref().unwrap_or_else(|| session::program_name());
         let id = ScopeId::from_name(name).with_label(name);
-        let scope = cache.scope_with_late_names(&crate::isa::environment(&*twin), id);
+        let scope = cache.scope_with_late_names(&isa::environment(&*isa), id);
         Self {
             at_exit: AtExit::register(&scope),
             frees_memory: false,
@@ -100,7 +101,7 @@ impl JITModule {
             #[cfg(feature = "wasmtime-unwinder")]
             code_starts: std::collections::BTreeMap::new(),
             isa,
-            twin,
+            twin: OnceCell::new(),
             symbols,
             declarations: Declarations::new(),
             programs: Vec::new(),
@@ -322,7 +323,9 @@ impl JITModule {
 
     /// The ISA that functions are compiled for: the embedder's, position-independent.
     pub fn compiled_isa(&self) -> &dyn TargetIsa {
-        &*self.twin
+        &**self
+            .twin
+            .get_or_init(|| isa::twin(&*self.isa).expect("Cranelift accepted these flags once"))
     }
 }
 

@@ -4,11 +4,13 @@
 //! distances: code, which fills from the front by whole pages, and data, which fills from the
 //! middle. A block's code pages are writable until it is published, and executable from then on;
 //! they are never both, and never written again. Whole pages are the price: a page that holds
-//! published code can't take more, because it may be executing on another core.
+//! published code can't take more, because it may be executing on another core. Who publishes many
+//! blocks at once can have them closer: the blocks of a batch share pages, which stay writable until
+//! the batch is published.
 
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::address::HostAddr;
 use crate::arch::make_coherent;
@@ -27,10 +29,24 @@ const MAX_DEMAND: usize = 512 << 20;
 /// Held while published data is written, so that two threads don't write at once. Rare and short.
 static WRITING: Mutex<()> = Mutex::new(());
 
+/// The least alignment of a block's code in a batch: that of a line of the caches.
+const BATCH_ALIGN: usize = 64;
+
 /// Hands out memory for code and its data. Shared between threads.
 #[derive(Debug, Default)]
 pub struct Arena {
-    current: Mutex<Option<Filling>>,
+    current: Mutex<Cursor>,
+}
+
+/// Where the next block goes, and which pages wait for being published.
+///
+/// Invariant: no block whose bytes may still be written lies in the pages of the batch while nobody
+/// holds the lock: those of a batch are filled under it, and others start on pages of their own.
+#[derive(Debug, Default)]
+struct Cursor {
+    filling: Option<Filling>,
+    /// Pages of the batch that take no more blocks.
+    full: Vec<(Arc<Chunk>, Range<usize>)>,
 }
 
 /// Address space with code.
@@ -51,13 +67,17 @@ struct Filling {
     /// Where the next block's data starts, and where it must end.
     data: usize,
     data_end: usize,
+    /// Where the batch's pages start that end at `code`.
+    batch: Option<usize>,
 }
 
 /// How much memory a block needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
-    /// Bytes for code and constants. They start at a page.
+    /// Bytes for code and constants. They start at a page, but in a batch.
     pub code_len: usize,
+    /// Alignment of the code in a batch: a power of two up to a page, or zero for none.
+    pub code_align: usize,
     /// Bytes for writable data, zeroed.
     pub data_len: usize,
     /// Alignment of the data: a power of two up to a page.
@@ -75,24 +95,104 @@ impl Arena {
     /// # Errors
     /// If the system gives no memory, or the demand is absurdly large.
     pub fn reserve(&self, demand: Demand) -> io::Result<Block> {
-        let page = page_len();
-        if demand.code_len > MAX_DEMAND || demand.data_len > MAX_DEMAND {
-            return Err(io::ErrorKind::OutOfMemory.into());
+        check(demand)?;
+        self.lock().take(demand, false)
+    }
+
+    /// Adds a block to the batch: `fill` writes it, and says which part of its code holds call frame
+    /// records, with their terminator. What is returned is there, but it can't run before
+    /// [`Self::publish_batch`]. Nothing may be reserved from within `fill`.
+    ///
+    /// # Errors
+    /// What `fill` returns; else as [`Self::reserve`] and [`Block::publish_with_frames`].
+    pub fn add_to_batch<E: From<io::Error>>(
+        &self,
+        demand: Demand,
+        fill: impl FnOnce(&mut Block) -> Result<Option<Range<usize>>, E>,
+    ) -> Result<Published, E> {
+        check(demand)?;
+        // Held until the block is written, so that nobody publishes its pages meanwhile.
+        let mut cursor = self.lock();
+        let mut block = cursor.take(demand, true)?;
+        let frames = fill(&mut block)?;
+        Ok(block.finish(frames)?)
+    }
+
+    /// Makes all of the batch's code executable and read-only for good. The next block starts on
+    /// another page.
+    ///
+    /// # Errors
+    /// If the system refuses executable memory; some policies do. The batch then is as it was.
+    pub fn publish_batch(&self) -> io::Result<()> {
+        let mut cursor = self.lock();
+        cursor.end_batch();
+        while let Some((chunk, pages)) = cursor.full.last() {
+            let len = pages.len();
+            make_coherent(chunk.memory.at(pages.start), len);
+            #[expect(unsafe_code, reason = "the one call")]
+            // SAFETY: by the invariant nobody holds a reference into these pages: the lock is ours.
+            unsafe {
+                chunk
+                    .memory
+                    .protect_shared(pages.start, len, Access::ReadExecute)?;
+            }
+            cursor.full.pop();
         }
-        if !demand.data_align.is_power_of_two() || demand.data_align > page {
-            return Err(io::ErrorKind::InvalidInput.into());
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cursor> {
+        // A panic elsewhere leaves the cursor as it was, so a poisoned lock is as good.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Refuses what no chunk holds.
+fn check(demand: Demand) -> io::Result<()> {
+    let page = page_len();
+    if demand.code_len > MAX_DEMAND || demand.data_len > MAX_DEMAND {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    let Demand {
+        code_align,
+        data_align,
+        ..
+    } = demand;
+    let is_alignment = |align: usize| align.is_power_of_two() && align <= page;
+    match is_alignment(data_align) && (code_align == 0 || is_alignment(code_align)) {
+        true => Ok(()),
+        false => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+impl Cursor {
+    /// The next block's place, in a new chunk if the last is full.
+    fn take(&mut self, demand: Demand, in_batch: bool) -> io::Result<Block> {
+        if !in_batch {
+            self.end_batch();
         }
-        // A panic elsewhere leaves the cursors as they were, so a poisoned lock is as good.
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(filling) = &mut *current
-            && let Some(block) = filling.take(demand)
+        if let Some(filling) = &mut self.filling
+            && let Some(block) = filling.take(demand, in_batch)
         {
             return Ok(block);
         }
-        let mut filling = Filling::reserve(demand)?;
-        let block = filling.take(demand).ok_or(io::ErrorKind::OutOfMemory)?;
-        *current = Some(filling);
-        Ok(block)
+        self.end_batch();
+        let filling = self.filling.insert(Filling::reserve(demand)?);
+        let block = filling.take(demand, in_batch);
+        block.ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    }
+
+    /// The pages of the batch take no more.
+    fn end_batch(&mut self) {
+        if let Some(filling) = &mut self.filling
+            && let Some(start) = filling.batch.take()
+        {
+            filling.code = filling.code.next_multiple_of(page_len());
+            if start < filling.code {
+                let pages = start..filling.code;
+                self.full.push((Arc::clone(&filling.chunk), pages));
+            }
+        }
     }
 }
 
@@ -111,16 +211,25 @@ impl Filling {
             code_end,
             data: code_end,
             data_end,
+            batch: None,
         })
     }
 
-    fn take(&mut self, demand: Demand) -> Option<Block> {
-        let code = self.code;
-        let code_end = code + demand.code_len.next_multiple_of(page_len());
+    fn take(&mut self, demand: Demand, in_batch: bool) -> Option<Block> {
+        let (align, page) = match in_batch {
+            true => (demand.code_align.max(BATCH_ALIGN), 1),
+            false => (1, page_len()),
+        };
+        let code = self.code.next_multiple_of(align);
+        let code_end = code + demand.code_len.next_multiple_of(page);
         let data = self.data.next_multiple_of(demand.data_align);
         let data_end = data + demand.data_len;
-        if code_end > self.code_end || data_end > self.data_end {
+        // The last page may be published as a whole.
+        if code_end.next_multiple_of(page_len()) > self.code_end || data_end > self.data_end {
             return None;
+        }
+        if in_batch {
+            self.batch.get_or_insert(self.code);
         }
         (self.code, self.data) = (code_end, data_end);
         Some(Block {
@@ -207,23 +316,41 @@ impl Block {
     /// # Errors
     /// As [`Self::publish`], and if they aren't records of this block's code.
     pub fn publish_with_frames(mut self, records: Range<usize>) -> io::Result<Published> {
+        let has_frames = self.check_frames(&records)?;
+        let records_start = self.code + records.start;
+        let published = self.publish()?;
+        if has_frames {
+            published.register_frames(records_start);
+        }
+        Ok(published)
+    }
+
+    /// Ends the writing of a block in a batch, whose pages are published later.
+    fn finish(mut self, frames: Option<Range<usize>>) -> io::Result<Published> {
+        let records_start = match frames {
+            Some(records) if self.check_frames(&records)? => Some(self.code + records.start),
+            _ => None,
+        };
+        let published = Published {
+            code_address: self.code_address(),
+            chunk: self.chunk,
+            data: self.data,
+            data_len: self.demand.data_len,
+        };
+        if let Some(start) = records_start {
+            published.register_frames(start);
+        }
+        Ok(published)
+    }
+
+    /// Judges call frame records in a part of the code's bytes. Returns whether there are any.
+    fn check_frames(&mut self, records: &Range<usize>) -> io::Result<bool> {
         let code = self.code_address().0;
         let records_at = code + records.start as u64;
         let len = self.demand.code_len as u64;
         let bytes = self.code_mut().get(records.clone());
         let bytes = bytes.ok_or(io::ErrorKind::InvalidInput)?;
-        let count = frames::check(bytes, records_at, &(code..code + len))?;
-        let start = self.chunk.memory.at(self.code + records.start);
-        let published = self.publish()?;
-        if count > 0 {
-            #[expect(unsafe_code, reason = "the one call")]
-            // SAFETY: published bytes are never written again, and the chunk drops the registration
-            // before its memory.
-            let frames = unsafe { RegisteredFrames::register(start) };
-            let all = published.chunk.frames.lock();
-            all.unwrap_or_else(PoisonError::into_inner).push(frames);
-        }
-        Ok(published)
+        Ok(frames::check(bytes, records_at, &(code..code + len))? > 0)
     }
 
     /// Makes the pages that would hold code readable and nothing else, for good: for constants
@@ -260,6 +387,16 @@ pub struct Published {
 }
 
 impl Published {
+    /// Makes call frame records known that were checked, at an offset in the chunk.
+    fn register_frames(&self, start: usize) {
+        #[expect(unsafe_code, reason = "the one call")]
+        // SAFETY: nobody writes the bytes of a block that was published or finished, and the chunk
+        // drops the registration before its memory.
+        let frames = unsafe { RegisteredFrames::register(self.chunk.memory.at(start)) };
+        let all = self.chunk.frames.lock();
+        all.unwrap_or_else(PoisonError::into_inner).push(frames);
+    }
+
     /// Where the code lives.
     pub fn code_address(&self) -> HostAddr {
         self.code_address
@@ -299,13 +436,14 @@ impl Published {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arena, CODE_LEN, Demand};
+    use super::{Arena, Block, CODE_LEN, Demand};
 
     fn demand(code_len: usize, data_len: usize) -> Demand {
         Demand {
             code_len,
             data_len,
             data_align: 16,
+            code_align: 0,
         }
     }
 
@@ -335,16 +473,81 @@ mod tests {
 
     #[test]
     fn odd_alignments_are_refused() {
-        for data_align in [0, 3, 1 << 20] {
+        let refused = |demand| Arena::new().reserve(demand).is_err();
+        for align in [0, 3, 1 << 20] {
+            let data_align = align;
+            assert!(refused(Demand {
+                data_align,
+                ..demand(1, 1)
+            }));
+            let code_align = align.max(1);
             assert!(
-                Arena::new()
-                    .reserve(Demand {
-                        data_align,
+                code_align == 1
+                    || refused(Demand {
+                        code_align,
                         ..demand(1, 1)
                     })
-                    .is_err()
             );
         }
+    }
+
+    #[test]
+    fn blocks_of_a_batch_share_pages_and_those_of_two_do_not() {
+        let arena = Arena::new();
+        let page = super::page_len() as u64;
+        let add = |code_align| {
+            let demand = Demand {
+                code_align,
+                ..demand(100, 8)
+            };
+            let fill = |block: &mut Block| {
+                assert!(block.code_mut().iter().all(|byte| *byte == 0));
+                block.code_mut().fill(0xcc);
+                Ok::<_, std::io::Error>(None)
+            };
+            arena
+                .add_to_batch(demand, fill)
+                .expect("memory")
+                .code_address()
+                .0
+        };
+        let [first, second, third] = [0, 0, 1024].map(add);
+        assert_eq!([second - first, third - first], [128, 1024]);
+        let apart = arena.reserve(demand(1, 1)).expect("memory");
+        assert_eq!(apart.code_address().0 - first, page);
+        let next = add(0);
+        assert_eq!(next - first, 2 * page);
+        arena.publish_batch().expect("executable memory");
+        arena.publish_batch().expect("there is nothing to do");
+        assert_eq!(add(0) - next, page);
+    }
+
+    #[test]
+    fn a_batch_goes_on_in_the_next_chunk() {
+        let arena = Arena::new();
+        let add = |code_len| {
+            let fill = |block: &mut Block| {
+                let last = block.code_len() - 1;
+                block.code_mut()[last] = 1;
+                Ok::<_, std::io::Error>(None)
+            };
+            arena
+                .add_to_batch(demand(code_len, 8), fill)
+                .expect("memory")
+        };
+        let blocks = [10, CODE_LEN - 10, 10].map(add);
+        assert_ne!(blocks[0].chunk_address(), blocks[1].chunk_address());
+        arena.publish_batch().expect("executable memory");
+    }
+
+    #[test]
+    fn who_fails_to_fill_a_block_of_a_batch_gets_none() {
+        let arena = Arena::new();
+        let failing = |_: &mut Block| Err(std::io::Error::other("no"));
+        assert!(arena.add_to_batch(demand(10, 8), failing).is_err());
+        let frames = |_: &mut Block| Ok::<_, std::io::Error>(Some(0..11));
+        assert!(arena.add_to_batch(demand(10, 8), frames).is_err());
+        arena.publish_batch().expect("executable memory");
     }
 
     #[cfg(all(target_arch = "x86_64", not(miri)))]

@@ -4,6 +4,11 @@
 //! is. The file's pages are shared with every process that maps it; they are never writable here.
 //! The writable part starts as zeroes, and entries copy their data into it when they are first
 //! used, so that what is in the file stays as it was written and can be checked at any time.
+//!
+//! A large file is mapped once more, for reading, at an address of the system's choice. All of a
+//! program is read before any of it runs, and where the parts of one mapping allow different things,
+//! the system can't map its large pages as such, nor many small ones at once: that takes longer than
+//! the reading. The two show the same pages of one file, which nobody changes.
 
 use std::fs::File;
 use std::io;
@@ -15,6 +20,9 @@ use crate::address::HostAddr;
 use crate::arch::make_coherent;
 use crate::frames::{self, MalformedFrames, RegisteredFrames};
 use crate::imp::{Access, Memory, page_len};
+
+/// The least length of a file that is mapped once more: that of a large page of most machines.
+const LARGE_PAGE_LEN: usize = 2 << 20;
 
 /// The shape of a mapping. All but `file_len` are multiples of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +40,14 @@ pub struct ImageShape {
 /// An image file in memory.
 ///
 /// Invariant: the memory is `writable_len` bytes of read-write memory and `file_len` bytes that
-/// nothing writes.
+/// nothing writes; the view is the same `file_len` bytes.
 #[derive(Debug)]
 pub struct ImageMapping {
     /// Dropped before the memory is.
     frames: OnceLock<RegisteredFrames>,
     memory: Memory,
+    /// The file once more, to be read.
+    view: Option<Memory>,
     writable_len: usize,
     file_len: usize,
     /// The part of the file that holds code.
@@ -78,9 +88,14 @@ impl ImageMapping {
         }
         let text_is_copied =
             start < end && map_text(&mut memory, file, writable_len, pages, shape.copy_text)?;
+        let view = match file_len >= LARGE_PAGE_LEN && !text_is_copied {
+            true => Some(Memory::of_file(file, file_len)?),
+            false => None,
+        };
         Ok(Self {
             frames: OnceLock::new(),
             memory,
+            view,
             writable_len,
             file_len,
             text: start..end,
@@ -99,23 +114,27 @@ impl ImageMapping {
         self.text_is_copied
     }
 
-    /// The file's bytes.
-    #[expect(unsafe_code, reason = "memory becomes a slice")]
+    /// The file's bytes, to be read. Where they were laid out is another matter: addresses count
+    /// from [`Self::base`].
     pub fn bytes(&self) -> &[u8] {
-        let start = self.memory.at(self.writable_len);
+        match &self.view {
+            Some(view) => self.file_at(view.base()),
+            None => self.placed_bytes(),
+        }
+    }
+
+    /// The file's bytes where they were laid out.
+    fn placed_bytes(&self) -> &[u8] {
+        self.file_at(self.memory.at(self.writable_len))
+    }
+
+    /// The file's bytes in one of the two mappings.
+    #[expect(unsafe_code, reason = "memory becomes a slice")]
+    fn file_at(&self, start: *const u8) -> &[u8] {
         // SAFETY: by the invariant these bytes are readable and nobody writes them in this
         // process. Another process of the same user could write the file itself, which no one can
         // prevent and nobody does: images are immutable once they have their name.
         unsafe { std::slice::from_raw_parts(start, self.file_len) }
-    }
-
-    /// Has the system map some of the file's bytes at once, for who is about to read them all: page
-    /// by page, that would cost several times as much. Where the system can't, nothing is lost.
-    pub fn populate(&self, range: Range<usize>) {
-        let end = range.end.min(self.file_len);
-        let start = (range.start / page_len() * page_len()).min(end);
-        // Older kernels don't know how; the pages then come when they are touched.
-        let _ = self.memory.populate(self.writable_len + start, end - start);
     }
 
     /// Makes the call frame records in a part of the file known to the unwinder, for as long as the
@@ -124,7 +143,9 @@ impl ImageMapping {
     /// # Errors
     /// If they aren't records of this file's code.
     pub fn register_frames(&self, records: Range<usize>) -> Result<(), MalformedFrames> {
+        // What the unwinder will read is the same; what is mapped already is quicker to check.
         let bytes = self.bytes().get(records.clone()).ok_or(MalformedFrames)?;
+        let placed = &self.placed_bytes()[records.clone()];
         let file = self.base().offset(self.writable_len as u64);
         let at = |offset: usize| file.offset(offset as u64).0;
         let code = at(self.text.start)..at(self.text.end);
@@ -134,7 +155,7 @@ impl ImageMapping {
                 // SAFETY: by the invariant nothing writes the file's bytes, and the registration
                 // is dropped before they are unmapped.
                 unsafe {
-                    RegisteredFrames::register(bytes.as_ptr())
+                    RegisteredFrames::register(placed.as_ptr())
                 }
             });
         }
@@ -226,6 +247,21 @@ mod tests {
                 assert_eq!(*byte, (index / 251) as u8);
             }
         }
+    }
+
+    #[test]
+    fn a_large_file_is_read_elsewhere() {
+        let len = super::LARGE_PAGE_LEN + 5;
+        let shape = ImageShape {
+            file_len: len as u64,
+            ..shape(false)
+        };
+        let mapping = ImageMapping::new(&file(len), &shape).expect("it maps");
+        assert!(mapping.view.is_some());
+        assert_ne!(mapping.bytes().as_ptr(), mapping.placed_bytes().as_ptr());
+        assert_eq!(mapping.bytes().len(), len);
+        assert!(mapping.bytes() == mapping.placed_bytes());
+        assert_eq!(mapping.placed_bytes()[PAGE as usize], (PAGE / 251) as u8);
     }
 
     #[test]

@@ -10,9 +10,8 @@
 //! the rest of the file is: patching needs nothing but this layout. The distance from the image's
 //! base to a byte of the file is `file_base` plus the byte's offset, throughout.
 
-use std::collections::HashMap;
-
 use rekindle_artifact::SectionKind;
+use rustc_hash::FxHashMap;
 
 use crate::address::Address;
 use crate::arch::Arch;
@@ -192,7 +191,7 @@ fn place(cursor: &mut Cursor, plan: &Plan<'_>, section: SectionKind) -> Address 
 }
 
 fn assign_cells(plans: &[Plan<'_>], cells: &mut Vec<String>) -> Vec<EntryLayout> {
-    let mut indices = HashMap::new();
+    let mut indices = FxHashMap::default();
     let mut assign = |symbol| {
         *indices.entry(symbol).or_insert_with(|| {
             cells.push(String::from(symbol));

@@ -1,8 +1,7 @@
 //! What one artifact needs around it: cells, veneers, room.
 
-use std::collections::HashMap;
-
 use rekindle_artifact::{Artifact, Relocation, SectionKind, Target};
+use rustc_hash::FxHashMap;
 
 use crate::arch::Arch;
 use crate::error::LinkError;
@@ -29,7 +28,7 @@ pub struct Plan<'a> {
 /// The names that stand for sections of artifacts in one image, for good: by name, the number of the
 /// artifact and the section. Whoever refers to one needs no cell for it, and no process can give it
 /// another meaning.
-pub type Within<'a> = HashMap<&'a str, (usize, SectionKind)>;
+pub type Within<'a> = FxHashMap<&'a str, (usize, SectionKind)>;
 
 impl<'a> Plan<'a> {
     /// Checks an artifact and finds what it needs.
@@ -66,7 +65,7 @@ impl<'a> Plan<'a> {
             veneers: Vec::new(),
             rodata_is_writable: false,
         };
-        let mut indices = HashMap::new();
+        let mut indices = FxHashMap::default();
         let mut has_veneer = Vec::new();
         for relocation in &artifact.relocations {
             let Some((symbol, reference)) = plan.check(relocation)? else {

@@ -167,8 +167,9 @@ impl Cache {
         )
     }
 
-    /// Opens a scope whose code may refer to names that have no values yet. No such code may be
-    /// called before [`Scope::bind_names`] gave all of them theirs.
+    /// Opens a scope whose code may refer to names that have no values yet. No code of it may be
+    /// called before [`Scope::bind_names`] gave all of them theirs: until then, what was inserted
+    /// isn't even executable, so that what is inserted together is published together.
     pub fn scope_with_late_names(&self, environment: &Environment, scope: ScopeId) -> Scope {
         Scope::open(
             Arc::clone(&self.shared),

@@ -33,14 +33,20 @@ pub(crate) struct SectionAddresses {
 
 /// Where code came from, which keeps it mapped.
 enum Origin {
-    Compiled {
-        artifact: Arc<Artifact>,
-        sections: SectionAddresses,
-        _memory: Published,
-    },
+    Compiled(Box<Compiled>),
     /// The entry of this number, which was verified. A program may load thousands, so nothing is
     /// copied out of the image.
-    Loaded { image: Arc<LoadedImage>, index: u32 },
+    Loaded {
+        image: Arc<LoadedImage>,
+        index: u32,
+    },
+}
+
+/// What this process compiled. In a box of its own, since it is much larger than what is loaded.
+struct Compiled {
+    artifact: Arc<Artifact>,
+    sections: SectionAddresses,
+    _memory: Published,
 }
 
 impl Code {
@@ -54,11 +60,11 @@ impl Code {
         let inner = Inner {
             address: sections.text,
             text_len_bytes,
-            origin: Origin::Compiled {
+            origin: Origin::Compiled(Box::new(Compiled {
                 artifact,
                 sections,
                 _memory: memory,
-            },
+            })),
         };
         Self {
             inner: Arc::new(inner),
@@ -93,7 +99,7 @@ impl Code {
     /// Where a section lives in this process. Of an empty section, some address.
     pub fn section_address(&self, section: SectionKind) -> HostAddr {
         let sections = match &self.inner.origin {
-            Origin::Compiled { sections, .. } => *sections,
+            Origin::Compiled(compiled) => compiled.sections,
             Origin::Loaded { image, index } => image.section_addresses(&image.record(*index)),
         };
         match section {
@@ -116,7 +122,7 @@ impl Code {
     /// The signature that the artifact recorded.
     pub fn signature(&self) -> Signature {
         match &self.inner.origin {
-            Origin::Compiled { artifact, .. } => artifact.signature,
+            Origin::Compiled(compiled) => compiled.artifact.signature,
             Origin::Loaded { image, index } => image.record(*index).signature(),
         }
     }
@@ -124,7 +130,7 @@ impl Code {
     /// What compiling cost, in nanoseconds, when it was compiled.
     pub fn compile_time_ns(&self) -> u64 {
         match &self.inner.origin {
-            Origin::Compiled { artifact, .. } => artifact.compile_time_ns,
+            Origin::Compiled(compiled) => compiled.artifact.compile_time_ns,
             Origin::Loaded { image, index } => image.record(*index).compile_time_ns(),
         }
     }
@@ -137,7 +143,7 @@ impl Code {
     /// What the front kept beside the code.
     pub fn metadata(&self) -> &[u8] {
         match &self.inner.origin {
-            Origin::Compiled { artifact, .. } => &artifact.metadata,
+            Origin::Compiled(compiled) => &compiled.artifact.metadata,
             Origin::Loaded { image, index } => image.metadata(&image.record(*index)),
         }
     }
@@ -146,7 +152,7 @@ impl Code {
     /// but this depends on.
     pub fn name(&self) -> String {
         match &self.inner.origin {
-            Origin::Compiled { artifact, .. } => artifact.name.clone(),
+            Origin::Compiled(compiled) => compiled.artifact.name.clone(),
             Origin::Loaded { image, index } => image.name(&image.record(*index)),
         }
     }
@@ -183,7 +189,7 @@ impl Code {
     /// The artifact; `None` if the parts of an image that only this needs are damaged.
     pub(crate) fn artifact(&self) -> Option<Arc<Artifact>> {
         match &self.inner.origin {
-            Origin::Compiled { artifact, .. } => Some(Arc::clone(artifact)),
+            Origin::Compiled(compiled) => Some(Arc::clone(&compiled.artifact)),
             Origin::Loaded { image, index } => image.artifact(&image.record(*index)).map(Arc::new),
         }
     }
@@ -204,7 +210,14 @@ impl Code {
 
     fn with_tables<T>(&self, ask: impl FnOnce(&[Trap], &[SourceLocation]) -> T) -> T {
         match &self.inner.origin {
-            Origin::Compiled { artifact, .. } => ask(&artifact.traps, &artifact.source_locations),
+            Origin::Compiled(compiled) => {
+                let Artifact {
+                    traps,
+                    source_locations,
+                    ..
+                } = &*compiled.artifact;
+                ask(traps, source_locations)
+            }
             Origin::Loaded { image, index } => {
                 let Tables {
                     traps,

@@ -67,11 +67,6 @@ impl LoadedImage {
         self.mapping.bytes()
     }
 
-    /// Makes ready for reading all that a program's digest covers.
-    pub(crate) fn populate_program(&self) {
-        self.mapping.populate(self.header.program());
-    }
-
     /// The address from which all of the image's addresses count.
     pub(crate) fn base(&self) -> HostAddr {
         self.mapping.base()
@@ -156,14 +151,14 @@ impl LoadedImage {
         record: &VerifiedRecord,
         names: &Names,
     ) -> Result<(), MissReason> {
-        let bindings = view
-            .bindings(record)
-            .map_err(|Damaged| MissReason::Damaged)?;
         let mut state = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
         if state.entries_bound.contains(record.index()) {
             return Ok(());
         }
-        let values = self.resolve(&bindings, &state, names)?;
+        let values = match names.late() {
+            Some(_) => self.let_cells_wait(view, record, &mut state, names)?,
+            None => self.resolve(view, record, &mut state, names)?,
+        };
         let write = |address: u32, bytes: &[u8]| {
             self.write(address, bytes).map_err(|_| MissReason::Damaged)
         };
@@ -178,38 +173,80 @@ impl LoadedImage {
         for (address, value) in values {
             write(address, &value.to_le_bytes())?;
         }
-        let waits = names.late().is_some();
-        for StoredCell { index, name } in bindings.cells {
-            // A cell without a value holds zero, as all writable memory does at first.
-            if state.cells_bound.insert(index) && waits {
-                let start = name.as_ptr().addr() - view.bytes().as_ptr().addr();
-                state.waiting.push((index, start..start + name.len()));
-            }
-        }
         state.entries_bound.insert(record.index());
         Ok(())
     }
 
-    /// The values to write, all of them before any is written: an entry that lacks one stays
-    /// untouched.
-    fn resolve(
+    /// Has an entry's cells wait for their values; until then they hold zero, as all writable memory
+    /// does at first. Returns the values to write into fields.
+    fn let_cells_wait(
         &self,
-        bindings: &StoredBindings<'_>,
-        state: &Binding,
+        view: &ImageView<'_>,
+        record: &VerifiedRecord,
+        state: &mut Binding,
         names: &Names,
     ) -> Result<Vec<(u32, u64)>, MissReason> {
-        let mut values = Vec::new();
-        for StoredCell { index, name } in &bindings.cells {
+        let Binding {
+            cells_bound,
+            waiting,
+            ..
+        } = state;
+        let waited = waiting.len();
+        let mut all_exist = true;
+        let fields = view.bindings_with(record, |StoredCell { index, name }| {
+            all_exist &= index < self.header.cell_count();
+            if all_exist && cells_bound.insert(index) {
+                let start = name.as_ptr().addr() - view.bytes().as_ptr().addr();
+                waiting.push((index, start..start + name.len()));
+            }
+        });
+        let values = match fields {
+            Ok(fields) if all_exist => self.field_values(&fields, names),
+            _ => Err(MissReason::Damaged),
+        };
+        if values.is_err() {
+            // The entry isn't used, so nothing needs what only its cells name.
+            for (index, _) in waiting.drain(waited..) {
+                cells_bound.remove(index);
+            }
+        }
+        values
+    }
+
+    /// The values to write into cells and fields, all of them before any is written: an entry that
+    /// lacks one stays untouched.
+    fn resolve(
+        &self,
+        view: &ImageView<'_>,
+        record: &VerifiedRecord,
+        state: &mut Binding,
+        names: &Names,
+    ) -> Result<Vec<(u32, u64)>, MissReason> {
+        let StoredBindings { cells, fields } = view
+            .bindings(record)
+            .map_err(|Damaged| MissReason::Damaged)?;
+        let mut values = self.field_values(&fields, names)?;
+        for StoredCell { index, name } in &cells {
             if *index >= self.header.cell_count() {
                 return Err(MissReason::Damaged);
             }
-            if names.late().is_some() || state.cells_bound.contains(*index) {
-                continue;
+            if !state.cells_bound.contains(*index) {
+                let value = names.cell_value(name).ok_or(MissReason::Unbound)?;
+                values.push((index * 8, value));
             }
-            let value = names.cell_value(name).ok_or(MissReason::Unbound)?;
-            values.push((index * 8, value));
         }
-        for StoredBinding { address, value } in &bindings.fields {
+        for StoredCell { index, .. } in cells {
+            state.cells_bound.insert(index);
+        }
+        Ok(values)
+    }
+
+    fn field_values(
+        &self,
+        fields: &[StoredBinding<'_>],
+        names: &Names,
+    ) -> Result<Vec<(u32, u64)>, MissReason> {
+        let value = |StoredBinding { address, value }: &StoredBinding<'_>| {
             let value = match value {
                 StoredValue::Local(offset) => self.mapping.base().0.wrapping_add_signed(*offset),
                 StoredValue::Symbol { name, addend } => names
@@ -217,9 +254,9 @@ impl LoadedImage {
                     .ok_or(MissReason::Unbound)?
                     .wrapping_add_signed(*addend),
             };
-            values.push((*address, value));
-        }
-        Ok(values)
+            Ok((*address, value))
+        };
+        fields.iter().map(value).collect()
     }
 
     /// Fills the cells that wait and whose names `value_of` knows. The other names are added to
@@ -284,6 +321,12 @@ impl Bits {
         word.is_some_and(|word| word >> (number % 64) & 1 == 1)
     }
 
+    fn remove(&mut self, number: u32) {
+        if let Some(word) = self.0.get_mut(number as usize / 64) {
+            *word &= !(1 << (number % 64));
+        }
+    }
+
     /// Adds a number. Returns whether it is new.
     fn insert(&mut self, number: u32) -> bool {
         let (index, bit) = (number as usize / 64, 1 << (number % 64));
@@ -311,5 +354,10 @@ mod tests {
         for number in 0..1100 {
             assert_eq!(bits.contains(number), [0, 63, 64, 1000].contains(&number));
         }
+        for number in [63, 5, 9999] {
+            bits.remove(number);
+            assert!(!bits.contains(number));
+        }
+        assert!(bits.contains(64));
     }
 }

@@ -67,7 +67,49 @@ pub(crate) fn place(
         .iter()
         .map(|name| names.cell_value(name).ok_or_else(|| unresolved(name)))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut block = arena.reserve(layout.demand)?;
+    let mut placed = None;
+    let mut fill = |block: &mut Block| {
+        let (sections, text_len) = fill(block, &plan, &layout, &cell_values, names)?;
+        placed = Some((sections, text_len));
+        let frames = artifact.unwind.as_ref().map(|unwind| {
+            let end = layout.eh_frame + unwind.eh_frame.len() + TERMINATOR_LEN;
+            layout.eh_frame..end
+        });
+        Ok::<_, InsertError>(frames)
+    };
+    let published = match names.late() {
+        // Nothing runs before names are bound, so there will be many blocks to publish at once.
+        Some(_) => arena.add_to_batch(layout.demand, fill)?,
+        None => {
+            let mut block = arena.reserve(layout.demand)?;
+            match fill(&mut block)? {
+                Some(frames) => block.publish_with_frames(frames)?,
+                None => block.publish()?,
+            }
+        }
+    };
+    let (sections, text_len) = placed.expect("the block was filled");
+    if let Some(late) = names.late() {
+        let cell = |index| WaitingCell(published.clone(), index * 8);
+        let symbols = plan.symbols().iter().enumerate();
+        late.wait(symbols.map(|(index, name)| (*name, cell(index))));
+    }
+    Ok(Code::compiled(
+        Arc::clone(artifact),
+        published,
+        sections,
+        text_len,
+    ))
+}
+
+/// Links an artifact into a block. Returns where its sections are, and the length of its text.
+fn fill(
+    block: &mut Block,
+    plan: &Plan<'_>,
+    layout: &BlockLayout,
+    cell_values: &[u64],
+    names: &Names,
+) -> Result<(SectionAddresses, u32), InsertError> {
     let (code, data) = (block.code_address(), block.data_address());
     let rodata = if plan.rodata_is_writable() {
         data
@@ -84,31 +126,15 @@ pub(crate) fn place(
         &placement(&sections, code.offset(layout.eh_frame as u64)),
         &cell_addresses(data, cell_values.len()),
     )?;
-    write(&mut block, &plan, &layout, &linked);
+    write(block, plan, layout, &linked);
     for (cell, value) in block.data_mut().chunks_exact_mut(8).zip(cell_values) {
         cell.copy_from_slice(&value.to_le_bytes());
     }
-    bind_fields(&mut block, &layout, &linked, names)?;
+    bind_fields(block, layout, &linked, names)?;
     let text_len = u32::try_from(linked.text.len()).map_err(|_| LinkError::TooLarge {
         len_bytes: linked.text.len() as u64,
     })?;
-    let published = match linked.eh_frame.len() {
-        0 => block.publish()?,
-        len => {
-            block.publish_with_frames(layout.eh_frame..layout.eh_frame + len + TERMINATOR_LEN)?
-        }
-    };
-    if let Some(late) = names.late() {
-        let cell = |index| WaitingCell(published.clone(), index * 8);
-        let symbols = plan.symbols().iter().enumerate();
-        late.wait(symbols.map(|(index, name)| (*name, cell(index))));
-    }
-    Ok(Code::compiled(
-        Arc::clone(artifact),
-        published,
-        sections,
-        text_len,
-    ))
+    Ok((sections, text_len))
 }
 
 fn unresolved(name: &str) -> InsertError {
@@ -171,9 +197,15 @@ impl BlockLayout {
             .filter(|section| len(*section) > 0)
             .map(align)
             .fold(8, usize::max);
+        // The terminator of call frame information needs no more than 8.
+        let code_align = match plan.rodata_is_writable() {
+            true => 8,
+            false => align(SectionKind::Rodata).max(8),
+        };
         Self {
             demand: Demand {
                 code_len,
+                code_align: code_align.max(plan.text_align() as usize),
                 data_len,
                 data_align,
             },

@@ -84,7 +84,6 @@ impl ProgramPart {
 impl Program {
     /// Verifies the program of an image, and gives it its memory.
     pub(crate) fn load(image: &Arc<LoadedImage>) -> Result<Self, Damaged> {
-        image.populate_program();
         let view = image.view();
         let places = view.program()?.ok_or(Damaged)?;
         let program = places.view(view.bytes());
@@ -154,7 +153,8 @@ impl Program {
 
     /// The number of the symbol of this name.
     pub fn find(&self, name: &str) -> Option<u32> {
-        self.view().find(name)
+        let Inner { image, places, .. } = &*self.inner;
+        places.find(image.bytes(), name)
     }
 
     /// The name of a symbol, if it has one.
@@ -164,8 +164,9 @@ impl Program {
 
     /// The address of a symbol, if the program has what it stands for.
     pub fn address(&self, symbol: u32) -> Option<HostAddr> {
-        let address = self.view().address(symbol)?;
-        Some(self.inner.image.base().offset(address.into()))
+        let Inner { image, places, .. } = &*self.inner;
+        let address = places.address(image.bytes(), symbol)?;
+        Some(image.base().offset(address.into()))
     }
 
     /// The length in bytes of what a symbol stands for.

@@ -128,8 +128,8 @@ impl Scope {
         }
     }
 
-    /// Places an artifact in this process's memory, callable at once, and queues it for
-    /// [`Self::flush`]. If another thread inserted the key meanwhile, its code is returned.
+    /// Places an artifact in this process's memory, callable at once (in a scope with late names, once
+    /// [`Self::bind_names`] was called after), and queues it for [`Self::flush`]. If another thread inserted the key meanwhile, its code is returned.
     ///
     /// # Errors
     /// See [`InsertError`]; nothing is inserted, and the caller goes without this code.
@@ -223,19 +223,26 @@ impl Scope {
         differing.is_empty()
     }
 
-    /// In a scope with late names: gives all cells that wait the values of their names, as far as
-    /// `value_of` knows them. Returns the names that it doesn't know; code that refers to one of
-    /// them must not run yet. In another scope nothing ever waits.
-    pub fn bind_names(&self, value_of: &mut dyn FnMut(&str) -> Option<u64>) -> Vec<String> {
+    /// In a scope with late names: makes executable what was inserted, and gives all cells that wait
+    /// the values of their names, as far as `value_of` knows them. Returns the names that it doesn't
+    /// know; code that refers to one of them must not run yet. In another scope nothing ever waits.
+    ///
+    /// # Errors
+    /// If the system refuses executable memory; some policies do.
+    pub fn bind_names(
+        &self,
+        value_of: &mut dyn FnMut(&str) -> Option<u64>,
+    ) -> std::io::Result<Vec<String>> {
         let mut unknown = Vec::new();
         if let Some(names) = self.inner.names.late() {
+            self.inner.arena.publish_batch()?;
             names.bind(value_of, &mut unknown);
             let opened = self.inner.opened.get();
             for image in opened.iter().flat_map(|opened| &opened.images) {
                 image.bind_names(value_of, &mut unknown);
             }
         }
-        unknown
+        Ok(unknown)
     }
 
     /// Opens the program that was kept under `id`, in this scope's environment. `None` if there is

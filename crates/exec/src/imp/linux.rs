@@ -27,6 +27,16 @@ pub(super) fn map_anonymous(len: usize) -> io::Result<*mut u8> {
     Ok(base.cast())
 }
 
+/// A file's start, for reading, at an address of the kernel's choice.
+#[expect(unsafe_code, reason = "mapping memory is this crate's job")]
+pub(super) fn map_file(len: usize, file: &File) -> io::Result<*mut u8> {
+    let access = protection(Access::Read);
+    // SAFETY: without `MAP_FIXED` the kernel picks addresses that nothing uses.
+    let base =
+        unsafe { rustix::mm::mmap(null_mut(), len, access, MapFlags::PRIVATE, file.as_fd(), 0) }?;
+    Ok(base.cast())
+}
+
 /// Replaces mapped memory by a part of a file.
 ///
 /// # Safety
@@ -75,16 +85,6 @@ pub(super) unsafe fn protect(start: *mut u8, len: usize, access: Access) -> io::
     };
     // SAFETY: the caller owns the range, and vouches for the references to it.
     unsafe { rustix::mm::mprotect(start.cast(), len, access) }?;
-    Ok(())
-}
-
-/// Makes a part of mapped memory present.
-#[expect(unsafe_code, reason = "advice takes an address")]
-pub(super) fn populate(start: *mut u8, len: usize) -> io::Result<()> {
-    let advice = rustix::mm::Advice::LinuxPopulateRead;
-    // SAFETY: this advice changes nothing of what the memory holds or allows, and an address where
-    // there is none is an error.
-    unsafe { rustix::mm::madvise(start.cast(), len, advice) }?;
     Ok(())
 }
 

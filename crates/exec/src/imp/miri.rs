@@ -26,6 +26,14 @@ pub(super) fn map_anonymous(len: usize) -> io::Result<*mut u8> {
 }
 
 #[expect(unsafe_code, reason = "stands in for a mapping")]
+pub(super) fn map_file(len: usize, file: &File) -> io::Result<*mut u8> {
+    let base = map_anonymous(len)?;
+    // SAFETY: the memory is new.
+    unsafe { map_file_over(base, len, Access::Read, file, 0)? };
+    Ok(base)
+}
+
+#[expect(unsafe_code, reason = "stands in for a mapping")]
 pub(super) unsafe fn map_file_over(
     start: *mut u8,
     len: usize,
@@ -58,9 +66,4 @@ pub(super) unsafe fn unmap(start: *mut u8, len: usize) {
 
 pub(super) fn page_len() -> usize {
     PAGE_LEN
-}
-
-/// Memory is always present here.
-pub(super) fn populate(_start: *mut u8, _len: usize) -> io::Result<()> {
-    Ok(())
 }

@@ -76,6 +76,16 @@ impl Memory {
         Ok(memory)
     }
 
+    /// A file as it is, for reading, at an address that suits the system: one whose large pages
+    /// it may map at once.
+    pub(crate) fn of_file(file: &File, len: usize) -> io::Result<Self> {
+        let len = len.max(1).next_multiple_of(page_len());
+        Ok(Self {
+            base: system::map_file(len, file)?,
+            len,
+        })
+    }
+
     pub(crate) fn base(&self) -> *mut u8 {
         self.base
     }
@@ -153,11 +163,6 @@ impl Memory {
         let start = self.range(offset, len)?;
         // SAFETY: the range lies in this mapping; the caller vouches for the references to it.
         unsafe { system::protect(start, len, access) }
-    }
-
-    /// Asks the system to make a part of the memory present, for reading.
-    pub(crate) fn populate(&self, offset: usize, len: usize) -> io::Result<()> {
-        system::populate(self.range(offset, len)?, len)
     }
 
     /// Checks that a range of whole pages lies in the memory.

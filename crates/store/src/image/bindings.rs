@@ -73,15 +73,27 @@ impl<'a> StoredBindings<'a> {
     }
 
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut cells = Vec::new();
+        let fields = Self::decode_with(bytes, |cell| cells.push(cell))?;
+        Ok(Self { cells, fields })
+    }
+
+    /// The fields; the cells one by one, since there are few fields, and cells by the thousand.
+    pub(crate) fn decode_with(
+        bytes: &'a [u8],
+        mut each_cell: impl FnMut(StoredCell<'a>),
+    ) -> Result<Vec<StoredBinding<'a>>, DecodeError> {
         if bytes.is_empty() {
-            return Ok(Self::default());
+            return Ok(Vec::new());
         }
         let mut reader = Reader::new(bytes);
-        let cells = reader.list(|reader| {
-            Ok(StoredCell {
+        // A list of nothing takes no memory.
+        reader.list(|reader| {
+            each_cell(StoredCell {
                 index: reader.u32()?,
                 name: reader.text()?,
-            })
+            });
+            Ok(())
         })?;
         let fields = reader.list(|reader| {
             let address = reader.u32()?;
@@ -104,7 +116,7 @@ impl<'a> StoredBindings<'a> {
             Ok(StoredBinding { address, value })
         })?;
         reader.finish()?;
-        Ok(Self { cells, fields })
+        Ok(fields)
     }
 }
 

@@ -373,29 +373,6 @@ impl ImageDraft<'_> {
         };
         seal(fields, secret)
     }
-
-    /// One area's bytes: the parts at their places, gaps filled.
-    pub(crate) fn assemble<'b>(
-        area: Area,
-        filler: u8,
-        parts: impl Iterator<Item = &'b Placed>,
-    ) -> Result<Vec<u8>, BuildError> {
-        let mut bytes = vec![filler; area.len as usize];
-        for Placed {
-            address,
-            bytes: part,
-        } in parts
-        {
-            let start = address
-                .checked_sub(area.address)
-                .ok_or(BuildError::Layout)? as usize;
-            bytes
-                .get_mut(start..start + part.len())
-                .ok_or(BuildError::Layout)?
-                .copy_from_slice(part);
-        }
-        Ok(bytes)
-    }
 }
 
 impl SideParts {

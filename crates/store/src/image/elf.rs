@@ -30,7 +30,10 @@ pub(crate) fn write(
     seal: impl FnOnce(&[u8]) -> [u8; HeaderFields::LEN],
 ) -> Result<Vec<u8>, BuildError> {
     let names: Vec<Vec<u8>> = symbol_names(draft);
-    let mut file = Vec::new();
+    // What the symbols take is a guess: a buffer that grows is a buffer that is touched twice.
+    let symbols_len = names.iter().map(|name| name.len() + 32).sum::<usize>() as u64;
+    let len = usize::try_from(plan.end + symbols_len + 4096).map_err(|_| BuildError::Layout)?;
+    let mut file = Vec::with_capacity(len);
     let mut writer = Writer::new_single_phase(Endianness::Little, true, &mut file);
     write_front(&mut writer, draft)?;
     write_parts(&mut writer, draft, plan, &own)?;
@@ -71,23 +74,22 @@ fn write_parts(
     own: &OwnParts,
 ) -> Result<(), BuildError> {
     let entries = &draft.entries;
-    let text = ImageDraft::assemble(draft.text, draft.padding, entries.iter().map(|e| &e.text))?;
-    let is_constant = |placed: &&Placed| placed.address >= draft.file_base;
-    let constants = entries.iter().map(|e| &e.rodata).filter(is_constant);
-    let rodata = ImageDraft::assemble(draft.rodata, 0, constants)?;
-    let eh_frame = ImageDraft::assemble(draft.eh_frame, 0, entries.iter().map(|e| &e.eh_frame))?;
     let whole = Area {
         address: 0,
         len: draft.data.address + draft.data.len,
     };
+    let is_constant = |placed: &&Placed| placed.address >= draft.file_base;
+    let constants = entries.iter().map(|e| &e.rodata).filter(is_constant);
     let writable = entries.iter().flat_map(|e| [&e.rodata, &e.data]);
-    let initial = ImageDraft::assemble(whole, 0, writable.filter(|placed| !is_constant(placed)))?;
+    let writable = writable.filter(|placed| !is_constant(placed));
+    let text = entries.iter().map(|e| &e.text);
+    let eh_frame = entries.iter().map(|e| &e.eh_frame);
+    write_at(writer, HEADER_OFFSET as u64, &own.header)?;
+    write_area(writer, plan.text, draft.text, draft.padding, text)?;
+    write_area(writer, plan.rodata, draft.rodata, 0, constants)?;
+    write_area(writer, plan.eh_frame, draft.eh_frame, 0, eh_frame)?;
+    write_area(writer, plan.initial, whole, 0, writable)?;
     let parts = [
-        (HEADER_OFFSET as u64, &own.header[..]),
-        (plan.text, &text),
-        (plan.rodata, &rodata),
-        (plan.eh_frame, &eh_frame),
-        (plan.initial, &initial),
         (plan.program, &own.program),
         (plan.slots, &own.slots),
         (plan.records, &own.records),
@@ -95,17 +97,47 @@ fn write_parts(
         (plan.kept, &own.kept),
     ];
     for (offset, bytes) in parts {
-        if writer.offset() > offset {
-            return Err(BuildError::Layout);
-        }
-        writer.pad_until(offset);
-        writer.write(bytes);
+        write_at(writer, offset, bytes)?;
     }
     if writer.offset() == plan.end {
         Ok(())
     } else {
         Err(BuildError::Layout)
     }
+}
+
+fn write_at(writer: &mut ImageWriter<'_>, offset: u64, bytes: &[u8]) -> Result<(), BuildError> {
+    if writer.offset() > offset {
+        return Err(BuildError::Layout);
+    }
+    writer.pad_until(offset);
+    writer.write(bytes);
+    Ok(())
+}
+
+/// Writes an area's parts, which the linker laid out in their order, and fills the gaps.
+fn write_area<'a>(
+    writer: &mut ImageWriter<'_>,
+    offset: u64,
+    area: Area,
+    filler: u8,
+    parts: impl Iterator<Item = &'a Placed>,
+) -> Result<(), BuildError> {
+    write_at(writer, offset, &[])?;
+    let mut at = area.address;
+    let mut fill_until = |writer: &mut ImageWriter<'_>, address: u64, len: usize| {
+        let gap = address.checked_sub(at).ok_or(BuildError::Layout)?;
+        for _ in 0..gap {
+            writer.write(&[filler]);
+        }
+        at = address + len as u64;
+        Ok::<_, BuildError>(())
+    };
+    for Placed { address, bytes } in parts {
+        fill_until(writer, *address, bytes.len())?;
+        writer.write(bytes);
+    }
+    fill_until(writer, area.address + area.len, 0)
 }
 
 /// Symbols' names: the entries', then the cells'. ELF's names end in a zero byte, so none may

@@ -97,7 +97,6 @@ pub struct ProgramPlaces {
 pub struct ProgramView<'a> {
     initial: &'a [u8],
     symbols: &'a [[u8; SYMBOL_LEN]],
-    slots: &'a [[u8; SLOT_LEN]],
     bindings: &'a [u8],
     front: &'a [u8],
     names: &'a [u8],
@@ -210,6 +209,42 @@ impl ProgramPlaces {
         }
     }
 
+    /// The address, from the image's base, of the symbol of this number; as from a view, of which
+    /// only this part is made.
+    ///
+    /// # Panics
+    /// If it is another file.
+    pub fn address(&self, file: &[u8], number: u32) -> Option<u32> {
+        let (start, end) = self.symbols;
+        let symbols: &[[u8; SYMBOL_LEN]] = file[start..end].as_chunks().0;
+        let record = SymbolRecord::decode(symbols.get(number as usize)?);
+        (record.address != NONE).then_some(record.address)
+    }
+
+    /// The number of the symbol of this name; as [`Self::address`] does.
+    ///
+    /// # Panics
+    /// If it is another file.
+    pub fn find(&self, file: &[u8], name: &str) -> Option<u32> {
+        let part = |(start, end): (usize, usize)| &file[start..end];
+        let slots: &[[u8; SLOT_LEN]] = part(self.slots).as_chunks().0;
+        let symbols: &[[u8; SYMBOL_LEN]] = part(self.symbols).as_chunks().0;
+        let names = part(self.names);
+        let hash = name_hash(name);
+        let mask = slots.len() - 1;
+        for step in 0..slots.len() {
+            let [a, b, c, d, e, f, g, h] = slots[(hash as usize).wrapping_add(step) & mask];
+            let number = u32::from_le_bytes([e, f, g, h]).checked_sub(1)?;
+            if u32::from_le_bytes([a, b, c, d]) == (hash >> 32) as u32 {
+                let record = SymbolRecord::decode(symbols.get(number as usize)?);
+                if name_bytes(names, &record) == Some(name.as_bytes()) {
+                    return Some(number);
+                }
+            }
+        }
+        None
+    }
+
     /// The program in its file's bytes.
     ///
     /// # Panics
@@ -219,7 +254,6 @@ impl ProgramPlaces {
         ProgramView {
             initial: part(self.initial),
             symbols: part(self.symbols).as_chunks().0,
-            slots: part(self.slots).as_chunks().0,
             bindings: part(self.bindings),
             front: part(self.front),
             names: part(self.names),
@@ -243,30 +277,6 @@ impl<'a> ProgramView<'a> {
         })
     }
 
-    /// The address, from the image's base, of the symbol of this number.
-    pub fn address(&self, number: u32) -> Option<u32> {
-        let record = SymbolRecord::decode(self.symbols.get(number as usize)?);
-        (record.address != NONE).then_some(record.address)
-    }
-
-    /// The number of the symbol of this name.
-    pub fn find(&self, name: &str) -> Option<u32> {
-        let hash = name_hash(name);
-        let mask = self.slots.len() - 1;
-        for step in 0..self.slots.len() {
-            let slot = self.slots[(hash as usize).wrapping_add(step) & mask];
-            let [a, b, c, d, e, f, g, h] = slot;
-            let number = u32::from_le_bytes([e, f, g, h]).checked_sub(1)?;
-            if u32::from_le_bytes([a, b, c, d]) == (hash >> 32) as u32 {
-                let record = SymbolRecord::decode(self.symbols.get(number as usize)?);
-                if self.name_bytes(&record) == Some(name.as_bytes()) {
-                    return Some(number);
-                }
-            }
-        }
-        None
-    }
-
     /// What is to be bound before anything of the program runs.
     ///
     /// # Errors
@@ -286,17 +296,16 @@ impl<'a> ProgramView<'a> {
     }
 
     fn name(&self, record: &SymbolRecord) -> Option<&'a str> {
-        core::str::from_utf8(self.name_bytes(record)?).ok()
+        core::str::from_utf8(name_bytes(self.names, record)?).ok()
     }
+}
 
-    fn name_bytes(&self, record: &SymbolRecord) -> Option<&'a [u8]> {
-        if record.name_len == NONE {
-            return None;
-        }
-        let start = record.name_offset as usize;
-        self.names
-            .get(start..start.checked_add(record.name_len as usize)?)
+fn name_bytes<'a>(names: &'a [u8], record: &SymbolRecord) -> Option<&'a [u8]> {
+    if record.name_len == NONE {
+        return None;
     }
+    let start = record.name_offset as usize;
+    names.get(start..start.checked_add(record.name_len as usize)?)
 }
 
 /// Spreads names over slots; nothing but the time of a search depends on it being good.
@@ -354,12 +363,13 @@ mod tests {
                 view.symbol(number),
                 Some(ProgramSymbol { name, address, len })
             );
-            assert_eq!(view.address(number), address);
+            assert_eq!(places.address(&file, number), address);
         }
         for (number, name) in (0..).zip(&names) {
-            assert_eq!(view.find(name), (number % 7 != 0).then_some(number));
+            let found = (number % 7 != 0).then_some(number);
+            assert_eq!(places.find(&file, name), found);
         }
-        assert_eq!(view.find("other"), None);
+        assert_eq!(places.find(&file, "other"), None);
         assert_eq!(view.symbol(100), None);
         assert_eq!(view.bindings(), Ok(bindings));
         assert_eq!(

@@ -4,7 +4,7 @@ use rekindle_artifact::Artifact;
 use rekindle_artifact::tables;
 use rekindle_artifact::wire::Reader;
 
-use crate::image::bindings::StoredBindings;
+use crate::image::bindings::{StoredBinding, StoredBindings, StoredCell};
 use crate::image::digest::{Digested, frames_digest, kept_digest, program_digest};
 use crate::image::entry::{Damaged, EntryRecord, Kept, Tables, VerifiedRecord, slice};
 use crate::image::header::{ImageHeader, SLOT_LEN};
@@ -181,6 +181,20 @@ impl<'a> ImageView<'a> {
         Ok(StoredBindings::decode(
             self.bytes.get(bindings).ok_or(Damaged)?,
         )?)
+    }
+
+    /// The same, its cells one by one; the fields are returned.
+    ///
+    /// # Errors
+    /// As [`Self::bindings`]; some cells may have been told of by then.
+    pub fn bindings_with(
+        &self,
+        record: &VerifiedRecord,
+        each_cell: impl FnMut(StoredCell<'a>),
+    ) -> Result<Vec<StoredBinding<'a>>, Damaged> {
+        let (bindings, _, _) = record.side();
+        let bytes = self.bytes.get(bindings).ok_or(Damaged)?;
+        Ok(StoredBindings::decode_with(bytes, each_cell)?)
     }
 
     /// A verified entry's traps and source locations.

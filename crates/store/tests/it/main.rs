@@ -270,8 +270,11 @@ fn judge_program(image: &[u8]) -> Result<bool, TestCaseError> {
     };
     let program = places.view(image);
     prop_assert_eq!(program.symbol_count(), 2);
-    prop_assert_eq!(program.find("first"), Some(0));
-    prop_assert_eq!(program.address(0), Some(2 * PAGE as u32));
+    prop_assert_eq!(places.find(image, "first"), Some(0));
+    prop_assert_eq!(
+        program.symbol(0).expect("a symbol").address,
+        Some(2 * PAGE as u32)
+    );
     prop_assert_eq!(program.bindings(), Ok(bindings(1)));
     prop_assert_eq!(program.front(), b"declarations");
     prop_assert_eq!(program.initial().len(), 0x700);
