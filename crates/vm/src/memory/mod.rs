@@ -1,12 +1,13 @@
 //! The guest's half of the address space: which ranges are mapped, and how they change.
 
+mod segment;
 mod space;
 #[cfg(test)]
 mod tests;
 mod vma;
 
 pub(crate) use space::{AddressSpace, MapRequest, Placement};
-pub(crate) use vma::{Backing, FileBacking, Protection, Vma, VmaMap};
+pub(crate) use vma::{Backing, FileBacking, Protection, SegmentBacking, Vma, VmaMap};
 
 /// The size of a page, of the guest and of every host we run on.
 pub(crate) const PAGE: u64 = 4096;

@@ -64,7 +64,7 @@ impl MapRequest {
 /// The guest's address space. Dropping it unmaps everything.
 #[derive(Debug, Default)]
 pub(crate) struct AddressSpace {
-    map: VmaMap,
+    pub(super) map: VmaMap,
     heap: Range<u64>,
     stale_code: Vec<Range<u64>>,
 }
@@ -287,7 +287,7 @@ impl AddressSpace {
     }
 
     /// Chooses the address of a mapping of `len` bytes, and whether it may replace others.
-    fn place(&self, placement: Placement, len: u64) -> Result<(u64, bool), Errno> {
+    pub(super) fn place(&self, placement: Placement, len: u64) -> Result<(u64, bool), Errno> {
         let fixed = |address: u64| {
             if !address.is_multiple_of(PAGE) {
                 return Err(Errno::EINVAL);
@@ -343,7 +343,7 @@ impl AddressSpace {
     }
 
     /// Takes `range` out of the map.
-    fn forget(&mut self, range: Range<u64>) {
+    pub(super) fn forget(&mut self, range: Range<u64>) {
         for part in self.map.remove(range) {
             self.note_if_code(&part);
         }

@@ -50,6 +50,15 @@ pub(crate) struct FileBacking {
     pub(crate) offset: u64,
 }
 
+/// The System V shared memory segment behind a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentBacking {
+    /// Its number.
+    pub(crate) id: i32,
+    /// The offset in the segment of the mapping's first byte.
+    pub(crate) offset: u64,
+}
+
 /// What is behind a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backing {
@@ -63,6 +72,8 @@ pub(crate) enum Backing {
     Stack,
     /// A file.
     File(FileBacking),
+    /// A shared memory segment.
+    Segment(SegmentBacking),
 }
 
 impl Backing {
@@ -72,6 +83,10 @@ impl Backing {
             Self::File(file) => Self::File(FileBacking {
                 offset: file.offset.wrapping_add(bytes),
                 ..file
+            }),
+            Self::Segment(segment) => Self::Segment(SegmentBacking {
+                offset: segment.offset.wrapping_add(bytes),
+                ..segment
             }),
             other => other,
         }

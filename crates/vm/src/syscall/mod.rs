@@ -9,6 +9,7 @@ mod epoll;
 mod execute;
 mod file;
 pub(crate) mod host;
+mod ipc;
 mod memory;
 mod proc_fs;
 mod process;

@@ -181,13 +181,14 @@ fn maps(kernel: &Kernel) -> String {
         };
         let (offset, device, inode) = match backing {
             Backing::File(file) => (file.offset, file.device, file.inode),
+            Backing::Segment(segment) => (segment.offset, 0, segment.id.cast_unsigned().into()),
             _ => (0, 0, 0),
         };
         let name = match backing {
             Backing::Heap => "[heap]",
             Backing::Stack => "[stack]",
             Backing::Vdso => "[vdso]",
-            Backing::File(_) => name_at(&host, start),
+            Backing::File(_) | Backing::Segment(_) => name_at(&host, start),
             Backing::Anonymous => "",
         };
         let prefix = format!(

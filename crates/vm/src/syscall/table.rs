@@ -4,7 +4,7 @@
 use std::ffi::c_long;
 
 use super::file::Paths;
-use super::{Handler, clone, epoll, execute, file, memory, process, signal, stat, wait};
+use super::{Handler, clone, epoll, execute, file, ipc, memory, process, signal, stat, wait};
 use crate::errno::Errno;
 
 /// What happens on a call.
@@ -487,7 +487,7 @@ static TABLE: &[Row] = &[
     host(188, "msgrcv(int, ptr, size, int, hex)", libc::SYS_msgrcv),
     host(189, "msgsnd(int, ptr, size, hex)", libc::SYS_msgsnd),
     host(190, "semget(int, int, hex)", libc::SYS_semget),
-    host(191, "semctl(int, int, int, hex)", libc::SYS_semctl),
+    call(191, "semctl(int, int, int, hex)", ipc::semctl),
     host(
         192,
         "semtimedop(int, ptr, size, time)",
@@ -496,8 +496,8 @@ static TABLE: &[Row] = &[
     host(193, "semop(int, ptr, size)", libc::SYS_semop),
     host(194, "shmget(int, size, hex)", libc::SYS_shmget),
     host(195, "shmctl(int, int, ptr)", libc::SYS_shmctl),
-    refuse(196, "shmat(int, ptr, hex)", Errno::ENOSYS),
-    refuse(197, "shmdt(ptr)", Errno::ENOSYS),
+    call(196, "shmat(int, ptr, hex)", ipc::shmat),
+    call(197, "shmdt(ptr)", ipc::shmdt),
     host(198, "socket(domain, socket, int)", libc::SYS_socket),
     host(
         199,
