@@ -13,6 +13,8 @@
 
 static const char *outcome(void *address) { return address == (void *)-1 ? strerror(errno) : "attached"; }
 
+static void refused(int signal) { _exit(signal); }
+
 static void memory(void) {
     int id = shmget(IPC_PRIVATE, 3 * 4096 - 100, IPC_CREAT | 0600);
     if (id < 0) {
@@ -34,11 +36,12 @@ static void memory(void) {
     printf("%d %s\n", WEXITSTATUS(status), second + 6000);
     child = fork();
     if (child == 0) {
+        signal(SIGSEGV, refused);
         *(volatile char *)second = 1;
         _exit(0);
     }
     waitpid(child, &status, 0);
-    printf("signal %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    printf("refused: %d\n", WEXITSTATUS(status));
 
     char *room = mmap(NULL, 4 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     printf("taken: %s\n", outcome(shmat(id, room, 0)));
