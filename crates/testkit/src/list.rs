@@ -30,6 +30,7 @@ macro_rules! every_program {
             memory = c("memory.c");
             misaligned = c("misaligned.c");
             segments = c("segments.c");
+            handler = c("handler.c");
             malloc = c("malloc.c");
             setjmp = c("setjmp.c");
             selfmod = c("selfmod.c");

@@ -73,7 +73,8 @@ pub(crate) trait Translator: Send + Sized + 'static {
     fn invalidate(&mut self, range: &Range<u64>);
 
     /// The guest wants its exact state in handlers of faults from now on.
-    fn make_faults_exact(&mut self);
+    /// Returns whether it wasn't so before: what was compiled is gone then.
+    fn make_faults_exact(&mut self) -> bool;
 
     /// Whether it has it.
     fn faults_are_exact(&self) -> bool;
@@ -115,7 +116,9 @@ impl Translator for InterpretOnly {
 
     fn invalidate(&mut self, _: &Range<u64>) {}
 
-    fn make_faults_exact(&mut self) {}
+    fn make_faults_exact(&mut self) -> bool {
+        false
+    }
 
     fn faults_are_exact(&self) -> bool {
         true
@@ -255,7 +258,12 @@ impl<T: Translator> Machine<T> {
             Request::Vfork(request) => spawn::vfork(self, &request),
             Request::Execute(request) => spawn::execute(self, *request),
             Request::ExactFaults => {
-                self.translator.make_faults_exact();
+                if self.translator.make_faults_exact() {
+                    // Every block is decoded anew: what the cache holds of the exact kind is looked
+                    // up then, and what was hot is reported again.
+                    let threads = Arc::clone(&self.kernel.process.threads);
+                    threads.publish_change(0..u64::MAX, &self.entry);
+                }
                 return;
             }
         };

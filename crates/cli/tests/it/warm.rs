@@ -43,6 +43,15 @@ fn the_second_process_compiles_nothing() {
     }
 }
 
+/// A handler of faults needs another kind of code. What was hot before it was installed stayed
+/// interpreted once.
+#[test]
+fn what_is_hot_before_a_handler_of_faults_is_compiled_after_it() {
+    let (_, cold) = Session::new().run(&[], program("handler"));
+    // The guest executes thirty million: one before the handler, some while the compiler is busy.
+    assert!(cold.instructions_interpreted < 15_000_000, "{cold:?}");
+}
+
 #[test]
 fn later_runs_add_only_what_was_missing() {
     let session = Session::new();

@@ -107,6 +107,7 @@ impl Interpreter {
     }
 
     /// Notes whether compiled code is installed for `pc`: the interpreter stops before such a block.
+    /// One whose code is gone is counted from the start, so that it is reported once more.
     pub(crate) fn set_compiled(&mut self, pc: u64, is_compiled: bool) {
         if is_compiled {
             self.compiled.insert(pc);
@@ -117,6 +118,9 @@ impl Interpreter {
             && let Some(block) = self.cache.block_mut(id)
         {
             block.is_compiled = is_compiled;
+            if !is_compiled {
+                block.heat = 0;
+            }
         }
     }
 

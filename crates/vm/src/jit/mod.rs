@@ -99,7 +99,8 @@ struct State {
     pending: FxHashMap<u64, Vec<u64>>,
     /// Hot blocks that weren't asked for because a region that is on its way holds them.
     put_off: FxHashSet<u64>,
-    /// The heads of regions in the order in which they were installed (true) and removed.
+    /// The heads of regions in the order in which they were installed (true), and removed or given
+    /// up before they were.
     log: Vec<(u64, bool)>,
     regions_loaded: u64,
     avoided_ns: u64,
@@ -297,13 +298,15 @@ impl State {
         }
     }
 
-    /// Removes every region whose head lies in one of `texts`.
+    /// Removes every region whose head lies in one of `texts`. Whoever asked for it may ask again.
     fn remove(&mut self, texts: &[Range<u64>]) {
         let gone = |head: u64| texts.iter().any(|text| text.contains(&head));
         for head in self.installed.remove(gone) {
             self.log.push((head, false));
         }
-        self.requested.retain(|head| !gone(*head));
+        for head in self.requested.extract_if(|head| gone(*head)) {
+            self.log.push((head, false));
+        }
         self.pending.retain(|head, _| !gone(*head));
         self.put_off.retain(|head| !gone(*head));
     }
@@ -323,6 +326,7 @@ impl State {
         }
         for head in std::mem::take(&mut self.pending).into_keys() {
             self.requested.remove(&head);
+            self.log.push((head, false));
         }
     }
 }
@@ -486,10 +490,10 @@ impl Translator for Jit {
         });
     }
 
-    fn make_faults_exact(&mut self) {
+    fn make_faults_exact(&mut self) -> bool {
         self.change(|state| {
             if std::mem::replace(&mut state.exact_faults, true) {
-                return;
+                return false;
             }
             state.environment = backend::environment(true);
             for scope in &mut state.scopes {
@@ -497,7 +501,8 @@ impl Translator for Jit {
             }
             state.remove(std::slice::from_ref(&(0..u64::MAX)));
             self.shared.generation.fetch_add(1, Ordering::AcqRel);
-        });
+            true
+        })
     }
 
     fn faults_are_exact(&self) -> bool {
