@@ -31,6 +31,7 @@ macro_rules! every_program {
             misaligned = c("misaligned.c");
             segments = c("segments.c");
             handler = c("handler.c");
+            spinning = c("spinning.c");
             malloc = c("malloc.c");
             setjmp = c("setjmp.c");
             selfmod = c("selfmod.c");
