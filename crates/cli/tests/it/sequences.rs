@@ -60,13 +60,11 @@ fn sequences_with_instruction_fences_agree() {
 /// What `cargo xtask fuzz vm --seed SEED --only NUMBER` once found: warm code had lost a store of what it
 /// had just loaded, and with it the fault.
 #[test]
-fn sequences_that_differed_once_agree() {
-    let machines = machines();
-    for (seed, number) in [(67, 848)] {
-        let batch = Batch::random(seed, 1000, 72);
-        let batch = batch.with(vec![batch.sequences[number].clone()]);
-        let outcome = machines.run(&batch, &Way::ALL, false);
-        let differing = differing(&batch, &outcome);
-        assert!(differing.is_empty(), "seed {seed}, sequence {number}");
-    }
+fn a_sequence_that_differed_once_agrees() {
+    let (seed, number) = (67, 848);
+    let batch = Batch::random(seed, 1000, 72);
+    let batch = batch.with(vec![batch.sequences[number].clone()]);
+    let outcome = machines().run(&batch, &Way::ALL, false);
+    let differing = differing(&batch, &outcome);
+    assert!(differing.is_empty(), "seed {seed}, sequence {number}");
 }
