@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{anyhow, ensure};
 use clap::Args;
 use rekindle_testkit::fuzz::{Batch, Machines, Overhead, Way, describe, differing, shrink};
 
 use crate::packages;
-use crate::shell::{cargo, succeed, target};
+use crate::shell::{debug_rekindle, given_or};
 
 /// How many, and from where.
 #[derive(Debug, Args)]
@@ -62,14 +62,7 @@ struct Totals {
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     packages::install()?;
-    let rekindle = match &options.rekindle {
-        Some(file) => file.canonicalize().context("the rekindle program")?,
-        None => {
-            // As the tests build it: assertions are on, Cranelift is optimised.
-            succeed(cargo().args(["build", "--quiet", "--workspace", "--bin", "rekindle"]))?;
-            target().join("debug/rekindle")
-        }
-    };
+    let rekindle = given_or(options.rekindle.as_deref(), debug_rekindle)?;
     let machines = Machines::new(rekindle)?;
     if let Some(folder) = &options.write {
         return Ok(machines.write(&batch_of(&machines, options, options.seed), folder)?);

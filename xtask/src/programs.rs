@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::debian;
 use crate::packages;
-use crate::shell::release_rekindle;
+use crate::shell::{given_or, release_rekindle};
 
 /// Which programs, and how.
 #[derive(Debug, Default, Args)]
@@ -71,11 +71,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     packages::install()?;
     let wanted = distribution::packages(guests.iter().copied());
     let distribution = debian::provide(&wanted)?;
-    let rekindle = match &options.rekindle {
-        Some(file) => file.canonicalize().context("the rekindle program")?,
-        None if options.only_qemu => PathBuf::new(),
-        None => release_rekindle()?,
-    };
+    let rekindle = given_or(options.rekindle.as_deref(), || match options.only_qemu {
+        true => Ok(PathBuf::new()),
+        false => release_rekindle(),
+    })?;
     let mut rows = Vec::new();
     for guest in guests {
         let first = rows.len();

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 
 use crate::packages;
-use crate::shell::{cargo, root, succeed, target};
+use crate::shell::{debug_rekindle, given_or, root, succeed, target};
 
 const REPOSITORY: &str = "https://github.com/riscv-software-src/riscv-tests";
 
@@ -45,13 +45,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Some(source) => source.clone(),
         None => fetch()?,
     };
-    let rekindle = match &options.rekindle {
-        Some(file) => file.canonicalize().context("the rekindle program")?,
-        None => {
-            succeed(cargo().args(["build", "--quiet", "--workspace", "--bin", "rekindle"]))?;
-            target().join("debug/rekindle")
-        }
-    };
+    let rekindle = given_or(options.rekindle.as_deref(), debug_rekindle)?;
     let work = tempfile::tempdir()?;
     let mut failed = 0;
     let mut count = 0;

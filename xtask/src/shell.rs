@@ -24,6 +24,23 @@ pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The `rekindle` program that was given, or else the one that `build` builds.
+pub(crate) fn given_or(
+    given: Option<&Path>,
+    build: impl FnOnce() -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<PathBuf> {
+    match given {
+        Some(file) => file.canonicalize().context("the rekindle program"),
+        None => build(),
+    }
+}
+
+/// Builds the `rekindle` program as the tests do: assertions are on, Cranelift is optimised.
+pub(crate) fn debug_rekindle() -> anyhow::Result<PathBuf> {
+    succeed(cargo().args(["build", "--quiet", "--workspace", "--bin", "rekindle"]))?;
+    Ok(target().join("debug/rekindle"))
+}
+
 /// Builds the release `rekindle` program and says where it is.
 pub(crate) fn release_rekindle() -> anyhow::Result<PathBuf> {
     succeed(cargo().args(["build", "--quiet", "--release", "--package", "rekindle-cli"]))?;

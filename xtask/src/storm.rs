@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Args;
 use rekindle_testkit::distribution::{self, Judge, Storm};
 
 use crate::debian;
 use crate::packages;
 use crate::programs::chosen;
-use crate::shell::release_rekindle;
+use crate::shell::{given_or, release_rekindle};
 
 /// How long, and of what.
 #[derive(Debug, Args)]
@@ -34,10 +34,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     guests.retain(|guest| guest.judge == Judge::Known);
     ensure!(!guests.is_empty(), "no program has such a name");
     let distribution = debian::provide(&distribution::packages(guests.iter().copied()))?;
-    let rekindle = match &options.rekindle {
-        Some(file) => file.canonicalize().context("the rekindle program")?,
-        None => release_rekindle()?,
-    };
+    let rekindle = given_or(options.rekindle.as_deref(), release_rekindle)?;
     let cache = tempfile::tempdir()?;
     let time = Duration::from_secs_f64(options.minutes * 60.0);
     let storm = Storm::run(&guests, &rekindle, cache.path(), &distribution, time);
