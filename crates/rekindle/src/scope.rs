@@ -129,7 +129,8 @@ impl Scope {
     }
 
     /// Places an artifact in this process's memory, callable at once (in a scope with late names, once
-    /// [`Self::bind_names`] was called after), and queues it for [`Self::flush`]. If another thread inserted the key meanwhile, its code is returned.
+    /// [`Self::bind_names`] was called after), and queues it for [`Self::flush`]. If another thread
+    /// inserted the key meanwhile, its code is returned.
     ///
     /// # Errors
     /// See [`InsertError`]; nothing is inserted, and the caller goes without this code.

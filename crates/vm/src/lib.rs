@@ -39,6 +39,7 @@ mod elf_head;
 mod errno;
 mod exit;
 mod fatal;
+mod fetch;
 mod float;
 mod guest_memory;
 mod guest_signal;

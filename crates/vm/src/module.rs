@@ -138,8 +138,7 @@ impl GuestModule {
                     .checked_add(*offset)?
             }
         };
-        let is_code = self.text_ranges.iter().any(|text| text.contains(&pc));
-        is_code.then_some(pc)
+        self.has_code_at(pc).then_some(pc)
     }
 
     fn symbols(&self) -> &[ElfSymbol] {
@@ -155,7 +154,13 @@ impl GuestModule {
         self.spans.iter().any(|span| span.contains(&pc))
     }
 
-    fn overlaps(&self, range: &Range<u64>) -> bool {
+    /// Whether `pc` lies in its code.
+    fn has_code_at(&self, pc: u64) -> bool {
+        self.text_ranges.iter().any(|text| text.contains(&pc))
+    }
+
+    /// Whether some of its code lies in `range`.
+    pub(crate) fn overlaps(&self, range: &Range<u64>) -> bool {
         self.text_ranges
             .iter()
             .any(|text| text.start < range.end && range.start < text.end)
@@ -230,7 +235,7 @@ impl Modules {
     pub(crate) fn find(&self, pc: u64) -> Option<Arc<GuestModule>> {
         self.modules
             .iter()
-            .find(|module| module.text_ranges.iter().any(|text| text.contains(&pc)))
+            .find(|module| module.has_code_at(pc))
             .cloned()
     }
 

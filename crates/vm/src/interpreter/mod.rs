@@ -20,6 +20,7 @@ use rv_isa::Decoded;
 use self::decode_cache::{Block, BlockId, DecodeCache};
 use self::execute::{Step, execute};
 use crate::exit::{Exit, FaultKind, GuestFault};
+use crate::fetch::fetch;
 use crate::guest_memory::load16;
 use crate::state::GuestState;
 use crate::{attention, signal};
@@ -165,8 +166,8 @@ impl Interpreter {
     }
 
     /// Runs from the guest PC until something happens that is not the interpreter's to do, or a
-    /// block becomes hot or was decoded just now, or the next block is compiled or a stop; with `insists`, the
-    /// first block is run though it be compiled.
+    /// block becomes hot or was decoded just now, or the next block is compiled or a stop; with
+    /// `insists`, the first block is run though it be compiled.
     pub(crate) fn run(
         &mut self,
         state: &mut GuestState,
@@ -294,12 +295,7 @@ struct CodeReader<'a> {
 impl CodeReader<'_> {
     /// The instruction at `pc`, `None` where it doesn't exist, or the fault of fetching it.
     fn instruction(&mut self, pc: u64) -> Result<Option<Decoded>, Exit> {
-        let low = self.half(pc)?;
-        let high = match rv_isa::instruction_len(low) {
-            2 => 0,
-            _ => self.half(pc.wrapping_add(2))?,
-        };
-        Ok(rv_isa::decode(u32::from(high) << 16 | u32::from(low)))
+        fetch(pc, |address| self.half(address))
     }
 
     /// The half-word at `address`.

@@ -107,8 +107,6 @@ pub(crate) enum CompileError {
 /// What a compilation is told beside the region.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// The artifact's name.
-    pub name: String,
     /// Where the module is loaded, if code must not depend on it.
     pub floating_base: Option<u64>,
     /// Whether the state must be exact at every access that may fault.
@@ -141,13 +139,14 @@ impl Backend {
         })
     }
 
-    /// Compiles a region.
+    /// Compiles a region, whose artifact gets this name.
     ///
     /// # Errors
     /// Where the region must stay interpreted.
     pub(crate) fn compile(
         &mut self,
         region: &Region,
+        name: String,
         request: &Request,
     ) -> Result<Artifact, CompileError> {
         let started = Instant::now();
@@ -177,7 +176,7 @@ impl Backend {
         self.context
             .compile(&*isa, &mut ControlPlane::default())
             .map_err(|error| CompileError::Cranelift(format!("{:?}", error.inner)))?;
-        let mut artifact = self.convert(&*isa, request)?;
+        let mut artifact = self.convert(&*isa, name)?;
         if request.is_dumped {
             let text = dump::text(region, &self.context.func, &artifact);
             host::write_to_standard_error(&text);
@@ -200,7 +199,7 @@ impl Backend {
         }
     }
 
-    fn convert(&self, isa: &dyn TargetIsa, request: &Request) -> Result<Artifact, CompileError> {
+    fn convert(&self, isa: &dyn TargetIsa, name: String) -> Result<Artifact, CompileError> {
         let compiled = self
             .context
             .compiled_code()
@@ -217,7 +216,7 @@ impl Backend {
             _ => None,
         };
         let description = Description {
-            name: request.name.clone(),
+            name,
             signature: REGION_SIGNATURE,
             compile_time_ns: 0,
         };

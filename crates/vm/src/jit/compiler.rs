@@ -18,7 +18,7 @@ use crate::signal;
 pub(super) struct Job {
     /// What to compile.
     pub region: Region,
-    /// What to call it, and where it must be able to live.
+    /// How it is compiled, and where it must be able to live.
     pub request: Request,
     /// The number of the scope where it goes.
     pub scope_index: usize,
@@ -231,23 +231,22 @@ fn compile(
 ) -> Option<Code> {
     let Job {
         region,
-        mut request,
+        request,
         scope_index: _,
         module,
         scope,
         ticket,
     } = job;
     // Here and not where it was asked for: symbols may have to be read first.
-    request.name = module.region_name(region.head);
-    let artifact = match backend.compile(&region, &request) {
+    let name = module.region_name(region.head);
+    let artifact = match backend.compile(&region, name.clone(), &request) {
         Ok(artifact) => artifact,
         Err(error) => {
-            tracing::warn!(%error, region = request.name, "a region stays interpreted");
+            tracing::warn!(%error, region = name, "a region stays interpreted");
             return None;
         }
     };
     let spent = artifact.compile_time_ns;
-    let name = request.name;
     match scope.insert(ticket, artifact) {
         Ok(code) => {
             shared.compiled.fetch_add(1, Ordering::Relaxed);

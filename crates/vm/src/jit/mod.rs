@@ -272,7 +272,6 @@ impl State {
         let dumped = scope.dumped.filter(|dumped| dump::holds(&region, *dumped));
         self.has_dumped |= dumped.is_some();
         let request = Request {
-            name: String::new(),
             floating_base: scope.floating_base(),
             exact_faults: self.exact_faults,
             is_dumped: dumped.is_some(),

@@ -3,6 +3,7 @@
 use rv_isa::{Csr, CsrOp, CsrSource, FReg, FpFormat, FpSignInjectOp, Inst, XReg};
 
 use super::reg_set::RegSet;
+use crate::fetch::fetch;
 use crate::guest_memory::load16;
 use crate::state::GuestState;
 
@@ -265,12 +266,7 @@ pub(crate) fn is_access(inst: &Inst) -> bool {
 /// The address that the instruction at the guest PC accesses, if it is an access to memory; the
 /// state is exact.
 pub(crate) fn accessed_address(state: &GuestState) -> Option<u64> {
-    let low = load16(state.pc).ok()?;
-    let high = match rv_isa::instruction_len(low) {
-        2 => 0,
-        _ => load16(state.pc.wrapping_add(2)).ok()?,
-    };
-    let (base, offset) = match rv_isa::decode(u32::from(high) << 16 | u32::from(low))?.inst {
+    let (base, offset) = match fetch(state.pc, load16).ok()??.inst {
         Inst::Load { rs1, offset, .. }
         | Inst::Store { rs1, offset, .. }
         | Inst::FpLoad { rs1, offset, .. }

@@ -3,20 +3,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rekindle::{Cache, Digest, Environment, Key, KeyBuilder, Scope, ScopeId};
+use rekindle::{Cache, Environment, Key, KeyBuilder, Scope, ScopeId};
 use rv_isa::Decoded;
 
 use crate::abi;
 use crate::code_location::CodeLocation;
-use crate::guest_memory::load16;
+use crate::fetch::fetch;
+use crate::guest_memory::{AccessFault, load16};
 use crate::module::GuestModule;
 
 /// A module whose code may be compiled.
 #[derive(Debug)]
 pub(super) struct ModuleScope {
-    base: u64,
-    text: Vec<Range<u64>>,
-    digest: Digest,
     pub(super) module: Arc<GuestModule>,
     pub(super) scope: Scope,
     /// Whether the guest may have changed the module's code in memory. What its file said is no
@@ -35,19 +33,14 @@ impl ModuleScope {
         dumped: Option<&CodeLocation>,
     ) -> Self {
         let base = module.base();
-        let digest = module.digest();
         let name = module.name();
         let symbols = move |name: &str| match name {
             "rekindle_vm.module_base" => Some(base),
             _ => abi::symbol(name),
         };
-        let id = ScopeId::from_digest(digest).with_label(&name);
+        let id = ScopeId::from_digest(module.digest()).with_label(&name);
         let scope = cache.scope(environment, id, Box::new(symbols));
-        let text = module.text_ranges().to_vec();
         Self {
-            base,
-            text,
-            digest,
             scope,
             is_stale: false,
             dumped: dumped.and_then(|location| module.find(location)),
@@ -62,14 +55,12 @@ impl ModuleScope {
 
     /// Whether a change of `range` would change the module's code.
     pub(super) fn overlaps(&self, range: &Range<u64>) -> bool {
-        self.text
-            .iter()
-            .any(|text| text.start < range.end && range.start < text.end)
+        self.module.overlaps(range)
     }
 
     /// Where its code is.
     pub(super) fn text(&self) -> &[Range<u64>] {
-        &self.text
+        self.module.text_ranges()
     }
 
     /// Gives the module up: the guest may have changed its code.
@@ -78,22 +69,24 @@ impl ModuleScope {
     }
 
     fn range(&self, pc: u64) -> Option<&Range<u64>> {
-        self.text.iter().find(|text| text.contains(&pc))
+        self.text().iter().find(|text| text.contains(&pc))
     }
 
     /// The base on which code must not depend; `None` for a module at fixed addresses.
     pub(super) fn floating_base(&self) -> Option<u64> {
-        (self.base != 0).then_some(self.base)
+        let base = self.module.base();
+        (base != 0).then_some(base)
     }
 
     /// The key of the region at `head`. The module's digest stands for the instructions, since a
     /// region never leaves the module; where it is loaded is no part of it, but whether that may
     /// vary is.
     pub(super) fn key(&self, head: u64) -> Key {
+        let base = self.module.base();
         KeyBuilder::new("rekindle-vm/region")
-            .digest(&self.digest)
-            .u64(head.wrapping_sub(self.base))
-            .u64(u64::from(self.base != 0))
+            .digest(&self.module.digest())
+            .u64(head.wrapping_sub(base))
+            .u64(u64::from(base != 0))
             .finish()
     }
 
@@ -101,15 +94,12 @@ impl ModuleScope {
     pub(super) fn fetch(&self, head: u64, pc: u64) -> Option<Decoded> {
         let range = self.range(head)?;
         let half = |address: u64| {
-            let inside = range.contains(&address) && range.contains(&address.checked_add(1)?);
-            if inside { load16(address).ok() } else { None }
+            let inside = range.contains(&address) && range.contains(&address.wrapping_add(1));
+            match inside {
+                true => load16(address),
+                false => Err(AccessFault),
+            }
         };
-        let low = half(pc)?;
-        let high = if rv_isa::instruction_len(low) == 4 {
-            half(pc.checked_add(2)?)?
-        } else {
-            0
-        };
-        rv_isa::decode(u32::from(high) << 16 | u32::from(low))
+        fetch(pc, half).ok()?
     }
 }

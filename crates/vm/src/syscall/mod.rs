@@ -271,9 +271,8 @@ impl Kernel {
     }
 
     fn act_on(&mut self, state: &mut GuestState, mut info: SignalInfo) {
-        let process = Arc::clone(&self.process);
-        if let Some(debugger) = process.debugger() {
-            match debugger.signalled(&process, state, info.signal()) {
+        if let Some(debugger) = self.process.debugger() {
+            match debugger.signalled(&self.process, state, info.signal()) {
                 Some(wanted) => info = info.or_other(wanted),
                 None => return,
             }

@@ -144,14 +144,13 @@ impl Bench {
                 return self.interpret(state);
             };
             let request = Request {
-                name: "region".to_owned(),
                 floating_base: floating.then_some(self.code),
                 exact_faults,
                 is_dumped: false,
             };
             let artifact = self
                 .backend
-                .compile(&region, &request)
+                .compile(&region, "region".to_owned(), &request)
                 .expect("a compiled region");
             self.compilations += 1;
             let key = KeyBuilder::new("test").u64(self.compilations).finish();

@@ -162,8 +162,8 @@ impl Translator<'_, '_> {
     /// Registers that aren't live are not written back: whoever goes on from here writes them
     /// before anybody reads them, since leaving the region counts as reading.
     pub(super) fn poll(&mut self, pc: u64, x_live: RegSet, f_live: RegSet) {
-        // Others write both this and what the guest's loop may be waiting for: nothing that was loaded
-        // before is known to be the same.
+        // Another hart or a signal handler writes both this and what the guest's loop may be waiting
+        // for: nothing that was loaded before is known to be the same, or carried round the loop.
         self.builder.ins().sequence_point();
         let offset = offset_of!(GuestState, attention) as i32;
         let raised = self.load_state(types::I32, offset);

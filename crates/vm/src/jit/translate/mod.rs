@@ -43,7 +43,7 @@ pub(crate) struct Host {
     pub exact_faults: bool,
     /// Whether code says which instruction it is of.
     pub marks_instructions: bool,
-    /// Whether the optimiser will run over the code, which then needs loops marked.
+    /// Whether the optimiser will run over the code.
     pub optimised: bool,
     /// Configuration of Cranelift's front end for the host.
     pub frontend: TargetFrontendConfig,
@@ -218,11 +218,6 @@ impl Translator<'_, '_> {
         self.x_dirty = flow.x_dirty;
         self.f_dirty = flow.f_dirty;
         if flow.is_loop_header {
-            if self.target.optimised {
-                // Another hart or a signal handler may change what a loop is waiting for: loads are
-                // not carried round it.
-                self.builder.ins().sequence_point();
-            }
             self.poll(block.start, flow.x_live, flow.f_live);
         }
         let mattering = match self.flow.has_arithmetic {
