@@ -23,7 +23,7 @@ expr 7 \* 6; expr abcdef : 'abc\(.*\)'; expr length four; test 1 -eq 1 && echo y
 printf '%08.3f %e %g %s %c %#x %o %+d\n' 3.14159 12345.678 0.0001 str char 255 8 5; printf '%s-%s\n' a b c; echo -e 'a\tb\x41'; echo -n x; echo
 date -u -d '2024-02-29 12:00 UTC +1 year' +%F; date -u -d @1234567890 '+%a %b %e %H:%M:%S %Y %j %U'; TZ=America/New_York date -d @0 +%z 2>/dev/null >&2
 basename -s .c a/b.c; dirname a/b/c; pathchk -p ok && echo portable; env -i A=1 B=2 env | sort; env -u HOME printenv HOME || echo unset; env -C d pwd | sed 's/.*\///' 2>/dev/null
-timeout 0.2 sleep 5; echo "timeout $?"; { timeout -s KILL 0.2 sleep 5; } 2>/dev/null; echo "killed $?"; nice -n 3 nice; nohup echo on 2>/dev/null; true; echo $?; false; echo $?; sleep 0.01
+timeout 0.2 sleep 5; echo "timeout $?"; { timeout -s KILL 0.2 sleep 5; } 2>/dev/null; echo "killed $?"; echo $(($(nice -n 3 nice) - $(nice))); nohup echo on 2>/dev/null; true; echo $?; false; echo $?; sleep 0.01
 tee t1 t2 <<<both >/dev/null; cat t1 t2; cat -A <<<$'tab\there'; cat -n <<<numbered; yes no | head -n 2; seq 10 | tail -f -n 1 --pid=1 2>/dev/null | head -n 1; stdbuf -oL echo buffered
 id -u; id -un; groups; whoami; uname -s; uname -m; arch; nproc --ignore=1000; tty -s || echo 'no terminal'; logname 2>/dev/null || echo 'nobody logged in'
 mktemp -u XXXX | wc -c; link n n2; cmp n n2 && echo linked; shred -n 1 -u n2; [ -e n2 ] || echo shredded; du --apparent-size -b n | cut -f1; df --output=target /proc | tail -n 1; ptx -G <<<'one two' 2>/dev/null | wc -l; tsort <<<'a b b c a c'
