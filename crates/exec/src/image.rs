@@ -5,7 +5,7 @@
 //! The writable part starts as zeroes, and entries copy their data into it when they are first
 //! used, so that what is in the file stays as it was written and can be checked at any time.
 //!
-//! A large file is mapped once more, for reading, at an address of the system's choice. All of a
+//! A large file that is to be read whole is mapped once more, for reading, at an address of the system's choice. All of a
 //! program is read before any of it runs, and where the parts of one mapping allow different things,
 //! the system can't map its large pages as such, nor many small ones at once: that takes longer than
 //! the reading. The two show the same pages of one file, which nobody changes.
@@ -33,6 +33,8 @@ pub struct ImageShape {
     pub file_len: u64,
     /// The part of the file that holds code.
     pub text: Range<u64>,
+    /// Whether someone will read most of the file, rather than run it alone.
+    pub is_read_whole: bool,
     /// Whether code is copied even where the file could be mapped executable; for tests.
     pub copy_text: bool,
 }
@@ -88,7 +90,7 @@ impl ImageMapping {
         }
         let text_is_copied =
             start < end && map_text(&mut memory, file, writable_len, pages, shape.copy_text)?;
-        let view = match file_len >= LARGE_PAGE_LEN && !text_is_copied {
+        let view = match shape.is_read_whole && file_len >= LARGE_PAGE_LEN && !text_is_copied {
             true => Some(Memory::of_file(file, file_len)?),
             false => None,
         };
@@ -232,6 +234,7 @@ mod tests {
             writable_len: PAGE,
             file_len: 3 * PAGE + 5,
             text: PAGE..2 * PAGE + 100,
+            is_read_whole: true,
             copy_text,
         }
     }

@@ -303,13 +303,26 @@ impl Shared {
         arch: Arch,
     ) -> Result<Arc<LoadedImage>, ImageError> {
         let identity = identity(environment, scope, arch);
-        let file = folder.open_image(number, store.secret(), Some(&identity))?;
-        let image = LoadedImage::map(&file, store.secret())
-            .map_err(|error| ImageError::File(error.into()))?;
-        if store.is_writable() {
-            file.note_use();
+        let mut file = folder.open_image(number, store.secret(), Some(&identity))?;
+        // Who verifies hits wants digests checked too.
+        let is_intact = !self.sample.takes_any() && folder.knows_intact(&file, store.secret());
+        let mut note = None;
+        if is_intact {
+            file.header = file.header.of_intact_image();
+        } else if store.is_writable() {
+            note = folder.intact_note(&file, store.secret());
         }
+        if store.is_writable() && file.note_use() {
+            // The file isn't any more what was noted, or would be.
+            note = None;
+            if is_intact {
+                folder.note_intact_still(&file, store.secret());
+            }
+        }
+        let image = LoadedImage::map(&file, store.secret(), note)
+            .map_err(|error| ImageError::File(error.into()))?;
         self.counters.images_mapped.add(1);
+        self.counters.images_known_intact.add(is_intact.into());
         self.counters.image_bytes_mapped.add(image.file_len());
         Ok(image)
     }

@@ -9,7 +9,7 @@ use rekindle_store::image::{
     Damaged, ImageHeader, ImageView, StoredBinding, StoredBindings, StoredCell, StoredValue,
     Tables, UnverifiedEntry, VerifiedRecord,
 };
-use rekindle_store::{ImageFile, Key, Secret};
+use rekindle_store::{ImageFile, IntactNote, Key, Secret};
 
 use crate::code::SectionAddresses;
 use crate::miss::MissReason;
@@ -24,6 +24,8 @@ pub(crate) struct LoadedImage {
     binding: Mutex<Binding>,
     /// Whether the unwinder knows the call frame information; false if that is damaged.
     unwinds: OnceLock<bool>,
+    /// What is to be noted once all of the image was checked; none if it was, or can't be.
+    intact_note: Mutex<Option<IntactNote>>,
 }
 
 /// What was done so far to an image's writable memory.
@@ -44,12 +46,18 @@ struct Bits(Vec<u64>);
 
 impl LoadedImage {
     /// Maps an image whose header was authenticated. Costs the same for any size of image.
-    pub(crate) fn map(image: &ImageFile, secret: &Secret) -> std::io::Result<Arc<Self>> {
+    /// `intact_note` is for [`Self::check_all`].
+    pub(crate) fn map(
+        image: &ImageFile,
+        secret: &Secret,
+        intact_note: Option<IntactNote>,
+    ) -> std::io::Result<Arc<Self>> {
         let ImageFile { file, header, .. } = image;
         let shape = ImageShape {
             writable_len: header.writable_len(),
             file_len: header.file_len(),
             text: header.text(),
+            is_read_whole: !header.is_intact(),
             copy_text: false,
         };
         let mapping = ImageMapping::new(file, &shape)?;
@@ -59,7 +67,22 @@ impl LoadedImage {
             secret: secret.clone(),
             binding: Mutex::new(Binding::default()),
             unwinds: OnceLock::new(),
+            intact_note: Mutex::new(intact_note),
         }))
+    }
+
+    /// Whether so much of the image was used that checking the rest is worth it.
+    pub(crate) fn is_mostly_used(&self) -> bool {
+        let state = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
+        state.entries_bound.count() * 2 >= self.entry_count()
+    }
+
+    /// Checks all of the image, once. Returns what is to be noted then, so that no later process need
+    /// do the same.
+    pub(crate) fn check_all(&self) -> Option<IntactNote> {
+        let note = &self.intact_note;
+        let note = note.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        self.view().check_all().ok().map(|()| note)
     }
 
     /// The whole file.
@@ -321,6 +344,10 @@ impl Bits {
         word.is_some_and(|word| word >> (number % 64) & 1 == 1)
     }
 
+    fn count(&self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
     fn remove(&mut self, number: u32) {
         if let Some(word) = self.0.get_mut(number as usize / 64) {
             *word &= !(1 << (number % 64));
@@ -359,5 +386,6 @@ mod tests {
             assert!(!bits.contains(number));
         }
         assert!(bits.contains(64));
+        assert_eq!(bits.count(), 3);
     }
 }

@@ -80,7 +80,7 @@ impl Writing<'_> {
             .folder
             .open_image(number, self.store.secret(), None)
             .ok()?;
-        LoadedImage::map(&file, self.store.secret()).ok()
+        LoadedImage::map(&file, self.store.secret(), None).ok()
     }
 
     fn remove(&self, number: u32) {

@@ -126,6 +126,10 @@ impl Program {
         })
     }
 
+    pub(crate) fn image(&self) -> &Arc<LoadedImage> {
+        &self.inner.image
+    }
+
     /// Gives the program's references to what isn't part of it their values, as far as `value_of`
     /// knows them. Returns the names that it doesn't know; until they are known, nothing of the
     /// program may run.

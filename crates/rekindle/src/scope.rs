@@ -12,6 +12,7 @@ use rekindle_store::{Environment, Key, ScopeId};
 use crate::cache::{OpenedImages, Shared};
 use crate::code::{Code, Located};
 use crate::flush::{self, FlushReport};
+use crate::loaded::LoadedImage;
 use crate::miss::MissReason;
 use crate::names::Names;
 use crate::place::{InsertError, place};
@@ -44,6 +45,8 @@ struct Inner {
     resident: RwLock<Resident>,
     queue: Mutex<Vec<(Key, Arc<Artifact>)>>,
     programs: Mutex<Vec<(ScopeId, ProgramDraft)>>,
+    /// The images of programs that were opened, until the next flush.
+    opened_programs: Mutex<Vec<(ScopeId, Arc<LoadedImage>)>>,
 }
 
 /// What a look-up found.
@@ -103,6 +106,7 @@ impl Scope {
             resident: RwLock::default(),
             queue: Mutex::default(),
             programs: Mutex::default(),
+            opened_programs: Mutex::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -252,7 +256,9 @@ impl Scope {
         let Inner {
             cache, environment, ..
         } = &*self.inner;
-        cache.open_program(environment, id)
+        let program = cache.open_program(environment, id)?;
+        lock(&self.inner.opened_programs).push((id.clone(), Arc::clone(program.image())));
+        Some(program)
     }
 
     /// Queues a program for [`Self::flush`], which keeps it under `id` in place of what was there.
@@ -349,7 +355,30 @@ impl Inner {
             report.entries_written += written.entries_written;
             report.bytes_written += written.bytes_written;
         }
+        self.note_intact_images();
         report
+    }
+
+    /// Checks the images that this process used most of, so that later ones need not.
+    fn note_intact_images(&self) {
+        let Some(store) = self.cache.writable_store() else {
+            return;
+        };
+        let note = |id: &ScopeId, image: &LoadedImage| {
+            if let Some(note) = image.check_all()
+                && let Ok(Some(folder)) = store.scope_folder(&self.environment, id)
+            {
+                folder.note_intact(&note);
+            }
+        };
+        let opened = self.opened.get();
+        let images = opened.iter().flat_map(|opened| &opened.images);
+        for image in images.filter(|image| image.is_mostly_used()) {
+            note(&self.id, image);
+        }
+        for (id, image) in std::mem::take(&mut *lock(&self.opened_programs)) {
+            note(&id, &image);
+        }
     }
 }
 

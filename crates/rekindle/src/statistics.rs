@@ -38,6 +38,9 @@ pub struct Statistics {
     pub load_ns: u64,
     /// Images mapped.
     pub images_mapped: u64,
+    /// Of those, images that an earlier process of this boot had checked whole, so that this one
+    /// checked no digest of them.
+    pub images_known_intact: u64,
     /// Bytes of image files mapped.
     pub image_bytes_mapped: u64,
     /// Image files that were refused whole: damaged, foreign, of another format.
@@ -65,6 +68,7 @@ pub(crate) struct Counters {
     pub(crate) programs_recorded: Counter,
     pub(crate) load_ns: Counter,
     pub(crate) images_mapped: Counter,
+    pub(crate) images_known_intact: Counter,
     pub(crate) image_bytes_mapped: Counter,
     pub(crate) images_refused: Counter,
     pub(crate) images_written: Counter,
@@ -98,6 +102,7 @@ impl Counters {
             programs_recorded: self.programs_recorded.get(),
             load_ns: self.load_ns.get(),
             images_mapped: self.images_mapped.get(),
+            images_known_intact: self.images_known_intact.get(),
             image_bytes_mapped: self.image_bytes_mapped.get(),
             images_refused: self.images_refused.get(),
             images_written: self.images_written.get(),

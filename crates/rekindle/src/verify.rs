@@ -33,6 +33,11 @@ impl Sample {
         }
     }
 
+    /// Whether any hit is ever one of the sample.
+    pub(crate) fn takes_any(&self) -> bool {
+        self.one_in > 0
+    }
+
     /// Counts a hit. Returns whether it is one of the sample.
     pub(crate) fn takes(&self) -> bool {
         match self.one_in {

@@ -78,11 +78,9 @@ impl Store {
         // What was hashed is what was asked about only if nothing changed meanwhile.
         let unchanged = rustix::fs::fstat(file)
             .is_ok_and(|after| record_of(&after, digest) == record_of(&stat, digest));
-        let quiet_since = seconds_since_epoch() - QUIET_S;
-        let is_quiet = stat.st_mtime < quiet_since && stat.st_ctime < quiet_since;
         if self.is_writable()
             && unchanged
-            && is_quiet
+            && is_quiet(&stat)
             && let Err(error) = self.remember(&stat, digest)
         {
             tracing::debug!(%error, "can't remember a file's digest");
@@ -111,7 +109,13 @@ impl Store {
     }
 }
 
-fn record_of(stat: &Stat, contents: Digest) -> MemoRecord {
+/// Whether a file was left alone for so long that a change after it was asked about shows.
+pub(crate) fn is_quiet(stat: &Stat) -> bool {
+    let quiet_since = seconds_since_epoch() - QUIET_S;
+    stat.st_mtime < quiet_since && stat.st_ctime < quiet_since
+}
+
+pub(crate) fn record_of(stat: &Stat, contents: Digest) -> MemoRecord {
     MemoRecord {
         magic: MAGIC,
         device: stat.st_dev,
@@ -127,7 +131,7 @@ fn record_of(stat: &Stat, contents: Digest) -> MemoRecord {
     }
 }
 
-fn seal(mut record: MemoRecord, secret: &Secret) -> [u8; MemoRecord::LEN] {
+pub(crate) fn seal(mut record: MemoRecord, secret: &Secret) -> [u8; MemoRecord::LEN] {
     let mut hasher = secret.hasher(Use::FileDigest);
     record.digest = *hasher
         .update(&record.encode()[..DIGESTED_LEN])

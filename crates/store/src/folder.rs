@@ -122,6 +122,12 @@ impl Folder {
         Ok(bytes)
     }
 
+    /// Reads a plain file's start. Returns how many bytes there were.
+    pub(crate) fn read_start(&self, name: &str, buffer: &mut [u8]) -> Result<usize, FolderError> {
+        let (file, _) = self.open_file(name)?;
+        Ok(rustix::io::read(&file, buffer)?)
+    }
+
     /// Opens a file for locking, made if it doesn't exist.
     pub(crate) fn open_lock_file(&self, name: &str) -> io::Result<OwnedFd> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;

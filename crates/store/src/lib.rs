@@ -11,6 +11,7 @@ mod folder;
 #[cfg(test)]
 mod format_tests;
 pub mod image;
+mod intact;
 mod key;
 mod root;
 mod scope_folder;
@@ -20,6 +21,7 @@ mod survey;
 pub use digest::Digest;
 pub use environment::{Environment, EnvironmentBuilder, ScopeId};
 pub use folder::FolderError;
+pub use intact::IntactNote;
 pub use key::{Key, KeyBuilder};
 pub use root::{EnvironmentDescription, OpenError, Store, default_directory};
 pub use scope_folder::{ImageError, ImageFile, ScopeFolder, ScopeLock};

@@ -4,6 +4,7 @@
 //! secret                             32 random bytes, for this user alone
 //! v1/<environment>/environment.json  what the environment is, for people
 //! v1/<environment>/<scope>/<n>.img   images
+//! v1/<environment>/<scope>/<n>.intact  that an image was checked whole
 //! v1/<environment>/<scope>/lock      held while images are merged
 //! v1/digests/<file>                  remembered digests of files
 //! ```

@@ -5,8 +5,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
+use rustix::fs::Stat;
+
 use crate::folder::{Folder, FolderError, seconds_since_epoch, touch};
 use crate::image::{Identity, ImageHeader, PREFIX_LEN, Refusal};
+use crate::intact::note_name;
 use crate::secret::Secret;
 
 const LOCK_FILE: &str = "lock";
@@ -15,7 +18,7 @@ const IMAGE_SUFFIX: &str = ".img";
 /// A scope's folder.
 #[derive(Debug)]
 pub struct ScopeFolder {
-    folder: Folder,
+    pub(crate) folder: Folder,
 }
 
 /// An open image file whose header is right.
@@ -27,6 +30,9 @@ pub struct ImageFile {
     pub header: ImageHeader,
     /// When it was last used, in seconds since 1970.
     pub last_used_s: i64,
+    pub(crate) number: u32,
+    /// The file's state when it was opened.
+    pub(crate) stat: Stat,
 }
 
 /// Why an image file isn't used.
@@ -83,6 +89,8 @@ impl ScopeFolder {
             file,
             header,
             last_used_s: stat.st_mtime,
+            number,
+            stat,
         })
     }
 
@@ -109,7 +117,8 @@ impl ScopeFolder {
     /// # Errors
     /// If the system refuses.
     pub fn remove(&self, number: u32) -> io::Result<()> {
-        self.folder.remove_file(&image_name(number))
+        self.folder.remove_file(&image_name(number))?;
+        self.folder.remove_file(&note_name(number))
     }
 
     /// Takes the lock for merging, unless someone has it. Never waits.
@@ -122,14 +131,17 @@ impl ScopeFolder {
 }
 
 impl ImageFile {
-    /// Notes that the image is in use, at most once a minute. Failing is fine: the image only looks
-    /// older than it is.
-    pub fn note_use(&self) {
-        if seconds_since_epoch() - self.last_used_s > 60
-            && let Err(error) = touch(&self.file)
-        {
+    /// Notes that the image is in use, at most once a minute. Returns whether the file was touched.
+    /// Failing is fine: the image only looks older than it is.
+    pub fn note_use(&self) -> bool {
+        if seconds_since_epoch() - self.last_used_s <= 60 {
+            return false;
+        }
+        let touched = touch(&self.file);
+        if let Err(error) = &touched {
             tracing::debug!(%error, "can't note an image's use");
         }
+        touched.is_ok()
     }
 }
 

@@ -20,7 +20,8 @@ const BLOCK_WORDS: usize = 4096;
 /// the target stands in the environment.
 pub(crate) struct Writer {
     hasher: blake3::Hasher,
-    block: Box<[u32; BLOCK_WORDS]>,
+    /// Made when something is written: who opens a program needs none.
+    block: Box<[u32]>,
     len: usize,
     /// The parts of what is being written, in order.
     parts: Vec<Part>,
@@ -41,7 +42,7 @@ impl Writer {
     pub(crate) fn new() -> Self {
         Self {
             hasher: blake3::Hasher::new(),
-            block: Box::new([0; BLOCK_WORDS]),
+            block: Box::default(),
             len: 0,
             parts: Vec::new(),
             finished_len: 0,
@@ -104,6 +105,10 @@ impl Writer {
 
     #[cold]
     fn flush(&mut self) {
+        if self.block.is_empty() {
+            self.block = vec![0; BLOCK_WORDS].into_boxed_slice();
+            return;
+        }
         self.hasher.update(self.block[..self.len].as_bytes());
         self.fold_parts(self.len);
         self.len = 0;
@@ -112,7 +117,7 @@ impl Writer {
     /// Four bytes.
     #[inline]
     pub(crate) fn u32(&mut self, word: u32) {
-        if self.len == BLOCK_WORDS {
+        if self.len == self.block.len() {
             self.flush();
         }
         self.block[self.len] = word;
@@ -122,7 +127,7 @@ impl Writer {
     /// Some words, with one check for all of them.
     #[inline]
     pub(crate) fn put<const N: usize>(&mut self, words: [u32; N]) {
-        if self.len + N > BLOCK_WORDS {
+        if self.len + N > self.block.len() {
             self.flush();
         }
         self.block[self.len..self.len + N].copy_from_slice(&words);

@@ -7,6 +7,7 @@ mod cranelift;
 mod damage;
 mod folders;
 mod housekeeping;
+mod intact;
 mod processes;
 mod round_trip;
 mod support;

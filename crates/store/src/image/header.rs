@@ -136,6 +136,8 @@ pub enum Refusal {
 #[derive(Clone, Debug)]
 pub struct ImageHeader {
     pub(crate) fields: HeaderFields,
+    /// Whether the rest of the image was checked already, so that its digests need not be.
+    pub(crate) is_intact: bool,
 }
 
 impl ImageHeader {
@@ -185,7 +187,31 @@ impl ImageHeader {
         if !is_consistent(&fields) {
             return Err(Refusal::Inconsistent);
         }
-        Ok(Self { fields })
+        Ok(Self {
+            fields,
+            is_intact: false,
+        })
+    }
+
+    /// The digest that the header has of itself; it differs between any two images.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest(self.fields.digest)
+    }
+
+    /// The same header of an image that is known to be intact, see
+    /// [`ScopeFolder::knows_intact`](crate::ScopeFolder::knows_intact): none of its digests is checked
+    /// any more.
+    #[must_use]
+    pub fn of_intact_image(self) -> Self {
+        Self {
+            is_intact: true,
+            ..self
+        }
+    }
+
+    /// Whether the image is known to be intact.
+    pub fn is_intact(&self) -> bool {
+        self.is_intact
     }
 
     /// The length of the whole file in bytes.
