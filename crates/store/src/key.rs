@@ -1,7 +1,7 @@
 //! Keys: everything that can change a compilation's output, as 32 bytes.
 //!
 //! A key is the BLAKE3 hash of an encoding that is ours: a version, a domain, and fields that each
-//! carry their type and length, so that no two lists of fields encode alike (`"ab", "c"` against
+//! carry their type and, where that leaves it open, their length, so that no two lists of fields encode alike (`"ab", "c"` against
 //! `"a", "bc"`; the number 1 against the text `"\x01"`). `std::hash::Hash` is not a format and
 //! never enters here.
 
@@ -10,7 +10,7 @@ use core::fmt;
 use crate::digest::{Digest, hex};
 
 /// Version of the encoding below; it is the first thing hashed.
-const KEY_FORMAT_VERSION: u64 = 1;
+const KEY_FORMAT_VERSION: u8 = 2;
 
 /// The identity of one compilation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,7 +90,7 @@ impl KeyBuilder {
     pub fn new(domain: &str) -> Self {
         let mut pending = Vec::with_capacity(USUAL_LEN);
         pending.extend_from_slice(b"rekindle key");
-        pending.extend_from_slice(&KEY_FORMAT_VERSION.to_le_bytes());
+        pending.push(KEY_FORMAT_VERSION);
         let builder = Self {
             pending,
             hasher: None,
@@ -101,25 +101,25 @@ impl KeyBuilder {
     /// Adds bytes.
     #[must_use]
     pub fn field_bytes(self, bytes: &[u8]) -> Self {
-        self.field(FieldType::Bytes, bytes)
+        self.field(FieldType::Bytes, Some(bytes.len()), bytes)
     }
 
     /// Adds a text.
     #[must_use]
     pub fn str(self, text: &str) -> Self {
-        self.field(FieldType::Text, text.as_bytes())
+        self.field(FieldType::Text, Some(text.len()), text.as_bytes())
     }
 
     /// Adds a number.
     #[must_use]
     pub fn u64(self, number: u64) -> Self {
-        self.field(FieldType::U64, &number.to_le_bytes())
+        self.field(FieldType::U64, None, &number.to_le_bytes())
     }
 
     /// Adds the digest of something larger.
     #[must_use]
     pub fn digest(self, digest: &Digest) -> Self {
-        self.field(FieldType::Digest, &digest.0)
+        self.field(FieldType::Digest, None, &digest.0)
     }
 
     /// The key of the fields so far.
@@ -131,10 +131,13 @@ impl KeyBuilder {
         Key(*hash.as_bytes())
     }
 
-    fn field(mut self, field_type: FieldType, bytes: &[u8]) -> Self {
+    /// Adds a field; `len` if its type doesn't say how long it is. Short keys are hashed by the block
+    /// of 64 bytes, so nothing is written that says nothing.
+    fn field(mut self, field_type: FieldType, len: Option<usize>, bytes: &[u8]) -> Self {
         self.pending.push(field_type as u8);
-        let len = bytes.len() as u64;
-        self.pending.extend_from_slice(&len.to_le_bytes());
+        if let Some(len) = len {
+            push_number(&mut self.pending, len as u64);
+        }
         if self.pending.len().saturating_add(bytes.len()) <= PENDING_LEN {
             self.pending.extend_from_slice(bytes);
             return self;
@@ -144,6 +147,15 @@ impl KeyBuilder {
         self.pending.clear();
         self
     }
+}
+
+/// Adds a number as LEB128: seven bits a byte, low ones first.
+fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
 }
 
 #[cfg(test)]
@@ -226,17 +238,17 @@ mod tests {
         let long = vec![7; 3 * super::PENDING_LEN];
         let key = KeyBuilder::new("d").str("a").field_bytes(&long).u64(3);
         let mut encoded = Vec::new();
-        let mut field = |tag: u8, bytes: &[u8]| {
-            encoded.push(tag);
-            encoded.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        let mut field = |head: &[u8], bytes: &[u8]| {
+            encoded.extend_from_slice(head);
             encoded.extend_from_slice(bytes);
         };
-        field(2, b"d");
-        field(2, b"a");
-        field(1, &long);
-        field(3, &3_u64.to_le_bytes());
-        let head = [b"rekindle key".as_slice(), &1_u64.to_le_bytes()].concat();
-        let expected = blake3::hash(&[head, encoded].concat());
+        field(&[2, 1], b"d");
+        field(&[2, 1], b"a");
+        assert_eq!(long.len(), 12 << 14);
+        field(&[1, 0b1000_0000, 0b1000_0000, 0b0000_1100], &long);
+        field(&[3], &3_u64.to_le_bytes());
+        let head = b"rekindle key\x02";
+        let expected = blake3::hash(&[&head[..], &encoded].concat());
         assert_eq!(key.finish().as_bytes(), expected.as_bytes());
     }
 
@@ -245,7 +257,7 @@ mod tests {
         // A changed encoding must come with a new KEY_FORMAT_VERSION.
         assert_eq!(
             base().to_string(),
-            "44ac0dd8935375d24c997f608c577719958685950fba15aa7a3dd910ff17f1f6"
+            "3468052438f49737f47c4c6c94137a83837af3bc2ffe9981f7d021ac5d34041e"
         );
     }
 }

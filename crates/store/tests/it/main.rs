@@ -222,10 +222,10 @@ fn a_sound_image_gives_everything() {
     assert_eq!(header.compile_time_ns(), 5 * 1000 + 10);
 }
 
-/// Images of older formats, which differ in their digests and in what is authenticated.
+/// Images of older formats, which differ in their digests, in what is authenticated, and in their keys.
 #[test]
 fn images_of_older_versions_are_refused() {
-    for version in [1, 2] {
+    for version in [1, 2, 3] {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
         let image = std::fs::read(format!("{folder}/version{version}.image"));
         let image = image.expect("the fixture is there");
@@ -238,8 +238,8 @@ fn images_of_older_versions_are_refused() {
 /// misread; so a change that this test notices needs a new format version, and a fixture of its
 /// own beside this one. `REKINDLE_BLESS=1` writes it.
 #[test]
-fn an_image_of_version_3_loads() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/version3.image");
+fn an_image_of_version_4_loads() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/version4.image");
     if std::env::var_os("REKINDLE_BLESS").is_some() {
         std::fs::write(path, image()).expect("the folder is there");
     }
