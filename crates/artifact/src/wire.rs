@@ -134,6 +134,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// If there is none.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, DecodeError> {
         let (first, rest) = self.rest.split_first().ok_or(DecodeError::Truncated)?;
         self.rest = rest;
@@ -144,7 +145,19 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// If it is cut short or has more than 64 bits.
+    #[inline]
     pub fn number(&mut self) -> Result<u64, DecodeError> {
+        // Most are small.
+        match self.rest.split_first() {
+            Some((first, rest)) if *first < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*first))
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;
@@ -164,6 +177,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// If it is cut short or larger.
+    #[inline]
     pub fn u32(&mut self) -> Result<u32, DecodeError> {
         u32::try_from(self.number()?).map_err(|_| DecodeError::TooLarge)
     }
@@ -189,6 +203,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// If there are fewer.
+    #[inline]
     pub fn raw(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
         let (taken, rest) = self
             .rest
@@ -202,6 +217,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// If they are cut short.
+    #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let len = usize::try_from(self.number()?).map_err(|_| DecodeError::TooLarge)?;
         self.raw(len)

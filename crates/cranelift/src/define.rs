@@ -16,7 +16,7 @@ use rekindle::{
 };
 
 use crate::data::{Contents, Kind, Object};
-use crate::declared::{DeclaredNames, write_function_name};
+use crate::declarations::{DeclaredNames, name_tag, write_function_name};
 use crate::key;
 use crate::module::{Data, Function, JITModule};
 use crate::reference::Reference;
@@ -86,8 +86,8 @@ impl JITModule {
         self.compile_alone(id, ctx, control)?;
         let description = Description {
             name: self.linkage_name(id),
+            signature: name_tag(self.declarations.function(id).name, id.as_u32()),
             compile_time_ns: u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
-            ..Description::default()
         };
         let compiled = ctx
             .compiled_code()
@@ -157,8 +157,7 @@ impl JITModule {
 
     /// Checks that a function may be defined now.
     pub(crate) fn check_definable(&self, id: FuncId) -> ModuleResult<()> {
-        let decl = self.declarations.get().get_function_decl(id);
-        if !decl.linkage.is_definable() {
+        if !self.declarations.function(id).linkage.is_definable() {
             return Err(ModuleError::InvalidImportDefinition(self.linkage_name(id)));
         }
         if self.defined_function(id).is_some() {
@@ -170,6 +169,11 @@ impl JITModule {
     pub(crate) fn add_function(&mut self, id: FuncId, code: Code) {
         #[cfg(feature = "wasmtime-unwinder")]
         self.code_starts.insert(code.address().0, id);
+        // What grows by itself doubles, and is copied, and touches new memory each time.
+        let count = self.declarations.known_function_count();
+        if self.functions.keys().len() < count {
+            self.functions.resize(count);
+        }
         self.functions[id] = Some(Function {
             address: code.address(),
             generation: self.generation,
@@ -229,7 +233,11 @@ impl Module for JITModule {
         {
             return Ok(id);
         }
-        let declarations = self.declarations.get_mut();
+        let declarations = &mut self.declarations;
+        if let Some(id) = declarations.declare_function_briefly(name, linkage, signature) {
+            return Ok(id);
+        }
+        let declarations = declarations.get_mut();
         let (id, _) = declarations.declare_function(name, linkage, signature)?;
         Ok(id)
     }
@@ -253,7 +261,11 @@ impl Module for JITModule {
         {
             return Ok(id);
         }
-        let declarations = self.declarations.get_mut();
+        let declarations = &mut self.declarations;
+        if let Some(id) = declarations.declare_data_briefly(name, linkage, writable) {
+            return Ok(id);
+        }
+        let declarations = declarations.get_mut();
         let (id, _) = declarations.declare_data(name, linkage, writable, tls)?;
         Ok(id)
     }
@@ -331,8 +343,11 @@ impl Module for JITModule {
     }
 
     fn define_data(&mut self, id: DataId, data: &DataDescription) -> ModuleResult<()> {
-        let decl = self.declarations.get().get_data_decl(id);
-        let name = || decl.linkage_name(id).into_owned();
+        let decl = self.declarations.data(id);
+        let name = || {
+            let decl = self.declarations.get().get_data_decl(id);
+            decl.linkage_name(id).into_owned()
+        };
         if !decl.linkage.is_definable() {
             return Err(ModuleError::InvalidImportDefinition(name()));
         }

@@ -3,6 +3,10 @@
 //! The embedder promises that a key determines the code. What it can't promise it need not: the
 //! key also covers the program itself, since another build of it may generate other code, and the
 //! function's name, linkage and signature.
+//!
+//! Most embedders give each function a key of its own, so the name is left out of the key at first,
+//! and compared with the one whose code was found: hashing it would take longer than the rest of a
+//! hit. A second function with the same key gets one that covers its name.
 
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::Signature;
@@ -10,7 +14,7 @@ use cranelift_control::ControlPlane;
 use cranelift_module::{FuncId, Linkage, Module, ModuleError};
 use rekindle::{Key, KeyPart, Lookup, Ticket, Verification};
 
-use crate::declared::{linkage_number, write_optional_name};
+use crate::declarations::{linkage_number, name_tag, write_optional_name};
 use crate::key::write_signature;
 use crate::module::JITModule;
 use crate::session;
@@ -28,6 +32,16 @@ pub(crate) type KeyedContext = (Signature, Linkage, [u8; 32]);
 
 /// Starts the words of a context.
 const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"keyd"), 2];
+
+/// A key in a context. Both are digests, so no two pairs give the same unless someone finds four
+/// digests that cancel out.
+fn combined(key: &Key, context: &[u8; 32]) -> Key {
+    let mut bytes = *key.as_bytes();
+    for (byte, context) in bytes.iter_mut().zip(context) {
+        *byte ^= context;
+    }
+    Key::from_bytes(bytes)
+}
 
 impl JITModule {
     /// Defines a function whose code `key` determines, without building it if an earlier run of
@@ -54,10 +68,9 @@ impl JITModule {
         build: impl FnOnce(&mut Self, &mut Context) -> Result<(), E>,
     ) -> Result<bool, E> {
         self.check_definable(id)?;
-        let embedder_key = *key;
-        let key = self.keyed(key, id);
-        let asked = match self.scope.lookup(&key) {
-            Lookup::Hit(code) => match self.scope.verification(&key, &code) {
+        let (found_key, found) = self.lookup_keyed(key, id);
+        let asked = match found {
+            Lookup::Hit(code) => match self.scope.verification(&found_key, &code) {
                 Some(verification) => Asked::Verification(verification),
                 None => {
                     self.add_function(id, code);
@@ -67,17 +80,12 @@ impl JITModule {
             Lookup::Miss(ticket) => Asked::Code(ticket),
         };
         let mut ctx = self.make_context();
-        ctx.func.signature = self
-            .declarations
-            .get()
-            .get_function_decl(id)
-            .signature
-            .clone();
+        ctx.func.signature = self.declarations.function(id).signature.clone();
         build(self, &mut ctx)?;
         if self.refers_to_the_nameless(&ctx.func) {
             self.define_function(id, &mut ctx)?;
         } else {
-            let parts = self.keyed_parts(&embedder_key, id);
+            let parts = self.keyed_parts(key, id);
             let control = &mut ControlPlane::default();
             let code = match asked {
                 Asked::Code(ticket) => self.compile(id, &mut ctx, control, ticket, parts)?,
@@ -92,39 +100,49 @@ impl JITModule {
         Ok(false)
     }
 
-    /// The embedder's key together with what the embedder doesn't say. Little is left to hash for
-    /// each function, since many share what stands in the context.
-    fn keyed(&mut self, key: &Key, id: FuncId) -> Key {
-        let decl = self.declarations.get().get_function_decl(id);
-        let context = match &self.keyed_context {
-            Some((signature, linkage, context))
-                if *linkage == decl.linkage && *signature == decl.signature =>
-            {
-                *context
-            }
-            _ => {
-                let out = &mut self.writer;
-                out.put(DOMAIN);
-                out.fixed(&session::program_digest(&self.cache).0);
-                out.u32(linkage_number(decl.linkage));
-                write_signature(&decl.signature, out);
-                let context = out.finish();
-                self.keyed_context = Some((decl.signature.clone(), decl.linkage, context));
-                context
-            }
-        };
+    /// Looks a function up: under its key without its name, or, if another name's code has that, with
+    /// it. Returns the key that counts.
+    fn lookup_keyed(&mut self, key: &Key, id: FuncId) -> (Key, Lookup) {
+        let context = self.keyed_context(id);
+        let unnamed = combined(key, &context);
+        let found = self.scope.lookup(&unnamed);
+        let tag = name_tag(self.declarations.function(id).name, id.as_u32());
+        match &found {
+            Lookup::Hit(code) if code.signature() != tag => {}
+            _ => return (unnamed, found),
+        }
+        let decl = self.declarations.function(id);
         let out = &mut self.writer;
-        out.fixed(key.as_bytes());
-        // Half of a digest tells contexts apart as well as the whole does.
-        out.words(&context[..16]);
-        write_optional_name(decl.name.as_deref(), id.as_u32(), out);
-        Key::from_bytes(out.finish())
+        out.fixed(unnamed.as_bytes());
+        write_optional_name(decl.name, id.as_u32(), out);
+        let named = Key::from_bytes(out.finish());
+        let found = self.scope.lookup(&named);
+        (named, found)
     }
 
-    /// What [`Self::keyed`] makes a key of.
+    /// The digest of what the embedder doesn't say and many functions share.
+    fn keyed_context(&mut self, id: FuncId) -> [u8; 32] {
+        let decl = self.declarations.function(id);
+        if let Some((signature, linkage, context)) = &self.keyed_context
+            && *linkage == decl.linkage
+            && signature == decl.signature
+        {
+            return *context;
+        }
+        let out = &mut self.writer;
+        out.put(DOMAIN);
+        out.fixed(&session::program_digest(&self.cache).0);
+        out.u32(linkage_number(decl.linkage));
+        write_signature(decl.signature, out);
+        let context = out.finish();
+        self.keyed_context = Some((decl.signature.clone(), decl.linkage, context));
+        context
+    }
+
+    /// What a keyed function's key is made of.
     fn keyed_parts(&mut self, key: &Key, id: FuncId) -> Vec<KeyPart> {
         let program = session::program_digest(&self.cache);
-        let decl = self.declarations.get().get_function_decl(id);
+        let decl = self.declarations.function(id);
         let out = &mut self.writer;
         out.begin();
         out.part("program");
@@ -132,10 +150,10 @@ impl JITModule {
         out.part("the embedder's key");
         out.fixed(key.as_bytes());
         out.part("name and linkage");
-        write_optional_name(decl.name.as_deref(), id.as_u32(), out);
+        write_optional_name(decl.name, id.as_u32(), out);
         out.u32(linkage_number(decl.linkage));
         out.part("signature");
-        write_signature(&decl.signature, out);
+        write_signature(decl.signature, out);
         out.finish();
         out.key_parts()
     }

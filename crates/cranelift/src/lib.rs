@@ -48,7 +48,7 @@
 mod baked;
 mod builder;
 mod data;
-mod declared;
+mod declarations;
 mod define;
 mod finish;
 mod isa;

@@ -12,10 +12,11 @@ use rekindle::{Cache, Code, HostAddr, Located, Scope, ScopeId, Statistics};
 
 use crate::builder::JITBuilder;
 use crate::data::ProcessMemory;
+use crate::declarations::Declarations;
 use crate::isa;
 use crate::key::Writer;
 use crate::keyed::KeyedContext;
-use crate::program::{Declarations, LoadedProgram, Recording};
+use crate::program::{LoadedProgram, Recording};
 use crate::reference::Reference;
 use crate::session::{self, AtExit};
 use crate::symbols::SymbolTable;
@@ -245,10 +246,7 @@ impl JITModule {
 
     /// What a name was declared as.
     pub(crate) fn declared(&self, name: &str) -> Option<FuncOrDataId> {
-        match self.declarations.unread() {
-            Some(program) => program.find(name),
-            None => self.declarations.get().get_name(name),
-        }
+        self.declarations.find(name)
     }
 
     /// Where a function is, if it is defined, and the generation in which it was.
@@ -287,8 +285,8 @@ impl JITModule {
         {
             return address;
         }
-        let decl = self.declarations.get().get_function_decl(id);
-        self.host_address(decl.name.as_deref(), decl.linkage)
+        let decl = self.declarations.function(id);
+        self.host_address(decl.name, decl.linkage)
     }
 
     fn data_address(&self, id: DataId) -> u64 {
@@ -301,8 +299,8 @@ impl JITModule {
         {
             return address;
         }
-        let decl = self.declarations.get().get_data_decl(id);
-        self.host_address(decl.name.as_deref(), decl.linkage)
+        let decl = self.declarations.data(id);
+        self.host_address(decl.name, decl.linkage)
     }
 
     fn host_address(&self, name: Option<&str>, linkage: Linkage) -> u64 {

@@ -12,10 +12,6 @@ use crate::loaded::LoadedImage;
 /// Published code: verified, bound and executable. A cheap handle that keeps the code mapped.
 #[derive(Clone)]
 pub struct Code {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
     /// The entry point: the first byte of the text.
     address: HostAddr,
     text_len_bytes: u32,
@@ -32,17 +28,18 @@ pub(crate) struct SectionAddresses {
 }
 
 /// Where code came from, which keeps it mapped.
+#[derive(Clone)]
 enum Origin {
-    Compiled(Box<Compiled>),
+    Compiled(Arc<Compiled>),
     /// The entry of this number, which was verified. A program may load thousands, so nothing is
-    /// copied out of the image.
+    /// copied out of the image, and nothing allocated.
     Loaded {
         image: Arc<LoadedImage>,
         index: u32,
     },
 }
 
-/// What this process compiled. In a box of its own, since it is much larger than what is loaded.
+/// What this process compiled.
 struct Compiled {
     artifact: Arc<Artifact>,
     sections: SectionAddresses,
@@ -57,48 +54,42 @@ impl Code {
         sections: SectionAddresses,
         text_len_bytes: u32,
     ) -> Self {
-        let inner = Inner {
+        Self {
             address: sections.text,
             text_len_bytes,
-            origin: Origin::Compiled(Box::new(Compiled {
+            origin: Origin::Compiled(Arc::new(Compiled {
                 artifact,
                 sections,
                 _memory: memory,
             })),
-        };
-        Self {
-            inner: Arc::new(inner),
         }
     }
 
     /// Code of an image that was verified and bound.
     pub(crate) fn loaded(image: Arc<LoadedImage>, record: &VerifiedRecord) -> Self {
-        let inner = Inner {
+        Self {
             address: image.text_address(record),
             text_len_bytes: record.text_len_bytes(),
             origin: Origin::Loaded {
                 image,
                 index: record.index(),
             },
-        };
-        Self {
-            inner: Arc::new(inner),
         }
     }
 
     /// The entry point: the first byte of the text.
     pub fn address(&self) -> HostAddr {
-        self.inner.address
+        self.address
     }
 
     /// How many bytes of text there are from [`Self::address`], veneers included.
     pub fn text_len_bytes(&self) -> u32 {
-        self.inner.text_len_bytes
+        self.text_len_bytes
     }
 
     /// Where a section lives in this process. Of an empty section, some address.
     pub fn section_address(&self, section: SectionKind) -> HostAddr {
-        let sections = match &self.inner.origin {
+        let sections = match &self.origin {
             Origin::Compiled(compiled) => compiled.sections,
             Origin::Loaded { image, index } => image.section_addresses(&image.record(*index)),
         };
@@ -115,13 +106,16 @@ impl Code {
     /// # Errors
     /// If the artifact's signature isn't that of `F`.
     pub fn entry<F: EntrySignature>(&self) -> Result<Entry<F>, SignatureMismatch> {
-        let memory: Arc<dyn core::any::Any + Send + Sync> = Arc::clone(&self.inner) as _;
+        let memory: Arc<dyn core::any::Any + Send + Sync> = match &self.origin {
+            Origin::Compiled(compiled) => Arc::clone(compiled) as _,
+            Origin::Loaded { image, .. } => Arc::clone(image) as _,
+        };
         Entry::new(self.address(), memory, self.signature().0)
     }
 
     /// The signature that the artifact recorded.
     pub fn signature(&self) -> Signature {
-        match &self.inner.origin {
+        match &self.origin {
             Origin::Compiled(compiled) => compiled.artifact.signature,
             Origin::Loaded { image, index } => image.record(*index).signature(),
         }
@@ -129,7 +123,7 @@ impl Code {
 
     /// What compiling cost, in nanoseconds, when it was compiled.
     pub fn compile_time_ns(&self) -> u64 {
-        match &self.inner.origin {
+        match &self.origin {
             Origin::Compiled(compiled) => compiled.artifact.compile_time_ns,
             Origin::Loaded { image, index } => image.record(*index).compile_time_ns(),
         }
@@ -137,12 +131,12 @@ impl Code {
 
     /// Whether the code came from an image, rather than from this process's compiler.
     pub fn is_loaded(&self) -> bool {
-        matches!(self.inner.origin, Origin::Loaded { .. })
+        matches!(self.origin, Origin::Loaded { .. })
     }
 
     /// What the front kept beside the code.
     pub fn metadata(&self) -> &[u8] {
-        match &self.inner.origin {
+        match &self.origin {
             Origin::Compiled(compiled) => &compiled.artifact.metadata,
             Origin::Loaded { image, index } => image.metadata(&image.record(*index)),
         }
@@ -151,7 +145,7 @@ impl Code {
     /// The artifact's name. Empty if the part of an image that holds it is damaged, which nothing
     /// but this depends on.
     pub fn name(&self) -> String {
-        match &self.inner.origin {
+        match &self.origin {
             Origin::Compiled(compiled) => compiled.artifact.name.clone(),
             Origin::Loaded { image, index } => image.name(&image.record(*index)),
         }
@@ -188,7 +182,7 @@ impl Code {
 
     /// The artifact; `None` if the parts of an image that only this needs are damaged.
     pub(crate) fn artifact(&self) -> Option<Arc<Artifact>> {
-        match &self.inner.origin {
+        match &self.origin {
             Origin::Compiled(compiled) => Some(Arc::clone(&compiled.artifact)),
             Origin::Loaded { image, index } => image.artifact(&image.record(*index)).map(Arc::new),
         }
@@ -197,7 +191,7 @@ impl Code {
     /// Says what is at an address, if it lies in this code.
     pub(crate) fn locate(&self, pc: HostAddr) -> Option<Located> {
         let offset = u32::try_from(pc.0.checked_sub(self.address().0)?).ok()?;
-        if offset >= self.inner.text_len_bytes {
+        if offset >= self.text_len_bytes {
             return None;
         }
         Some(Located {
@@ -209,7 +203,7 @@ impl Code {
     }
 
     fn with_tables<T>(&self, ask: impl FnOnce(&[Trap], &[SourceLocation]) -> T) -> T {
-        match &self.inner.origin {
+        match &self.origin {
             Origin::Compiled(compiled) => {
                 let Artifact {
                     traps,

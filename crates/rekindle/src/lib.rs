@@ -28,6 +28,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bits;
 mod cache;
 mod code;
 mod config;

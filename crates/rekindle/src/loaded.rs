@@ -11,6 +11,7 @@ use rekindle_store::image::{
 };
 use rekindle_store::{ImageFile, IntactNote, Key, Secret};
 
+use crate::bits::Bits;
 use crate::code::SectionAddresses;
 use crate::miss::MissReason;
 use crate::names::Names;
@@ -36,13 +37,17 @@ struct Binding {
     /// Which entries' data is in place, so that nothing overwrites data that code may have changed
     /// since.
     entries_bound: Bits,
-    /// In a scope with late names: cells without a value, and where in the file their names are.
-    waiting: Vec<(u32, Range<usize>)>,
+    /// In a scope with late names: cells without a value.
+    waiting: Vec<WaitingCell>,
 }
 
-/// A set of small numbers, empty at first.
-#[derive(Debug, Default)]
-struct Bits(Vec<u64>);
+/// A cell without a value, by its index, and where in the file its name is.
+#[derive(Debug)]
+struct WaitingCell {
+    index: u32,
+    name_start: u32,
+    name_len: u32,
+}
 
 impl LoadedImage {
     /// Maps an image whose header was authenticated. Costs the same for any size of image.
@@ -216,11 +221,17 @@ impl LoadedImage {
         } = state;
         let waited = waiting.len();
         let mut all_exist = true;
-        let fields = view.bindings_with(record, |StoredCell { index, name }| {
+        let fields = view.bindings_with(record, |index, name| {
             all_exist &= index < self.header.cell_count();
             if all_exist && cells_bound.insert(index) {
-                let start = name.as_ptr().addr() - view.bytes().as_ptr().addr();
-                waiting.push((index, start..start + name.len()));
+                // A file has less than 2^32 bytes.
+                let name_start = (name.as_ptr().addr() - view.bytes().as_ptr().addr()) as u32;
+                let name_len = name.len() as u32;
+                waiting.push(WaitingCell {
+                    index,
+                    name_start,
+                    name_len,
+                });
             }
         });
         let values = match fields {
@@ -229,8 +240,8 @@ impl LoadedImage {
         };
         if values.is_err() {
             // The entry isn't used, so nothing needs what only its cells name.
-            for (index, _) in waiting.drain(waited..) {
-                cells_bound.remove(index);
+            for cell in waiting.drain(waited..) {
+                cells_bound.remove(cell.index);
             }
         }
         values
@@ -291,14 +302,17 @@ impl LoadedImage {
     ) {
         let mut state = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.mapping.bytes();
-        state.waiting.retain(|(cell, name)| {
-            let name = core::str::from_utf8(&bytes[name.clone()]).unwrap_or_default();
+        state.waiting.retain(|cell| {
+            let start = cell.name_start as usize;
+            let name = &bytes[start..start + cell.name_len as usize];
+            // No name stands for nothing.
+            let name = core::str::from_utf8(name).unwrap_or_default();
             let Some(value) = value_of(name) else {
                 unknown.push(name.to_owned());
                 return true;
             };
             // The cell's index was checked when it was told to wait.
-            if let Err(error) = self.write(cell * 8, &value.to_le_bytes()) {
+            if let Err(error) = self.write(cell.index * 8, &value.to_le_bytes()) {
                 tracing::error!(%error, "a cell lies outside of its memory");
             }
             false
@@ -335,57 +349,5 @@ impl LoadedImage {
 
     pub(crate) fn tables(&self, record: &VerifiedRecord) -> Tables {
         self.view().tables(record).unwrap_or_default()
-    }
-}
-
-impl Bits {
-    fn contains(&self, number: u32) -> bool {
-        let word = self.0.get(number as usize / 64);
-        word.is_some_and(|word| word >> (number % 64) & 1 == 1)
-    }
-
-    fn count(&self) -> u32 {
-        self.0.iter().map(|word| word.count_ones()).sum()
-    }
-
-    fn remove(&mut self, number: u32) {
-        if let Some(word) = self.0.get_mut(number as usize / 64) {
-            *word &= !(1 << (number % 64));
-        }
-    }
-
-    /// Adds a number. Returns whether it is new.
-    fn insert(&mut self, number: u32) -> bool {
-        let (index, bit) = (number as usize / 64, 1 << (number % 64));
-        if self.0.len() <= index {
-            self.0.resize(index + 1, 0);
-        }
-        let is_new = self.0[index] & bit == 0;
-        self.0[index] |= bit;
-        is_new
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Bits;
-
-    #[test]
-    fn bits_hold_what_was_inserted() {
-        let mut bits = Bits::default();
-        for number in [0, 63, 64, 1000] {
-            assert!(!bits.contains(number));
-            assert!(bits.insert(number));
-            assert!(!bits.insert(number));
-        }
-        for number in 0..1100 {
-            assert_eq!(bits.contains(number), [0, 63, 64, 1000].contains(&number));
-        }
-        for number in [63, 5, 9999] {
-            bits.remove(number);
-            assert!(!bits.contains(number));
-        }
-        assert!(bits.contains(64));
-        assert_eq!(bits.count(), 3);
     }
 }

@@ -5,17 +5,20 @@ use rekindle_store::Key;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 
+use crate::bits::Bits;
 use crate::code::{Code, Located};
+use crate::loaded::LoadedImage;
 
 /// Code by key and by address.
 #[derive(Debug, Default)]
 pub(crate) struct Resident {
     /// What this process compiled.
     compiled: HashMap<Key, Code, KeyHasher>,
-    /// What was loaded, by the number of its image in the scope and its own in the image: an image
-    /// has an index of its keys, and thousands of entries would have to move as another grew.
-    loaded: Vec<Vec<Option<Code>>>,
+    /// Which entries were loaded, by the number of their image in the scope. The image has all else:
+    /// an index of its keys, and what code is made of.
+    loaded: Vec<Bits>,
     count: usize,
     /// All of them by address, when someone asked: loading must not pay for it. Out of date if
     /// there are fewer than `count`; code never goes.
@@ -27,9 +30,10 @@ impl Resident {
         self.compiled.get(key)
     }
 
-    /// What was loaded from an entry of an image.
-    pub(crate) fn loaded(&self, image: usize, index: u32) -> Option<&Code> {
-        self.loaded.get(image)?.get(index as usize)?.as_ref()
+    /// Whether an entry of an image was loaded.
+    pub(crate) fn is_loaded(&self, image: usize, index: u32) -> bool {
+        let entries = self.loaded.get(image);
+        entries.is_some_and(|entries| entries.contains(index))
     }
 
     /// Adds code that was compiled, unless the key has some already. Returns what the key has, and
@@ -45,37 +49,25 @@ impl Resident {
         }
     }
 
-    /// Adds code that was loaded from an entry of an image that has `entry_count`, unless another
-    /// thread did. Returns what the entry has, and whether it is the code given.
-    pub(crate) fn add_loaded(
-        &mut self,
-        image: usize,
-        entry_count: u32,
-        index: u32,
-        code: Code,
-    ) -> (Code, bool) {
+    /// Notes that an entry of an image was loaded. Returns whether that is new: another thread may
+    /// have been faster.
+    pub(crate) fn add_loaded(&mut self, image: usize, index: u32) -> bool {
         if self.loaded.len() <= image {
-            self.loaded.resize_with(image + 1, Vec::new);
+            self.loaded.resize_with(image + 1, Bits::default);
         }
-        let entries = &mut self.loaded[image];
-        if entries.is_empty() {
-            entries.resize(entry_count as usize, None);
-        }
-        match &mut entries[index as usize] {
-            Some(present) => (present.clone(), false),
-            vacant => {
-                *vacant = Some(code.clone());
-                self.count += 1;
-                (code, true)
-            }
-        }
+        let is_new = self.loaded[image].insert(index);
+        self.count += usize::from(is_new);
+        is_new
     }
 
-    /// What is at an address.
-    pub(crate) fn locate(&mut self, pc: HostAddr) -> Option<Located> {
+    /// What is at an address; `images` are those of the scope.
+    pub(crate) fn locate(&mut self, pc: HostAddr, images: &[Arc<LoadedImage>]) -> Option<Located> {
         if self.by_address.len() < self.count {
-            let loaded = self.loaded.iter().flatten().flatten();
-            self.by_address = self.compiled.values().chain(loaded).cloned().collect();
+            let loaded = self.loaded.iter().zip(images).flat_map(|(entries, image)| {
+                let code = |index| Code::loaded(Arc::clone(image), &image.record(index));
+                entries.iter().map(code)
+            });
+            self.by_address = self.compiled.values().cloned().chain(loaded).collect();
             self.by_address.sort_unstable_by_key(Code::address);
         }
         let after = self.by_address.partition_point(|code| code.address() <= pc);

@@ -272,7 +272,9 @@ impl Scope {
     /// What is at a host address, if it lies in code of this scope that was looked up or inserted.
     /// Not for signal handlers: it takes a lock and allocates.
     pub fn locate(&self, pc: HostAddr) -> Option<Located> {
-        write(&self.inner.resident).locate(pc)
+        let opened = self.inner.opened.get();
+        let images = opened.map_or(&[][..], |opened| &opened.images);
+        write(&self.inner.resident).locate(pc, images)
     }
 
     /// Forgets what is queued: in a process that `fork` made, what another one compiled is that
@@ -306,8 +308,9 @@ impl Inner {
             let Some(entry) = image.find(key) else {
                 continue;
             };
-            if let Some(code) = read(&self.resident).loaded(number, entry.index()) {
-                return Ok(code.clone());
+            if read(&self.resident).is_loaded(number, entry.index()) {
+                let record = image.record(entry.index());
+                return Ok(Code::loaded(Arc::clone(image), &record));
             }
             let counters = &self.cache.counters;
             let is_timed = entry.index().is_multiple_of(TIMED_ONE_IN);
@@ -321,15 +324,11 @@ impl Inner {
             }
             match result {
                 Ok(record) => {
-                    let code = Code::loaded(Arc::clone(image), &record);
-                    let (count, index) = (image.entry_count(), record.index());
-                    let (code, is_new) =
-                        write(&self.resident).add_loaded(number, count, index, code);
-                    if is_new {
+                    if write(&self.resident).add_loaded(number, record.index()) {
                         counters.entries_loaded.add(1);
                         counters.compile_ns_avoided.add(record.compile_time_ns());
                     }
-                    return Ok(code);
+                    return Ok(Code::loaded(Arc::clone(image), &record));
                 }
                 Err(why) => reason = why,
             }

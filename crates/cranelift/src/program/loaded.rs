@@ -9,7 +9,7 @@ use cranelift_module::{DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations
 use rekindle::{HostAddr, Program};
 
 use super::signature;
-use crate::declared::linkage_number;
+use crate::declarations::linkage_number;
 
 /// A program of a module.
 #[derive(Clone)]

@@ -1,6 +1,5 @@
 //! Programs: all that a closure declares and defines, under one key.
 
-mod declarations;
 mod loaded;
 mod record;
 mod signature;
@@ -8,11 +7,10 @@ mod signature;
 use cranelift_module::ModuleError;
 use rekindle::{Digest, Key, KeyBuilder, ScopeId};
 
-pub(crate) use declarations::Declarations;
 pub(crate) use loaded::LoadedProgram;
 pub(crate) use record::Recording;
 
-use crate::declared::{linkage_number, write_function_name, write_optional_name};
+use crate::declarations::{linkage_number, write_function_name, write_optional_name};
 use crate::key::write_signature;
 use crate::module::JITModule;
 use crate::session;

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, Signature, types};
 use cranelift_codegen::isa::CallConv;
 use cranelift_module::{
-    DataDescription, FuncId, Linkage, Module, ModuleError, default_libcall_names,
+    DataDescription, FuncId, FuncOrDataId, Linkage, Module, ModuleError, default_libcall_names,
 };
 use rekindle_cranelift::{Cache, JITBuilder, JITModule, Key, KeyBuilder};
 
@@ -536,6 +536,29 @@ fn an_embedders_key_is_completed() {
             let mut module = JITModule::new(builder);
             let is_found = is_found(&mut module, name, *linkage, signature);
             assert_eq!(is_found, round == 1, "{name} {linkage:?} {flags:?} {scope}");
+        }
+    }
+}
+
+#[test]
+fn functions_of_one_key_are_told_apart_by_their_names() {
+    let home = Home::new();
+    for (round, names) in [["f", "g"], ["g", "f"], ["f", "g"]].into_iter().enumerate() {
+        let mut module = JITModule::new(builder(&home.open()));
+        let one = signature(&module, 1);
+        for name in names {
+            let is_found = is_found(&mut module, name, Linkage::Export, &one);
+            assert_eq!(is_found, round > 0, "{name}");
+        }
+        module.finalize_definitions().expect("all is defined");
+        for name in names {
+            let Some(FuncOrDataId::Func(id)) = module.get_name(name) else {
+                panic!("{name} was declared")
+            };
+            let entry = module.get_finalized_function(id);
+            let located = module.locate(entry).expect("it is code");
+            assert_eq!(located.name, name);
+            assert_eq!(call(&module, id, 1), 2);
         }
     }
 }

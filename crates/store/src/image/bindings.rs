@@ -74,14 +74,22 @@ impl<'a> StoredBindings<'a> {
 
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut cells = Vec::new();
-        let fields = Self::decode_with(bytes, |cell| cells.push(cell))?;
-        Ok(Self { cells, fields })
+        let mut all_are_text = true;
+        let fields = Self::decode_with(bytes, |index, name| match core::str::from_utf8(name) {
+            Ok(name) => cells.push(StoredCell { index, name }),
+            Err(_) => all_are_text = false,
+        })?;
+        match all_are_text {
+            true => Ok(Self { cells, fields }),
+            false => Err(DecodeError::NotText),
+        }
     }
 
-    /// The fields; the cells one by one, since there are few fields, and cells by the thousand.
+    /// The fields; the cells one by one, by their indices and names, since there are few fields, and
+    /// cells by the thousand. Whether a name is a text is left to whoever reads it.
     pub(crate) fn decode_with(
         bytes: &'a [u8],
-        mut each_cell: impl FnMut(StoredCell<'a>),
+        mut each_cell: impl FnMut(u32, &'a [u8]),
     ) -> Result<Vec<StoredBinding<'a>>, DecodeError> {
         if bytes.is_empty() {
             return Ok(Vec::new());
@@ -89,10 +97,7 @@ impl<'a> StoredBindings<'a> {
         let mut reader = Reader::new(bytes);
         // A list of nothing takes no memory.
         reader.list(|reader| {
-            each_cell(StoredCell {
-                index: reader.u32()?,
-                name: reader.text()?,
-            });
+            each_cell(reader.u32()?, reader.bytes()?);
             Ok(())
         })?;
         let fields = reader.list(|reader| {

@@ -4,7 +4,7 @@ use rekindle_artifact::Artifact;
 use rekindle_artifact::tables;
 use rekindle_artifact::wire::Reader;
 
-use crate::image::bindings::{StoredBinding, StoredBindings, StoredCell};
+use crate::image::bindings::{StoredBinding, StoredBindings};
 use crate::image::digest::{Digested, frames_digest, kept_digest, program_digest};
 use crate::image::entry::{Damaged, EntryRecord, Kept, Tables, VerifiedRecord, slice};
 use crate::image::header::{ImageHeader, SLOT_LEN};
@@ -214,14 +214,14 @@ impl<'a> ImageView<'a> {
         )?)
     }
 
-    /// The same, its cells one by one; the fields are returned.
+    /// The same, its cells one by one, by index and name; the fields are returned.
     ///
     /// # Errors
     /// As [`Self::bindings`]; some cells may have been told of by then.
     pub fn bindings_with(
         &self,
         record: &VerifiedRecord,
-        each_cell: impl FnMut(StoredCell<'a>),
+        each_cell: impl FnMut(u32, &'a [u8]),
     ) -> Result<Vec<StoredBinding<'a>>, Damaged> {
         let (bindings, _, _) = record.side();
         let bytes = self.bytes.get(bindings).ok_or(Damaged)?;

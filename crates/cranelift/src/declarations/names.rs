@@ -1,7 +1,12 @@
 //! What a function's key says of everything that the function refers to.
 
+use std::hash::{Hash, Hasher};
+
 use cranelift_codegen::ir::UserExternalName;
 use cranelift_module::{DataId, FuncId, Linkage, ModuleDeclarations};
+
+use rekindle::Signature;
+use rustc_hash::FxHasher;
 
 use crate::key::{Names, Writer};
 
@@ -42,6 +47,18 @@ pub(crate) fn write_optional_name(name: Option<&str>, index: u32, out: &mut Writ
         Some(name) => out.short_str(name),
         None => out.put([u32::MAX, index]),
     }
+}
+
+/// A number that tells a function's name from others well enough to notice that two functions were
+/// given one key. Stored as the signature of its code: functions of this crate are called through
+/// pointers that the embedder makes, so nothing else reads that.
+pub(crate) fn name_tag(name: Option<&str>, index: u32) -> Signature {
+    let mut hasher = FxHasher::default();
+    match name {
+        Some(name) => name.hash(&mut hasher),
+        None => index.hash(&mut hasher),
+    }
+    Signature(hasher.finish())
 }
 
 pub(crate) fn linkage_number(linkage: Linkage) -> u32 {
