@@ -1,5 +1,7 @@
 //! An artifact: the compiled, relocatable form of one function or region.
 
+use std::borrow::Cow;
+
 /// Code and data that one compilation made, with everything needed to place it anywhere.
 ///
 /// An artifact holds no host address: an address enters code only through a [`Relocation`].
@@ -38,7 +40,7 @@ pub struct Artifact {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPart {
     /// What the part is: `signature`, `body`.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// A hash of its contents.
     pub hash: u64,
 }

@@ -49,7 +49,7 @@ pub fn write_key_parts(writer: &mut Writer, parts: &[KeyPart]) {
 /// If the bytes don't decode.
 pub fn read_key_parts(reader: &mut Reader<'_>) -> Result<Vec<KeyPart>, DecodeError> {
     reader.list(|reader| {
-        let name = reader.text()?.to_owned();
+        let name = reader.text()?.to_owned().into();
         let hash = reader.raw(8)?.first_chunk().ok_or(DecodeError::Truncated)?;
         Ok(KeyPart {
             name,

@@ -55,6 +55,13 @@ impl Writer {
         Self::default()
     }
 
+    /// An empty writer with room for so many bytes.
+    pub fn with_capacity(len: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(len),
+        }
+    }
+
     /// How many bytes there are so far.
     pub fn len(&self) -> usize {
         self.bytes.len()

@@ -147,7 +147,7 @@ impl JITModule {
             ExternalName::LibCall(libcall) => Reference::LibCall(*libcall),
             ExternalName::TestCase(_) | ExternalName::KnownSymbol(_) => return None,
         };
-        Some(Target::Symbol(reference.to_string()))
+        Some(Target::Symbol(reference.to_text()))
     }
 
     fn linkage_name(&self, id: FuncId) -> String {

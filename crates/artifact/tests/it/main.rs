@@ -70,7 +70,10 @@ prop_compose! {
             compile_time_ns,
             key_parts: key_parts
                 .into_iter()
-                .map(|(name, hash)| KeyPart { name, hash })
+                .map(|(name, hash)| KeyPart {
+                    name: name.into(),
+                    hash,
+                })
                 .collect(),
         }
     }

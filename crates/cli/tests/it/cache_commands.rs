@@ -68,7 +68,7 @@ fn keep(session: &Session, version: u32, body: u64) {
         panic!("nothing of this key was kept")
     };
     let part = |name: &str, hash| KeyPart {
-        name: name.to_owned(),
+        name: name.to_owned().into(),
         hash,
     };
     let artifact = Artifact {

@@ -69,7 +69,7 @@ impl Writer {
     pub(crate) fn key_parts(&mut self) -> Vec<KeyPart> {
         self.fold_parts(self.finished_len);
         let part = |part: &Part| KeyPart {
-            name: part.name.to_owned(),
+            name: part.name.into(),
             hash: part.hash,
         };
         self.parts.iter().map(part).collect()
@@ -80,10 +80,7 @@ impl Writer {
         let ends = self.parts.iter().skip(1).map(|part| part.start);
         let ends: Vec<usize> = ends.chain([len]).collect();
         for (part, end) in self.parts.iter_mut().zip(ends) {
-            for word in &self.block[part.start.min(end)..end] {
-                let mixed = (part.hash ^ u64::from(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                part.hash = mixed.rotate_left(29);
-            }
+            part.hash = hash_of(&self.block[part.start.min(end)..end], part.hash);
             part.start = 0;
         }
     }
@@ -103,7 +100,6 @@ impl Writer {
         digest.into()
     }
 
-    #[cold]
     fn flush(&mut self) {
         if self.block.is_empty() {
             self.block = vec![0; BLOCK_WORDS].into_boxed_slice();
@@ -117,21 +113,33 @@ impl Writer {
     /// Four bytes.
     #[inline]
     pub(crate) fn u32(&mut self, word: u32) {
-        if self.len == self.block.len() {
-            self.flush();
+        match self.block.get_mut(self.len) {
+            Some(place) => {
+                *place = word;
+                self.len += 1;
+            }
+            None => self.put_in_next_block([word]),
         }
-        self.block[self.len] = word;
-        self.len += 1;
     }
 
     /// Some words, with one check for all of them.
     #[inline]
     pub(crate) fn put<const N: usize>(&mut self, words: [u32; N]) {
-        if self.len + N > self.block.len() {
-            self.flush();
+        let places = self.block.get_mut(self.len..);
+        match places.and_then(<[u32]>::first_chunk_mut) {
+            Some(places) => {
+                *places = words;
+                self.len += N;
+            }
+            None => self.put_in_next_block(words),
         }
-        self.block[self.len..self.len + N].copy_from_slice(&words);
-        self.len += N;
+    }
+
+    #[cold]
+    fn put_in_next_block<const N: usize>(&mut self, words: [u32; N]) {
+        self.flush();
+        self.block[..N].copy_from_slice(&words);
+        self.len = N;
     }
 
     /// Eight bytes, the low half first.
@@ -209,6 +217,33 @@ impl Writer {
     }
 }
 
+/// Goes on with a hash of words: a polynomial, so that many words are multiplied at once and it makes
+/// no difference where one call ends and the next goes on. It tells apart what nobody chose.
+fn hash_of(words: &[u32], mut hash: u64) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    const POWERS: [u64; 9] = {
+        let mut powers = [1; 9];
+        let mut power = 1;
+        while power < powers.len() {
+            powers[power] = FACTOR.wrapping_mul(powers[power - 1]);
+            power += 1;
+        }
+        powers
+    };
+    let (chunks, rest) = words.as_chunks::<8>();
+    for chunk in chunks {
+        let terms = chunk.iter().zip(POWERS[..8].iter().rev());
+        let sum = terms.fold(0, |sum: u64, (word, power)| {
+            sum.wrapping_add(u64::from(*word).wrapping_mul(*power))
+        });
+        hash = hash.wrapping_mul(POWERS[8]).wrapping_add(sum);
+    }
+    for word in rest {
+        hash = hash.wrapping_mul(FACTOR).wrapping_add(u64::from(*word));
+    }
+    hash
+}
+
 /// A type as a number below 2^16; no two types have the same.
 ///
 /// Cranelift keeps the number that a type is to itself, and asking a type for its lanes instead
@@ -238,7 +273,7 @@ pub(super) fn type_number(ty: Type) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK_WORDS, Writer, type_number};
+    use super::{BLOCK_WORDS, Writer, hash_of, type_number};
     use crate::types::all_types;
     use std::collections::HashSet;
 
@@ -265,6 +300,21 @@ mod tests {
                 let expected: Vec<bool> = (0..3).map(|part| part == change).collect();
                 assert_eq!(differing.collect::<Vec<_>>(), expected, "{len}");
             }
+        }
+    }
+
+    #[test]
+    fn a_hash_is_the_same_wherever_it_is_interrupted() {
+        let words: Vec<u32> = (0..100).map(|word| word * word).collect();
+        let whole = hash_of(&words, 7);
+        for middle in 0..words.len() {
+            let (front, back) = words.split_at(middle);
+            assert_eq!(hash_of(back, hash_of(front, 7)), whole);
+        }
+        for place in 0..words.len() {
+            let mut other = words.clone();
+            other[place] ^= 1 << 31;
+            assert_ne!(hash_of(&other, 7), whole);
         }
     }
 

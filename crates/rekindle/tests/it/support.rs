@@ -213,7 +213,7 @@ pub(crate) fn rich() -> Artifact {
         metadata: b"beside the code".to_vec(),
         compile_time_ns: 123_456,
         key_parts: vec![KeyPart {
-            name: "body".to_owned(),
+            name: "body".into(),
             hash: 17,
         }],
     }

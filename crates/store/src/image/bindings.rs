@@ -45,10 +45,10 @@ pub struct StoredBindings<'a> {
 
 impl<'a> StoredBindings<'a> {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
         if self.cells.is_empty() && self.fields.is_empty() {
             return Vec::new();
         }
+        let mut writer = Writer::with_capacity(self.cells.len() * 16 + self.fields.len() * 16 + 2);
         writer.number(self.cells.len() as u64);
         for StoredCell { index, name } in &self.cells {
             writer.number(u64::from(*index));

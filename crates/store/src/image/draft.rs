@@ -148,9 +148,9 @@ impl ImageDraft<'_> {
             header: [0; HeaderFields::LEN],
             program,
             slots: self.build_index(),
-            records: Vec::new(),
-            side: Vec::new(),
-            kept: Vec::new(),
+            records: Vec::with_capacity(self.entries.len() * EntryRecord::LEN),
+            side: Vec::with_capacity((plan.kept - plan.side) as usize),
+            kept: Vec::with_capacity((plan.end - plan.kept) as usize),
         };
         for (entry, parts) in self.entries.iter().zip(&sides) {
             let record = self.build_record(entry, parts, &plan, &own, &image_id, secret)?;
@@ -294,19 +294,13 @@ impl ImageDraft<'_> {
             aligns: SectionKind::ALL.map(align),
             reserved: [0; 8],
         };
-        let side = [
-            &parts.bindings[..],
-            &parts.tables[..],
-            &artifact.metadata[..],
-        ]
-        .concat();
         record.digest = Digested {
             image_id,
             record: &record.encode(),
             text: &entry.text.bytes,
             rodata: &entry.rodata.bytes,
             data: &entry.data.bytes,
-            side: &side,
+            side: &[&parts.bindings, &parts.tables, &artifact.metadata],
         }
         .digest(secret);
         Ok(record.encode())

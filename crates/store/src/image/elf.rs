@@ -29,9 +29,9 @@ pub(crate) fn write(
     mut own: OwnParts,
     seal: impl FnOnce(&[u8]) -> [u8; HeaderFields::LEN],
 ) -> Result<Vec<u8>, BuildError> {
-    let names: Vec<Vec<u8>> = symbol_names(draft);
+    let names = SymbolNames::of(draft);
     // What the symbols take is a guess: a buffer that grows is a buffer that is touched twice.
-    let symbols_len = names.iter().map(|name| name.len() + 32).sum::<usize>() as u64;
+    let symbols_len = (names.bytes.len() + names.ends.len() * 32) as u64;
     let len = usize::try_from(plan.end + symbols_len + 4096).map_err(|_| BuildError::Layout)?;
     let mut file = Vec::with_capacity(len);
     let mut writer = Writer::new_single_phase(Endianness::Little, true, &mut file);
@@ -140,20 +140,42 @@ fn write_area<'a>(
     fill_until(writer, area.address + area.len, 0)
 }
 
-/// Symbols' names: the entries', then the cells'. ELF's names end in a zero byte, so none may
-/// contain one.
-fn symbol_names(draft: &ImageDraft<'_>) -> Vec<Vec<u8>> {
-    let clean = |name: &str| -> Vec<u8> {
-        name.bytes()
-            .map(|byte| if byte == 0 { b'?' } else { byte })
-            .collect()
-    };
-    let entries = draft
-        .entries
-        .iter()
-        .map(|entry| clean(&entry.artifact.name));
-    let cells = draft.cells.iter().map(|name| clean(&format!("{name}@got")));
-    entries.chain(cells).collect()
+/// The names of all symbols, one behind the other: the entries', then the cells'.
+#[derive(Default)]
+struct SymbolNames {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl SymbolNames {
+    fn of(draft: &ImageDraft<'_>) -> Self {
+        let mut names = Self::default();
+        for entry in &draft.entries {
+            names.add(&[&entry.artifact.name]);
+        }
+        for cell in draft.cells {
+            names.add(&[cell, "@got"]);
+        }
+        names
+    }
+
+    /// ELF's names end in a zero byte, so none may contain one.
+    fn add(&mut self, parts: &[&str]) {
+        for part in parts {
+            let bytes = part.bytes();
+            self.bytes
+                .extend(bytes.map(|byte| if byte == 0 { b'?' } else { byte }));
+        }
+        self.ends.push(self.bytes.len());
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = [0].into_iter().chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .map(|(start, end)| &self.bytes[start..*end])
+    }
 }
 
 /// Section, type, address and length of an entry's symbol: of its text, or of the data of an entry
@@ -184,12 +206,12 @@ fn entry_symbol(
     }
 }
 
-fn write_symbols<'a>(writer: &mut ImageWriter<'a>, draft: &ImageDraft<'_>, names: &'a [Vec<u8>]) {
+fn write_symbols<'a>(writer: &mut ImageWriter<'a>, draft: &ImageDraft<'_>, names: &'a SymbolNames) {
     writer.write_null_symbol();
     let functions = draft.entries.iter().map(|entry| entry_symbol(draft, entry));
     let cells =
         (0..draft.cells.len() as u64).map(|cell| (Index::Got, elf::STT_OBJECT, cell * 8, 8));
-    for ((section, kind, address, len), name) in functions.chain(cells).zip(names) {
+    for ((section, kind, address, len), name) in functions.chain(cells).zip(names.iter()) {
         let name = writer.add_string(name);
         let symbol = Sym {
             section: Some(section as u32),

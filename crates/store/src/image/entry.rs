@@ -99,10 +99,16 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) fn encode(artifact: &Artifact) -> Vec<u8> {
-        let mut writer = Writer::new();
+        let unwind = artifact.unwind.as_ref();
+        let likely_len = artifact.name.len()
+            + artifact.relocations.len() * 32
+            + unwind.map_or(0, |unwind| unwind.eh_frame.len())
+            + artifact.key_parts.len() * 48
+            + 32;
+        let mut writer = Writer::with_capacity(likely_len);
         writer.bytes(artifact.name.as_bytes());
         tables::write_relocations(&mut writer, &artifact.relocations);
-        tables::write_unwind(&mut writer, artifact.unwind.as_ref());
+        tables::write_unwind(&mut writer, unwind);
         tables::write_key_parts(&mut writer, &artifact.key_parts);
         writer.into_bytes()
     }

@@ -268,7 +268,9 @@ impl<'a> ImageView<'a> {
     /// As [`Self::name`].
     pub fn key_parts(&self, record: &VerifiedRecord) -> Result<Vec<(String, u64)>, Damaged> {
         let parts = self.kept(record)?.key_parts.into_iter();
-        Ok(parts.map(|part| (part.name, part.hash)).collect())
+        Ok(parts
+            .map(|part| (part.name.into_owned(), part.hash))
+            .collect())
     }
 
     /// The artifact that a verified entry was made of. Fields that linking patches hold what was
@@ -360,7 +362,7 @@ impl UnverifiedEntry<'_> {
             text,
             rodata: slice(bytes, record.rodata_offset, record.rodata_len)?,
             data: slice(bytes, record.data_offset, record.data_len)?,
-            side: slice(bytes, record.side_offset, side_len)?,
+            side: &[slice(bytes, record.side_offset, side_len)?],
         };
         self.view
             .check(&record.digest, || digested.digest(secret))?;

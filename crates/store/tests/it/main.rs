@@ -58,7 +58,7 @@ fn artifact(number: u64) -> Artifact {
         metadata: vec![number as u8; 20],
         compile_time_ns: 1000 + number,
         key_parts: vec![KeyPart {
-            name: "body".to_owned(),
+            name: "body".into(),
             hash: number,
         }],
         ..Artifact::default()
