@@ -310,7 +310,7 @@ impl Shared {
         if is_intact {
             file.header = file.header.of_intact_image();
         } else if store.is_writable() {
-            note = folder.intact_note(&file, store.secret());
+            note = file.intact_note();
         }
         if store.is_writable() && file.note_use() {
             // The file isn't any more what was noted, or would be.

@@ -367,7 +367,7 @@ impl Inner {
             if let Some(note) = image.check_all()
                 && let Ok(Some(folder)) = store.scope_folder(&self.environment, id)
             {
-                folder.note_intact(&note);
+                folder.note_intact(&note, store.secret());
             }
         };
         let opened = self.opened.get();

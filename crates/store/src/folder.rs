@@ -154,6 +154,11 @@ impl Folder {
         Ok(temporary)
     }
 
+    /// Which kind of file system the folder is on, by its number in `linux/magic.h`.
+    pub(crate) fn file_system(&self) -> io::Result<i64> {
+        Ok(rustix::fs::fstatfs(&self.fd)?.f_type)
+    }
+
     /// Removes a file; that it is gone already is fine.
     pub(crate) fn remove_file(&self, name: &str) -> io::Result<()> {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {

@@ -35,11 +35,12 @@ const FILE_SYSTEMS: [i64; 7] = [
     0x794c_7630,
 ];
 
-/// What is to be noted of an image once all of it was checked.
+/// Which image, and in which state its file was before all of it was checked.
 #[derive(Clone, Debug)]
 pub struct IntactNote {
     number: u32,
-    record: [u8; MemoRecord::LEN],
+    header: Digest,
+    stat: Stat,
 }
 
 impl ScopeFolder {
@@ -49,50 +50,57 @@ impl ScopeFolder {
         if image.header.file_len() < LEAST_LEN {
             return false;
         }
-        let mut record = [0; MemoRecord::LEN];
-        let read = self
+        let mut found = [0; MemoRecord::LEN];
+        let len = self
             .folder
-            .read_start(&note_name(image.number), &mut record);
-        read.is_ok_and(|len| len == record.len())
-            && record_for(image, &image.stat, secret)
-                .is_some_and(|expected| equal(&expected, &record))
+            .read_start(&note_name(image.number), &mut found)
+            .unwrap_or(0);
+        len == found.len()
+            && record_of_note(&IntactNote::of(image, image.stat), secret)
+                .is_some_and(|expected| equal(&expected, &found))
     }
 
-    /// What to note of an image that was opened just now, once all of it was checked. Nothing, if its
-    /// file was changed so recently that another change wouldn't show, or is on a file system that
-    /// may not show it.
-    pub fn intact_note(&self, image: &ImageFile, secret: &Secret) -> Option<IntactNote> {
-        let shows_changes = image.header.file_len() >= LEAST_LEN
-            && is_quiet(&image.stat)
-            && rustix::fs::fstatfs(&image.file)
-                .is_ok_and(|system| FILE_SYSTEMS.contains(&system.f_type));
-        if !shows_changes {
-            return None;
+    /// Notes that all of an image was checked after the note was made. Does nothing on a file system
+    /// that may not show when the file is changed.
+    pub fn note_intact(&self, note: &IntactNote, secret: &Secret) {
+        let system = self.folder.file_system();
+        if !system.is_ok_and(|number| FILE_SYSTEMS.contains(&number)) {
+            return;
         }
-        Some(IntactNote {
-            number: image.number,
-            record: record_for(image, &image.stat, secret)?,
-        })
-    }
-
-    /// Notes that all of an image was checked after what [`Self::intact_note`] gave was made.
-    pub fn note_intact(&self, note: &IntactNote) {
-        let IntactNote { number, record } = note;
-        let written = self.folder.write_temporary(record, false);
-        let named = written.and_then(|file| file.replace(&note_name(*number)));
+        let Some(record) = record_of_note(note, secret) else {
+            return;
+        };
+        let written = self.folder.write_temporary(&record, false);
+        let named = written.and_then(|file| file.replace(&note_name(note.number)));
         if let Err(error) = named {
-            tracing::debug!(number, %error, "can't note that an image is intact");
+            tracing::debug!(note.number, %error, "can't note that an image is intact");
         }
     }
 
     /// Notes the same of an image that was known to be intact, and of whose file nothing changed but
     /// the time of its last use.
     pub fn note_intact_still(&self, image: &ImageFile, secret: &Secret) {
-        let number = image.number;
-        if let Ok(stat) = rustix::fs::fstat(&image.file)
-            && let Some(record) = record_for(image, &stat, secret)
-        {
-            self.note_intact(&IntactNote { number, record });
+        if let Ok(stat) = rustix::fs::fstat(&image.file) {
+            self.note_intact(&IntactNote::of(image, stat), secret);
+        }
+    }
+}
+
+impl ImageFile {
+    /// What to note of an image that was opened just now, once all of it was checked. Nothing, if
+    /// that isn't worth it, or its file was changed so recently that another change wouldn't show.
+    pub fn intact_note(&self) -> Option<IntactNote> {
+        let is_worth_it = self.header.file_len() >= LEAST_LEN && is_quiet(&self.stat);
+        is_worth_it.then(|| IntactNote::of(self, self.stat))
+    }
+}
+
+impl IntactNote {
+    fn of(image: &ImageFile, stat: Stat) -> Self {
+        Self {
+            number: image.number,
+            header: image.header.digest(),
+            stat,
         }
     }
 }
@@ -101,16 +109,16 @@ pub(crate) fn note_name(number: u32) -> String {
     format!("{number}.intact")
 }
 
-/// What is noted of an image whose file is in some state. `None` if the system doesn't tell one
-/// start of the machine from another.
-fn record_for(image: &ImageFile, stat: &Stat, secret: &Secret) -> Option<[u8; MemoRecord::LEN]> {
+/// A note as it is on disk. `None` if the system doesn't tell one start of the machine from another.
+fn record_of_note(note: &IntactNote, secret: &Secret) -> Option<[u8; MemoRecord::LEN]> {
     static BOOT_ID: OnceLock<Option<[u8; 36]>> = OnceLock::new();
     let boot_id = BOOT_ID.get_or_init(boot_id).as_ref()?;
     let contents = KeyBuilder::new("rekindle/intact image")
-        .digest(&image.header.digest())
+        .digest(&note.header)
         .field_bytes(boot_id)
         .finish();
-    Some(seal(record_of(stat, Digest(*contents.as_bytes())), secret))
+    let contents = Digest(*contents.as_bytes());
+    Some(seal(record_of(&note.stat, contents), secret))
 }
 
 /// What Linux calls this start of the machine: a UUID in text.
