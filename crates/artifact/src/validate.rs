@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::artifact::{Artifact, Relocation, RelocationKind, SectionKind, UnwindInfo};
+use crate::artifact::{Artifact, RelocationKind, SectionKind, UnwindInfo};
 
 /// The largest alignment that a section may ask for: a page.
 pub const MAX_ALIGN: u32 = 4096;
@@ -128,11 +128,7 @@ impl Artifact {
     }
 
     fn validate_relocations(&self) -> Result<(), InvalidArtifact> {
-        // Most compilers list them in order.
-        let place = |relocation: &Relocation| (relocation.section, relocation.offset);
-        let is_sorted = self.relocations.is_sorted_by_key(place);
-        let mut fields = Vec::new();
-        let mut last = None;
+        let mut fields = Vec::with_capacity(self.relocations.len());
         for relocation in &self.relocations {
             let (section, offset, kind) = (relocation.section, relocation.offset, relocation.kind);
             let width = kind.field_len_bytes();
@@ -143,17 +139,19 @@ impl Artifact {
             if section != SectionKind::Text && kind != RelocationKind::Abs64 {
                 return Err(InvalidArtifact::RelocationKind { section, kind });
             }
-            let field = (section, offset, width);
-            if is_sorted {
-                check_order(last.replace(field), field)?;
-            } else {
-                fields.push(field);
-            }
+            fields.push((section, offset, width));
         }
         fields.sort_unstable();
-        fields
-            .windows(2)
-            .try_for_each(|pair| check_order(Some(pair[0]), pair[1]))
+        for pair in fields.windows(2) {
+            let ((section, offset, width), (next_section, next_offset, _)) = (pair[0], pair[1]);
+            if section == next_section && offset as usize + width > next_offset as usize {
+                return Err(InvalidArtifact::RelocationsOverlap {
+                    section,
+                    offset: next_offset,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn validate_tables(&self) -> Result<(), InvalidArtifact> {
@@ -188,22 +186,6 @@ impl Artifact {
             Some(unwind) if !unwind.is_one_frame() => Err(InvalidArtifact::Unwind),
             _ => Ok(()),
         }
-    }
-}
-
-/// Checks that a field doesn't overlap the one before, if there is one: each by its section, offset
-/// and width.
-fn check_order(
-    last: Option<(SectionKind, u32, usize)>,
-    (section, offset, _): (SectionKind, u32, usize),
-) -> Result<(), InvalidArtifact> {
-    match last {
-        Some((last_section, start, width))
-            if last_section == section && start as usize + width > offset as usize =>
-        {
-            Err(InvalidArtifact::RelocationsOverlap { section, offset })
-        }
-        _ => Ok(()),
     }
 }
 

@@ -218,7 +218,7 @@ impl Module for JITModule {
     }
 
     fn get_name(&self, name: &str) -> Option<FuncOrDataId> {
-        self.declared(name)
+        self.declarations.find(name)
     }
 
     fn declare_function(
@@ -227,19 +227,7 @@ impl Module for JITModule {
         linkage: Linkage,
         signature: &ir::Signature,
     ) -> ModuleResult<FuncId> {
-        if let Some(program) = self.declarations.unread()
-            && let Some(FuncOrDataId::Func(id)) = program.find(name)
-            && program.declares_function(id, linkage, signature)
-        {
-            return Ok(id);
-        }
-        let declarations = &mut self.declarations;
-        if let Some(id) = declarations.declare_function_briefly(name, linkage, signature) {
-            return Ok(id);
-        }
-        let declarations = declarations.get_mut();
-        let (id, _) = declarations.declare_function(name, linkage, signature)?;
-        Ok(id)
+        self.declarations.declare_function(name, linkage, signature)
     }
 
     fn declare_anonymous_function(&mut self, signature: &ir::Signature) -> ModuleResult<FuncId> {
@@ -255,19 +243,7 @@ impl Module for JITModule {
         tls: bool,
     ) -> ModuleResult<DataId> {
         assert!(!tls, "JIT doesn't yet support TLS");
-        if let Some(program) = self.declarations.unread()
-            && let Some(FuncOrDataId::Data(id)) = program.find(name)
-            && program.declares_data(id, linkage, writable)
-        {
-            return Ok(id);
-        }
-        let declarations = &mut self.declarations;
-        if let Some(id) = declarations.declare_data_briefly(name, linkage, writable) {
-            return Ok(id);
-        }
-        let declarations = declarations.get_mut();
-        let (id, _) = declarations.declare_data(name, linkage, writable, tls)?;
-        Ok(id)
+        self.declarations.declare_data(name, linkage, writable)
     }
 
     fn declare_anonymous_data(&mut self, writable: bool, tls: bool) -> ModuleResult<DataId> {

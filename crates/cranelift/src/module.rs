@@ -235,18 +235,13 @@ impl JITModule {
             Reference::Function(id) => self.function_address(id),
             Reference::Data(id) => self.data_address(id),
             Reference::LibCall(libcall) => self.libcall_address(libcall),
-            Reference::Named(name) => match self.declared(name) {
+            Reference::Named(name) => match self.declarations.find(name) {
                 Some(FuncOrDataId::Func(id)) => self.function_address(id),
                 Some(FuncOrDataId::Data(id)) => self.data_address(id),
                 // A keyed function that wasn't built declared nothing.
                 None => return self.symbols.find(name),
             },
         })
-    }
-
-    /// What a name was declared as.
-    pub(crate) fn declared(&self, name: &str) -> Option<FuncOrDataId> {
-        self.declarations.find(name)
     }
 
     /// Where a function is, if it is defined, and the generation in which it was.

@@ -3,8 +3,6 @@
 //! A linkage name starts with `:`, so none can be taken for one of the others, whatever an
 //! embedder calls its functions.
 
-use core::fmt;
-
 use cranelift_codegen::ir::LibCall;
 use cranelift_module::{DataId, FuncId};
 
@@ -21,28 +19,19 @@ pub(crate) enum Reference<'a> {
     LibCall(LibCall),
 }
 
-impl fmt::Display for Reference<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Named(name) => write!(f, ":{name}"),
-            Self::Function(id) => write!(f, "function#{}", id.as_u32()),
-            Self::Data(id) => write!(f, "data#{}", id.as_u32()),
-            Self::LibCall(libcall) => write!(f, "libcall#{libcall}"),
-        }
-    }
-}
-
 impl<'a> Reference<'a> {
-    /// What it displays as; of a name without the formatter, which takes longer than the rest of a
-    /// relocation.
+    /// The reference as a text. A name does without the formatter, which takes longer than the rest
+    /// of a relocation.
     pub(crate) fn to_text(self) -> String {
         match self {
             Self::Named(name) => [":", name].concat(),
-            _ => self.to_string(),
+            Self::Function(id) => format!("function#{}", id.as_u32()),
+            Self::Data(id) => format!("data#{}", id.as_u32()),
+            Self::LibCall(libcall) => format!("libcall#{libcall}"),
         }
     }
 
-    /// Reads what [`Display`](fmt::Display) wrote.
+    /// Reads what [`Self::to_text`] gave.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         if let Some(name) = text.strip_prefix(':') {
             return Some(Self::Named(name));
@@ -75,8 +64,7 @@ mod tests {
             Reference::LibCall(LibCall::Probestack),
             Reference::LibCall(LibCall::X86Pshufb),
         ] {
-            let text = reference.to_string();
-            assert_eq!(reference.to_text(), text);
+            let text = reference.to_text();
             assert_eq!(Reference::parse(&text), Some(reference), "{text}");
         }
         for text in ["", "x", "function#", "data#-1", "libcall#None"] {

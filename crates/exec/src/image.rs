@@ -5,10 +5,11 @@
 //! The writable part starts as zeroes, and entries copy their data into it when they are first
 //! used, so that what is in the file stays as it was written and can be checked at any time.
 //!
-//! A large file that is to be read whole is mapped once more, for reading, at an address of the system's choice. All of a
-//! program is read before any of it runs, and where the parts of one mapping allow different things,
-//! the system can't map its large pages as such, nor many small ones at once: that takes longer than
-//! the reading. The two show the same pages of one file, which nobody changes.
+//! A large file that is to be read whole is mapped once more, for reading, at an address of the
+//! system's choice. All of a program is read before any of it runs for the first time, and where the
+//! parts of one mapping allow different things, the system can't map its large pages as such, nor many
+//! small ones at once: that takes longer than the reading. The two show the same pages of one file,
+//! which nobody changes.
 
 use std::fs::File;
 use std::io;

@@ -25,9 +25,6 @@ pub struct Plan<'a> {
     rodata_is_writable: bool,
 }
 
-/// Up to so many symbols are looked for one by one.
-const FEW_SYMBOLS: usize = 16;
-
 /// The names that stand for sections of artifacts in one image, for good: by name, the number of the
 /// artifact and the section. Whoever refers to one needs no cell for it, and no process can give it
 /// another meaning.
@@ -74,18 +71,9 @@ impl<'a> Plan<'a> {
             let Some((symbol, reference)) = plan.check(relocation)? else {
                 continue;
             };
-            // Few symbols are found faster where they stand.
-            let known = match plan.symbols.len() > FEW_SYMBOLS {
-                true => indices.get(symbol).copied(),
-                false => plan.symbol_index(symbol),
-            };
-            let index = known.unwrap_or_else(|| {
+            let index = *indices.entry(symbol).or_insert_with(|| {
                 plan.symbols.push(symbol);
                 has_veneer.push(false);
-                if plan.symbols.len() > FEW_SYMBOLS {
-                    let new = indices.len()..plan.symbols.len();
-                    indices.extend(new.map(|index| (plan.symbols[index], index)));
-                }
                 plan.symbols.len() - 1
             });
             if reference == Reference::Call && !has_veneer[index] {

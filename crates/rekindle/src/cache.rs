@@ -306,18 +306,16 @@ impl Shared {
         let mut file = folder.open_image(number, store.secret(), Some(&identity))?;
         // Who verifies hits wants digests checked too.
         let is_intact = !self.sample.takes_any() && folder.knows_intact(&file, store.secret());
+        let is_touched = store.is_writable() && file.note_use();
         let mut note = None;
         if is_intact {
             file.header = file.header.of_intact_image();
-        } else if store.is_writable() {
-            note = file.intact_note();
-        }
-        if store.is_writable() && file.note_use() {
-            // The file isn't any more what was noted, or would be.
-            note = None;
-            if is_intact {
+            if is_touched {
                 folder.note_intact_still(&file, store.secret());
             }
+        } else if store.is_writable() && !is_touched {
+            // A touched file isn't any more what it was when it was opened.
+            note = file.intact_note();
         }
         let image = LoadedImage::map(&file, store.secret(), note)
             .map_err(|error| ImageError::File(error.into()))?;

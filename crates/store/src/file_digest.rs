@@ -90,10 +90,7 @@ impl Store {
 
     fn recall(&self, stat: &Stat) -> Option<Digest> {
         let folder = self.version_folder().ok()?.open(DIGESTS_FOLDER).ok()?;
-        let bytes = folder
-            .read_file(&memo_name(stat), MemoRecord::LEN as u64 + 1)
-            .ok()?;
-        let bytes = <[u8; MemoRecord::LEN]>::try_from(bytes).ok()?;
+        let bytes = folder.read_record(&memo_name(stat)).ok()??;
         let record = MemoRecord::decode(&bytes);
         let contents = Digest(record.contents);
         let expected = seal(record_of(stat, contents), self.secret());

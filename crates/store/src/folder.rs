@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, SeekFrom, Stat};
@@ -122,10 +123,18 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// Reads a plain file's start. Returns how many bytes there were.
-    pub(crate) fn read_start(&self, name: &str, buffer: &mut [u8]) -> Result<usize, FolderError> {
-        let (file, _) = self.open_file(name)?;
-        Ok(rustix::io::read(&file, buffer)?)
+    /// Reads a plain file of `N` bytes. `None` if it has more or fewer.
+    pub(crate) fn read_record<const N: usize>(
+        &self,
+        name: &str,
+    ) -> Result<Option<[u8; N]>, FolderError> {
+        let (file, stat) = self.open_file(name)?;
+        if stat.st_size != N as i64 {
+            return Ok(None);
+        }
+        let mut record = [0; N];
+        file.read_exact_at(&mut record, 0)?;
+        Ok(Some(record))
     }
 
     /// Opens a file for locking, made if it doesn't exist.

@@ -50,14 +50,11 @@ impl ScopeFolder {
         if image.header.file_len() < LEAST_LEN {
             return false;
         }
-        let mut found = [0; MemoRecord::LEN];
-        let len = self
-            .folder
-            .read_start(&note_name(image.number), &mut found)
-            .unwrap_or(0);
-        len == found.len()
-            && record_of_note(&IntactNote::of(image, image.stat), secret)
-                .is_some_and(|expected| equal(&expected, &found))
+        let Ok(Some(found)) = self.folder.read_record(&note_name(image.number)) else {
+            return false;
+        };
+        record_of_note(&IntactNote::of(image, image.stat), secret)
+            .is_some_and(|expected| equal(&expected, &found))
     }
 
     /// Notes that all of an image was checked after the note was made. Does nothing on a file system

@@ -1,11 +1,13 @@
 //! Keys: everything that can change a compilation's output, as 32 bytes.
 //!
 //! A key is the BLAKE3 hash of an encoding that is ours: a version, a domain, and fields that each
-//! carry their type and, where that leaves it open, their length, so that no two lists of fields encode alike (`"ab", "c"` against
-//! `"a", "bc"`; the number 1 against the text `"\x01"`). `std::hash::Hash` is not a format and
-//! never enters here.
+//! carry their type and, where that leaves it open, their length, so that no two lists of fields
+//! encode alike (`"ab", "c"` against `"a", "bc"`; the number 1 against the text `"\x01"`).
+//! `std::hash::Hash` is not a format and never enters here.
 
 use core::fmt;
+
+use rekindle_artifact::wire::Writer;
 
 use crate::digest::{Digest, hex};
 
@@ -72,7 +74,7 @@ enum FieldType {
 pub struct KeyBuilder {
     /// Encoded and not hashed yet: hashing all at once is faster, and the builder, which moves from
     /// call to call, stays small.
-    pending: Vec<u8>,
+    pending: Writer,
     /// There once more was added than should wait.
     hasher: Option<Box<blake3::Hasher>>,
 }
@@ -88,9 +90,9 @@ impl KeyBuilder {
     /// fields differ: `"vm/region"`.
     #[must_use]
     pub fn new(domain: &str) -> Self {
-        let mut pending = Vec::with_capacity(USUAL_LEN);
-        pending.extend_from_slice(b"rekindle key");
-        pending.push(KEY_FORMAT_VERSION);
+        let mut pending = Writer::with_capacity(USUAL_LEN);
+        pending.raw(b"rekindle key");
+        pending.u8(KEY_FORMAT_VERSION);
         let builder = Self {
             pending,
             hasher: None,
@@ -124,9 +126,10 @@ impl KeyBuilder {
 
     /// The key of the fields so far.
     pub fn finish(self) -> Key {
+        let pending = self.pending.into_bytes();
         let hash = match self.hasher {
-            None => blake3::hash(&self.pending),
-            Some(mut hasher) => hasher.update(&self.pending).finalize(),
+            None => blake3::hash(&pending),
+            Some(mut hasher) => hasher.update(&pending).finalize(),
         };
         Key(*hash.as_bytes())
     }
@@ -134,28 +137,19 @@ impl KeyBuilder {
     /// Adds a field; `len` if its type doesn't say how long it is. Short keys are hashed by the block
     /// of 64 bytes, so nothing is written that says nothing.
     fn field(mut self, field_type: FieldType, len: Option<usize>, bytes: &[u8]) -> Self {
-        self.pending.push(field_type as u8);
+        self.pending.u8(field_type as u8);
         if let Some(len) = len {
-            push_number(&mut self.pending, len as u64);
+            self.pending.number(len as u64);
         }
         if self.pending.len().saturating_add(bytes.len()) <= PENDING_LEN {
-            self.pending.extend_from_slice(bytes);
+            self.pending.raw(bytes);
             return self;
         }
+        let pending = core::mem::take(&mut self.pending).into_bytes();
         let hasher = self.hasher.get_or_insert_default();
-        hasher.update(&self.pending).update(bytes);
-        self.pending.clear();
+        hasher.update(&pending).update(bytes);
         self
     }
-}
-
-/// Adds a number as LEB128: seven bits a byte, low ones first.
-fn push_number(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
 }
 
 #[cfg(test)]

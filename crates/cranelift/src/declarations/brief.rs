@@ -4,13 +4,11 @@
 //! may want to change them. A module whose functions all come from the cache needs to know them, and
 //! no more: here names stand one behind the other, and signatures once.
 
-use std::hash::{Hash, Hasher};
-
 use cranelift_codegen::ir::Signature;
 use cranelift_module::{DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations};
 use hashbrown::HashTable;
-use rustc_hash::FxHasher;
 
+use super::names::hash_of;
 use super::{DataDecl, FunctionDecl};
 
 /// A signature is looked for among so many of the last ones. One that comes again later has two
@@ -241,27 +239,14 @@ fn adds_nothing(linkage: Linkage, again: Linkage) -> bool {
     again == Linkage::Import || again == linkage
 }
 
-fn hash_of(name: &str) -> u64 {
-    let mut hasher = FxHasher::default();
-    name.hash(&mut hasher);
-    hasher.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use cranelift_codegen::ir::{AbiParam, Signature, types};
     use cranelift_codegen::isa::CallConv;
     use cranelift_module::{FuncId, FuncOrDataId, Linkage, ModuleDeclarations};
 
+    use super::super::LINKAGES;
     use super::{BriefDeclarations, adds_nothing};
-
-    const LINKAGES: [Linkage; 5] = [
-        Linkage::Import,
-        Linkage::Local,
-        Linkage::Preemptible,
-        Linkage::Hidden,
-        Linkage::Export,
-    ];
 
     fn signature(params: usize) -> Signature {
         let mut signature = Signature::new(CallConv::SystemV);

@@ -7,12 +7,12 @@ mod names;
 use std::cell::{OnceCell, RefCell};
 
 use cranelift_codegen::ir::Signature;
-use cranelift_module::{DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations};
+use cranelift_module::{DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations, ModuleResult};
 
 use crate::program::LoadedProgram;
 use brief::BriefDeclarations;
 pub(crate) use names::{
-    DeclaredNames, linkage_number, name_tag, write_function_name, write_optional_name,
+    DeclaredNames, LINKAGES, linkage_number, name_tag, write_function_name, write_optional_name,
 };
 
 /// Declarations, in one of three states: in brief, a program's that are yet to be read, or in full.
@@ -73,26 +73,56 @@ impl Declarations {
         self.full.get_mut().expect("they were just read")
     }
 
-    /// Declares a function if no more than the brief form is needed for that.
-    pub(crate) fn declare_function_briefly(
+    /// Declares a function, in full only if neither of the other states can say what that gives.
+    ///
+    /// # Errors
+    /// If it contradicts what the name was declared as.
+    pub(crate) fn declare_function(
         &mut self,
         name: &str,
         linkage: Linkage,
         signature: &Signature,
-    ) -> Option<FuncId> {
-        self.brief()?;
-        self.brief.declare_function(name, linkage, signature)
+    ) -> ModuleResult<FuncId> {
+        if let Some(program) = self.unread()
+            && let Some(FuncOrDataId::Func(id)) = program.find(name)
+            && program.declares_function(id, linkage, signature)
+        {
+            return Ok(id);
+        }
+        if self.brief().is_some()
+            && let Some(id) = self.brief.declare_function(name, linkage, signature)
+        {
+            return Ok(id);
+        }
+        let (id, _) = self.get_mut().declare_function(name, linkage, signature)?;
+        Ok(id)
     }
 
     /// The same of data.
-    pub(crate) fn declare_data_briefly(
+    ///
+    /// # Errors
+    /// As [`Self::declare_function`].
+    pub(crate) fn declare_data(
         &mut self,
         name: &str,
         linkage: Linkage,
         writable: bool,
-    ) -> Option<DataId> {
-        self.brief()?;
-        self.brief.declare_data(name, linkage, writable)
+    ) -> ModuleResult<DataId> {
+        if let Some(program) = self.unread()
+            && let Some(FuncOrDataId::Data(id)) = program.find(name)
+            && program.declares_data(id, linkage, writable)
+        {
+            return Ok(id);
+        }
+        if self.brief().is_some()
+            && let Some(id) = self.brief.declare_data(name, linkage, writable)
+        {
+            return Ok(id);
+        }
+        let (id, _) = self
+            .get_mut()
+            .declare_data(name, linkage, writable, false)?;
+        Ok(id)
     }
 
     /// How many functions there are, or zero while nobody counts.

@@ -1,12 +1,12 @@
 //! What a function's key says of everything that the function refers to.
 
-use std::hash::{Hash, Hasher};
+use std::hash::BuildHasher;
 
 use cranelift_codegen::ir::UserExternalName;
 use cranelift_module::{DataId, FuncId, Linkage, ModuleDeclarations};
 
 use rekindle::Signature;
-use rustc_hash::FxHasher;
+use rustc_hash::FxBuildHasher;
 
 use crate::key::{Names, Writer};
 
@@ -53,13 +53,25 @@ pub(crate) fn write_optional_name(name: Option<&str>, index: u32, out: &mut Writ
 /// given one key. Stored as the signature of its code: functions of this crate are called through
 /// pointers that the embedder makes, so nothing else reads that.
 pub(crate) fn name_tag(name: Option<&str>, index: u32) -> Signature {
-    let mut hasher = FxHasher::default();
-    match name {
-        Some(name) => name.hash(&mut hasher),
-        None => index.hash(&mut hasher),
-    }
-    Signature(hasher.finish())
+    Signature(match name {
+        Some(name) => hash_of(name),
+        None => FxBuildHasher.hash_one(index),
+    })
 }
+
+/// A quick hash of a name, the same in every process of one build.
+pub(super) fn hash_of(name: &str) -> u64 {
+    FxBuildHasher.hash_one(name)
+}
+
+/// All linkages.
+pub(crate) const LINKAGES: [Linkage; 5] = [
+    Linkage::Import,
+    Linkage::Local,
+    Linkage::Preemptible,
+    Linkage::Hidden,
+    Linkage::Export,
+];
 
 pub(crate) fn linkage_number(linkage: Linkage) -> u32 {
     match linkage {

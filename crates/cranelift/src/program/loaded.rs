@@ -9,7 +9,7 @@ use cranelift_module::{DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations
 use rekindle::{HostAddr, Program};
 
 use super::signature;
-use crate::declarations::linkage_number;
+use crate::declarations::{LINKAGES, linkage_number};
 
 /// A program of a module.
 #[derive(Clone)]
@@ -174,14 +174,7 @@ impl LoadedProgram {
 }
 
 fn linkage(word: u32) -> Linkage {
-    let all = [
-        Linkage::Import,
-        Linkage::Local,
-        Linkage::Preemptible,
-        Linkage::Hidden,
-        Linkage::Export,
-    ];
-    let found = all
+    let found = LINKAGES
         .into_iter()
         .find(|linkage| linkage_number(*linkage) == word & 0xff);
     found.unwrap_or(Linkage::Import)

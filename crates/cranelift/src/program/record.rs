@@ -86,7 +86,7 @@ impl Recording {
             };
             draft.symbols.push(ProgramDraftSymbol {
                 name: decl.name.clone(),
-                reference: function_reference(declarations, id).to_string(),
+                reference: function_reference(declarations, id).to_text(),
                 place,
                 len,
             });
@@ -105,7 +105,7 @@ impl Recording {
             };
             draft.symbols.push(ProgramDraftSymbol {
                 name: decl.name.clone(),
-                reference: data_reference(declarations, id).to_string(),
+                reference: data_reference(declarations, id).to_text(),
                 place,
                 len,
             });
@@ -174,7 +174,7 @@ fn data_artifact(
             section: kind,
             offset: reloc.offset,
             kind: RelocationKind::Abs64,
-            target: Target::Symbol(target.to_string()),
+            target: Target::Symbol(target.to_text()),
             addend: reloc.addend,
         });
     }

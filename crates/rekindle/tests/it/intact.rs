@@ -10,11 +10,11 @@ use rekindle::{Cache, CacheConfig, MissReason};
 /// Longer than a file must have been left alone.
 const QUIET: Duration = Duration::from_millis(3100);
 
-/// A home with one large image of two functions, old enough for a note.
-fn home_with_quiet_image() -> Home {
+/// A home with one large image of so many functions.
+fn home_with_image(functions: u64) -> Home {
     let home = Home::new();
     let first = scope(&home.open());
-    for number in 1..=2 {
+    for number in 1..=functions {
         obtain(&first, &key(number), || {
             let mut artifact = constant(number as u32);
             artifact.metadata = vec![number as u8; 200 << 10];
@@ -22,6 +22,12 @@ fn home_with_quiet_image() -> Home {
         });
     }
     first.flush();
+    home
+}
+
+/// A home with an image of two functions, old enough for a note.
+fn home_with_quiet_image() -> Home {
+    let home = home_with_image(2);
     std::thread::sleep(QUIET);
     home
 }
@@ -98,16 +104,7 @@ fn a_note_is_believed_of_its_own_image_alone() {
 
 #[test]
 fn a_damaged_image_gets_no_note() {
-    let home = Home::new();
-    let first = scope(&home.open());
-    for number in 1..=3 {
-        obtain(&first, &key(number), || {
-            let mut artifact = constant(number as u32);
-            artifact.metadata = vec![number as u8; 200 << 10];
-            artifact
-        });
-    }
-    first.flush();
+    let home = home_with_image(3);
     damage(&home.images()[0]);
     std::thread::sleep(QUIET);
     let cache = home.open();

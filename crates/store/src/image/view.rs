@@ -137,7 +137,8 @@ impl<'a> ImageView<'a> {
         Ok(range)
     }
 
-    /// Checks every digest of the image, whatever is known of it.
+    /// Checks the digests of all that anything of the image needs to run, whatever is known of it. What
+    /// only a merge needs is checked by whoever reads it, always.
     ///
     /// # Errors
     /// If anything differs from what was written.
