@@ -9,6 +9,9 @@ use std::borrow::Cow;
 pub struct Artifact {
     /// What the code is, for people and tools: `fib@clj`, `guest:0x1052c+3`.
     pub name: String,
+    /// The name by which other code refers to the entry point, if any does: what a
+    /// [`Target::Symbol`] says. Code of one image that calls it is linked to it directly.
+    pub symbol: Option<String>,
     /// Identifies the entry point's calling convention and parameter types.
     pub signature: Signature,
     /// Machine code; the entry point is its first byte.

@@ -8,13 +8,14 @@ use crate::tables;
 use crate::wire::{DecodeError, Reader, Writer};
 
 /// Version of this encoding, its first number.
-const ENCODING_VERSION: u64 = 2;
+const ENCODING_VERSION: u64 = 3;
 
 impl Artifact {
     /// The artifact as bytes.
     pub fn encode(&self) -> Vec<u8> {
         let Self {
             name,
+            symbol,
             signature,
             text,
             rodata,
@@ -31,6 +32,7 @@ impl Artifact {
         let mut writer = Writer::new();
         writer.number(ENCODING_VERSION);
         writer.bytes(name.as_bytes());
+        tables::write_symbol(&mut writer, symbol.as_deref(), name);
         writer.number(signature.0);
         for section in [text, rodata, data] {
             writer.number(u64::from(section.align));
@@ -58,8 +60,10 @@ impl Artifact {
             ENCODING_VERSION => {}
             version => return Err(DecodeError::Version(version)),
         }
+        let name = reader.text()?.to_owned();
         let artifact = Self {
-            name: reader.text()?.to_owned(),
+            symbol: tables::read_symbol(&mut reader, &name)?,
+            name,
             signature: Signature(reader.number()?),
             text: read_section(&mut reader)?,
             rodata: read_section(&mut reader)?,

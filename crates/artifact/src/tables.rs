@@ -34,6 +34,42 @@ pub fn read_traps(reader: &mut Reader<'_>) -> Result<Vec<Trap>, DecodeError> {
     })
 }
 
+const NO_SYMBOL: u8 = 0;
+const OTHER_SYMBOL: u8 = 1;
+const SYMBOL_ENDS_IN_NAME: u8 = 2;
+
+/// Adds the symbol of code with a name, in which most symbols end.
+pub fn write_symbol(writer: &mut Writer, symbol: Option<&str>, name: &str) {
+    let Some(symbol) = symbol else {
+        writer.u8(NO_SYMBOL);
+        return;
+    };
+    let (tag, text) = match symbol.strip_suffix(name) {
+        Some(prefix) => (SYMBOL_ENDS_IN_NAME, prefix),
+        None => (OTHER_SYMBOL, symbol),
+    };
+    writer.u8(tag);
+    writer.bytes(text.as_bytes());
+}
+
+/// Takes the symbol of code with a name.
+///
+/// # Errors
+/// If the bytes don't decode.
+pub fn read_symbol(reader: &mut Reader<'_>, name: &str) -> Result<Option<String>, DecodeError> {
+    Ok(match reader.u8()? {
+        NO_SYMBOL => None,
+        OTHER_SYMBOL => Some(reader.text()?.to_owned()),
+        SYMBOL_ENDS_IN_NAME => Some([reader.text()?, name].concat()),
+        tag => {
+            return Err(DecodeError::UnknownTag {
+                what: "symbol",
+                tag: u64::from(tag),
+            });
+        }
+    })
+}
+
 /// Adds what a key was made of.
 pub fn write_key_parts(writer: &mut Writer, parts: &[KeyPart]) {
     writer.number(parts.len() as u64);

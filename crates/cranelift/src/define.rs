@@ -26,7 +26,7 @@ const WRITABLE_DATA_ALIGNMENT: u64 = 8;
 const READONLY_DATA_ALIGNMENT: u64 = 1;
 
 /// Starts the words of a key of this kind.
-const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"clif"), 1];
+const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"clif"), 2];
 
 impl JITModule {
     /// The key under which [`Module::define_function`] looks a function up.
@@ -83,9 +83,10 @@ impl JITModule {
         key_parts: Vec<KeyPart>,
     ) -> ModuleResult<Artifact> {
         let start = Instant::now();
-        self.compile_alone(id, ctx, control)?;
+        self.compile_alone(ctx, control)?;
         let description = Description {
             name: self.linkage_name(id),
+            symbol: Some(self.reference(id).to_text()),
             signature: name_tag(self.declarations.function(id).name, id.as_u32()),
             compile_time_ns: u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
         };
@@ -106,13 +107,8 @@ impl JITModule {
     }
 
     /// Compiles a function as its context will have it, and does nothing with the result.
-    fn compile_alone(
-        &self,
-        id: FuncId,
-        ctx: &mut Context,
-        control: &mut ControlPlane,
-    ) -> ModuleResult<()> {
-        refer_through_cells(&mut ctx.func, id);
+    fn compile_alone(&self, ctx: &mut Context, control: &mut ControlPlane) -> ModuleResult<()> {
+        refer_through_cells(&mut ctx.func);
         ctx.compile(self.compiled_isa(), control)?;
         Ok(())
     }
@@ -127,13 +123,7 @@ impl JITModule {
                     0 if index == own.as_u32() => {
                         return Some(Target::Section(SectionKind::Text));
                     }
-                    0 => {
-                        let id = FuncId::from_u32(index);
-                        match &self.declarations.get().get_function_decl(id).name {
-                            Some(name) => Reference::Named(name),
-                            None => Reference::Function(id),
-                        }
-                    }
+                    0 => self.reference(FuncId::from_u32(index)),
                     1 => {
                         let id = DataId::from_u32(index);
                         match &self.declarations.get().get_data_decl(id).name {
@@ -148,6 +138,14 @@ impl JITModule {
             ExternalName::TestCase(_) | ExternalName::KnownSymbol(_) => return None,
         };
         Some(Target::Symbol(reference.to_text()))
+    }
+
+    /// What code refers to a function by.
+    fn reference(&self, id: FuncId) -> Reference<'_> {
+        match &self.declarations.get().get_function_decl(id).name {
+            Some(name) => Reference::Named(name),
+            None => Reference::Function(id),
+        }
     }
 
     fn linkage_name(&self, id: FuncId) -> String {
@@ -183,20 +181,11 @@ impl JITModule {
     }
 }
 
-/// Makes a function reach everything outside of itself through cells, so that its text needs no
-/// relocation wherever it and what it refers to lie. A call of itself stays direct: within one
-/// module a function has one definition.
-fn refer_through_cells(func: &mut ir::Function, own: FuncId) {
-    let names = func.params.user_named_funcs();
-    let is_own = |name: &ExternalName| match name {
-        ExternalName::User(reference) => {
-            names[*reference] == UserExternalName::new(0, own.as_u32())
-        }
-        _ => false,
-    };
-    for callee in func.stencil.dfg.ext_funcs.values_mut() {
-        callee.colocated = is_own(&callee.name);
-    }
+/// Makes a function load the addresses of all data from cells, so that its text needs no relocation
+/// wherever it and what it refers to lie. Cranelift does the same for addresses of functions, as it makes
+/// position-independent code. A call of what is declared to be close stays direct: the linker leads it to
+/// the callee, or to a veneer.
+fn refer_through_cells(func: &mut ir::Function) {
     for value in func.stencil.global_values.values_mut() {
         if let GlobalValueData::Symbol { colocated, .. } = value {
             *colocated = false;
@@ -274,7 +263,7 @@ impl Module for JITModule {
                     self.verify(id, ctx, ctrl_plane, verification, key_parts)?
                 }
                 None if self.keeps_compiled_code => {
-                    self.compile_alone(id, ctx, ctrl_plane)?;
+                    self.compile_alone(ctx, ctrl_plane)?;
                     code
                 }
                 None => code,

@@ -141,9 +141,47 @@ impl Arena {
         Ok(())
     }
 
+    /// Lets code of the batch be edited. Nothing is reserved, added or published meanwhile.
+    pub fn edit_batch(&self) -> BatchEditor<'_> {
+        BatchEditor(self.lock())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Cursor> {
         // A panic elsewhere leaves the cursor as it was, so a poisoned lock is as good.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Edits code that was added to the batch and isn't published yet.
+#[derive(Debug)]
+pub struct BatchEditor<'a>(MutexGuard<'a, Cursor>);
+
+impl BatchEditor<'_> {
+    /// Edits a part of some code's bytes. Returns whether it could: code that was published is what
+    /// it is for good, and the part must lie within the code.
+    pub fn edit(
+        &mut self,
+        code: &Published,
+        part: Range<usize>,
+        edit: impl FnOnce(&mut [u8]),
+    ) -> bool {
+        let Published {
+            chunk,
+            code: start,
+            code_len,
+            ..
+        } = code;
+        if part.start > part.end || part.end > *code_len || !self.0.is_in_batch(chunk, *start) {
+            return false;
+        }
+        #[expect(unsafe_code, reason = "memory becomes a slice")]
+        // SAFETY: the range is readable and writable until the batch is published, which takes the
+        // lock that is held here, as do all who write it; the code's block is gone.
+        let bytes = unsafe {
+            std::slice::from_raw_parts_mut(chunk.memory.at(start + part.start), part.len())
+        };
+        edit(bytes);
+        true
     }
 }
 
@@ -180,6 +218,18 @@ impl Cursor {
         let filling = self.filling.insert(Filling::reserve(demand)?);
         let block = filling.take(demand, in_batch);
         block.ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    }
+
+    /// Whether code that starts at an offset of a chunk waits for being published.
+    fn is_in_batch(&self, chunk: &Arc<Chunk>, code: usize) -> bool {
+        let filling = self.filling.as_ref().is_some_and(|filling| {
+            let start = filling.batch.unwrap_or(usize::MAX);
+            Arc::ptr_eq(&filling.chunk, chunk) && (start..filling.code).contains(&code)
+        });
+        let is_full = |(full, pages): &(Arc<Chunk>, Range<usize>)| {
+            Arc::ptr_eq(full, chunk) && pages.contains(&code)
+        };
+        filling || self.full.iter().any(is_full)
     }
 
     /// The pages of the batch take no more.
@@ -303,8 +353,9 @@ impl Block {
             }
         }
         Ok(Published {
-            code_address: self.code_address(),
             chunk: self.chunk,
+            code: self.code,
+            code_len: self.demand.code_len,
             data: self.data,
             data_len: self.demand.data_len,
         })
@@ -332,8 +383,9 @@ impl Block {
             _ => None,
         };
         let published = Published {
-            code_address: self.code_address(),
             chunk: self.chunk,
+            code: self.code,
+            code_len: self.demand.code_len,
             data: self.data,
             data_len: self.demand.data_len,
         };
@@ -369,8 +421,9 @@ impl Block {
             }
         }
         Ok(Published {
-            code_address: self.code_address(),
             chunk: self.chunk,
+            code: self.code,
+            code_len: self.demand.code_len,
             data: self.data,
             data_len: self.demand.data_len,
         })
@@ -380,8 +433,9 @@ impl Block {
 /// Executable code. Keeps its memory, and its data's, mapped.
 #[derive(Clone, Debug)]
 pub struct Published {
-    code_address: HostAddr,
     chunk: Arc<Chunk>,
+    code: usize,
+    code_len: usize,
     data: usize,
     data_len: usize,
 }
@@ -399,7 +453,7 @@ impl Published {
 
     /// Where the code lives.
     pub fn code_address(&self) -> HostAddr {
-        self.code_address
+        HostAddr(self.chunk.memory.at(self.code).expose_provenance() as u64)
     }
 
     /// Writes into the block's data, `offset` bytes from its start.
@@ -436,7 +490,7 @@ impl Published {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arena, Block, CODE_LEN, Demand};
+    use super::{Arena, Block, CODE_LEN, Demand, Published};
 
     fn demand(code_len: usize, data_len: usize) -> Demand {
         Demand {
@@ -520,6 +574,51 @@ mod tests {
         arena.publish_batch().expect("executable memory");
         arena.publish_batch().expect("there is nothing to do");
         assert_eq!(add(0) - next, page);
+    }
+
+    #[test]
+    fn code_is_edited_until_it_is_published() {
+        let arena = Arena::new();
+        let add = |byte: u8| {
+            let fill = |block: &mut Block| {
+                block.code_mut().fill(byte);
+                Ok::<_, std::io::Error>(None)
+            };
+            arena.add_to_batch(demand(100, 8), fill).expect("memory")
+        };
+        let edit = |code: &Published, part: std::ops::Range<usize>, seen: &mut Vec<u8>| {
+            let mut editor = arena.edit_batch();
+            editor.edit(code, part, |bytes| {
+                seen.extend_from_slice(bytes);
+                bytes.fill(9);
+            })
+        };
+        let [first, second] = [add(1), add(2)];
+        let mut seen = Vec::new();
+        assert!(edit(&first, 1..3, &mut seen));
+        assert!(edit(&second, 98..100, &mut seen));
+        // The pages that hold it take no more, but they aren't published.
+        let apart = arena.reserve(demand(1, 1)).expect("memory");
+        let apart = apart.publish().expect("executable memory");
+        assert!(edit(&first, 0..4, &mut seen));
+        assert_eq!(seen, [1, 1, 2, 2, 1, 9, 9, 1]);
+        let beyond = 98..101;
+        assert!(!edit(&first, beyond, &mut seen));
+        assert!(!edit(&apart, 0..1, &mut seen));
+        assert!(!edit(&add_elsewhere(), 0..1, &mut seen));
+        arena.publish_batch().expect("executable memory");
+        assert!(!edit(&first, 0..1, &mut seen));
+        let third = add(3);
+        assert!(!edit(&first, 0..1, &mut seen));
+        assert!(edit(&third, 0..1, &mut seen));
+        assert_eq!(seen.len(), 9);
+    }
+
+    /// Code of another arena's batch.
+    fn add_elsewhere() -> Published {
+        let fill = |_: &mut Block| Ok::<_, std::io::Error>(None);
+        let arena = Arena::new();
+        arena.add_to_batch(demand(100, 8), fill).expect("memory")
     }
 
     #[test]

@@ -10,6 +10,9 @@
 //! parts of one mapping allow different things, the system can't map its large pages as such, nor many
 //! small ones at once: that takes longer than the reading. The two show the same pages of one file,
 //! which nobody changes.
+//!
+//! A file whose code may have to be edited is mapped once more, too: what is read, and verified, is
+//! what was written, and what runs may then be an edited copy, private to this process.
 
 use std::fs::File;
 use std::io;
@@ -36,6 +39,8 @@ pub struct ImageShape {
     pub text: Range<u64>,
     /// Whether someone will read most of the file, rather than run it alone.
     pub is_read_whole: bool,
+    /// Whether code may have to be edited: see [`ImageMapping::edit_text`].
+    pub edits_text: bool,
     /// Whether code is copied even where the file could be mapped executable; for tests.
     pub copy_text: bool,
 }
@@ -43,7 +48,8 @@ pub struct ImageShape {
 /// An image file in memory.
 ///
 /// Invariant: the memory is `writable_len` bytes of read-write memory and `file_len` bytes that
-/// nothing writes; the view is the same `file_len` bytes.
+/// nothing writes; the view is the same `file_len` bytes. Where there is a view, there is no reference
+/// to the code in the memory, which [`Self::edit_text`] may replace.
 #[derive(Debug)]
 pub struct ImageMapping {
     /// Dropped before the memory is.
@@ -56,6 +62,7 @@ pub struct ImageMapping {
     /// The part of the file that holds code.
     text: Range<usize>,
     text_is_copied: bool,
+    edits_text: bool,
     /// Held while writing, so that two threads don't write at once.
     writing: Mutex<()>,
 }
@@ -91,7 +98,9 @@ impl ImageMapping {
         }
         let text_is_copied =
             start < end && map_text(&mut memory, file, writable_len, pages, shape.copy_text)?;
-        let view = match shape.is_read_whole && file_len >= LARGE_PAGE_LEN && !text_is_copied {
+        let is_read_elsewhere =
+            shape.is_read_whole && file_len >= LARGE_PAGE_LEN && !text_is_copied;
+        let view = match is_read_elsewhere || shape.edits_text {
             true => Some(Memory::of_file(file, file_len)?),
             false => None,
         };
@@ -103,6 +112,7 @@ impl ImageMapping {
             file_len,
             text: start..end,
             text_is_copied,
+            edits_text: shape.edits_text,
             writing: Mutex::new(()),
         })
     }
@@ -122,13 +132,8 @@ impl ImageMapping {
     pub fn bytes(&self) -> &[u8] {
         match &self.view {
             Some(view) => self.file_at(view.base()),
-            None => self.placed_bytes(),
+            None => self.file_at(self.memory.at(self.writable_len)),
         }
-    }
-
-    /// The file's bytes where they were laid out.
-    fn placed_bytes(&self) -> &[u8] {
-        self.file_at(self.memory.at(self.writable_len))
     }
 
     /// The file's bytes in one of the two mappings.
@@ -148,20 +153,52 @@ impl ImageMapping {
     pub fn register_frames(&self, records: Range<usize>) -> Result<(), MalformedFrames> {
         // What the unwinder will read is the same; what is mapped already is quicker to check.
         let bytes = self.bytes().get(records.clone()).ok_or(MalformedFrames)?;
-        let placed = &self.placed_bytes()[records.clone()];
         let file = self.base().offset(self.writable_len as u64);
         let at = |offset: usize| file.offset(offset as u64).0;
         let code = at(self.text.start)..at(self.text.end);
         if frames::check(bytes, at(records.start), &code)? > 0 {
+            let placed = self.memory.at(self.writable_len + records.start);
             self.frames.get_or_init(|| {
                 #[expect(unsafe_code, reason = "the one call")]
                 // SAFETY: by the invariant nothing writes the file's bytes, and the registration
                 // is dropped before they are unmapped.
                 unsafe {
-                    RegisteredFrames::register(placed.as_ptr())
+                    RegisteredFrames::register(placed)
                 }
             });
         }
+        Ok(())
+    }
+
+    /// Puts an edited copy in the place of the pages that hold a part of the code; `edit` gets that
+    /// part. What [`Self::bytes`] gives stays as it was. Who executes the code meanwhile executes what
+    /// was there or what will be.
+    ///
+    /// # Errors
+    /// If the shape didn't say that code may be edited, the part isn't code, or the system refuses;
+    /// nothing changed then.
+    pub fn edit_text(&self, part: Range<usize>, edit: impl FnOnce(&mut [u8])) -> io::Result<()> {
+        let is_text = self.text.start <= part.start && part.end <= self.text.end;
+        if !self.edits_text || !is_text || part.is_empty() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let page = page_len();
+        let start = part.start / page * page;
+        let len = part.end.next_multiple_of(page) - start;
+        let placed = self.writable_len + start;
+        let edit = |copy: &mut [u8]| {
+            edit(&mut copy[part.start - start..part.end - start]);
+            make_coherent(copy.as_ptr(), len);
+        };
+        let _guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        #[expect(unsafe_code, reason = "the one call")]
+        // SAFETY: by the invariant there is no reference to the code where it was laid out, since
+        // there is a view. The pages may hold what stands behind the code, up to the next page: gaps.
+        unsafe {
+            let access = Access::ReadExecute;
+            self.memory.replace_shared(placed, len, access, edit)?;
+        }
+        make_coherent(self.memory.at(placed), len);
         Ok(())
     }
 
@@ -236,6 +273,7 @@ mod tests {
             file_len: 3 * PAGE + 5,
             text: PAGE..2 * PAGE + 100,
             is_read_whole: true,
+            edits_text: false,
             copy_text,
         }
     }
@@ -262,10 +300,45 @@ mod tests {
         };
         let mapping = ImageMapping::new(&file(len), &shape).expect("it maps");
         assert!(mapping.view.is_some());
-        assert_ne!(mapping.bytes().as_ptr(), mapping.placed_bytes().as_ptr());
+        let placed = mapping.file_at(mapping.memory.at(mapping.writable_len));
+        assert_ne!(mapping.bytes().as_ptr(), placed.as_ptr());
         assert_eq!(mapping.bytes().len(), len);
-        assert!(mapping.bytes() == mapping.placed_bytes());
-        assert_eq!(mapping.placed_bytes()[PAGE as usize], (PAGE / 251) as u8);
+        assert!(mapping.bytes() == placed);
+        assert_eq!(placed[PAGE as usize], (PAGE / 251) as u8);
+    }
+
+    #[test]
+    fn edited_code_is_another_than_what_is_read() {
+        let file = file(3 * PAGE as usize + 5);
+        for copy_text in [false, true] {
+            let shape = ImageShape {
+                edits_text: true,
+                ..shape(copy_text)
+            };
+            let mapping = ImageMapping::new(&file, &shape).expect("it maps");
+            let before = mapping.bytes().to_vec();
+            let start = PAGE as usize + 4090;
+            for value in [7, 9] {
+                let edit = |bytes: &mut [u8]| bytes[0] = value;
+                mapping.edit_text(start..start + 10, edit).expect("code");
+                let edit = |bytes: &mut [u8]| bytes.copy_from_slice(&[value; 3]);
+                let end = 2 * PAGE as usize + 100;
+                mapping.edit_text(end - 3..end, edit).expect("code");
+                // No reference to this memory lives while it is edited.
+                let placed = mapping.file_at(mapping.memory.at(mapping.writable_len));
+                let differs = |at: &usize| placed[*at] != before[*at];
+                let differing: Vec<usize> = (0..placed.len()).filter(differs).collect();
+                assert_eq!(differing, [start, end - 3, end - 2, end - 1]);
+                assert!(differing.iter().all(|at| placed[*at] == value));
+                assert_eq!(mapping.bytes(), before);
+            }
+            for part in [0..4, PAGE as usize - 1..PAGE as usize + 3, start..start] {
+                assert!(mapping.edit_text(part, |_| unreachable!()).is_err());
+            }
+        }
+        let mapping = ImageMapping::new(&file, &shape(false)).expect("it maps");
+        let text = PAGE as usize..PAGE as usize + 4;
+        assert!(mapping.edit_text(text, |_| unreachable!()).is_err());
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod image;
 mod imp;
 
 pub use address::HostAddr;
-pub use arena::{Arena, Block, Demand, Published};
+pub use arena::{Arena, BatchEditor, Block, Demand, Published};
 pub use build_id::build_ids;
 pub use entry::{Entry, EntrySignature, Plain, SignatureMismatch, signature_of};
 pub use frames::MalformedFrames;

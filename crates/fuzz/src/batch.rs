@@ -36,17 +36,18 @@ pub fn compare(program: &Path, first: u64, count: u64) -> anyhow::Result<Totals>
     let folder = tempfile::tempdir().context("a temporary folder")?;
     let run = |mode| child(program, mode, &folder.path().join("cache"), first, count);
     let reference = run(Mode::Reference)?;
-    let (cold, warm, verified) = (run(Mode::Cold)?, run(Mode::Warm)?, run(Mode::Verified)?);
+    for mode in [Mode::Cold, Mode::Warm, Mode::Verified] {
+        ensure_same(mode, first, &run(mode)?, &reference)?;
+    }
+    // What was kept now calls functions that are other ones, then calls between two images, and then
+    // what it called at first.
+    let edited = run(Mode::EditedReference)?;
+    for _ in 0..2 {
+        ensure_same(Mode::Edited, first, &run(Mode::Edited)?, &edited)?;
+    }
+    ensure_same(Mode::Warm, first, &run(Mode::Warm)?, &reference)?;
     let mut totals = Totals::default();
-    for (seed, line) in (first..).zip(&reference) {
-        let index = (seed - first) as usize;
-        for (mode, lines) in [("cold", &cold), ("warm", &warm), ("verified", &verified)] {
-            let other = &lines[index];
-            ensure!(
-                other == line,
-                "seed {seed}: cranelift-jit says {line}, ours, {mode}, {other}"
-            );
-        }
+    for line in &reference {
         match functions(line)? {
             None => totals.unsupported += 1,
             Some(count) => {
@@ -56,6 +57,18 @@ pub fn compare(program: &Path, first: u64, count: u64) -> anyhow::Result<Totals>
         }
     }
     Ok(totals)
+}
+
+fn ensure_same(mode: Mode, first: u64, ours: &[String], peer: &[String]) -> anyhow::Result<()> {
+    let ours_and_peer = ours.iter().zip(peer);
+    for (seed, (line, expected)) in (first..).zip(ours_and_peer) {
+        let mode = mode.name();
+        ensure!(
+            line == expected,
+            "seed {seed}: cranelift-jit says {expected}, ours, {mode}, {line}"
+        );
+    }
+    Ok(())
 }
 
 /// One line for each seed.

@@ -27,7 +27,11 @@ pub enum Mode {
     Cold,
     /// Ours, when all is in the cache; functions are defined in another order.
     Warm,
-    /// The same, with every function compiled all the same and compared with what was kept.
+    /// The same, with some functions that are other ones now.
+    Edited,
+    /// `cranelift-jit`, with those.
+    EditedReference,
+    /// As warm, with every function compiled all the same and compared with what was kept.
     Verified,
 }
 
@@ -38,6 +42,8 @@ impl Mode {
             Self::Reference => "reference",
             Self::Cold => "cold",
             Self::Warm => "warm",
+            Self::Edited => "edited",
+            Self::EditedReference => "edited-reference",
             Self::Verified => "verified",
         }
     }
@@ -102,10 +108,11 @@ fn symbols() -> impl Iterator<Item = (&'static str, *const u8)> {
 /// # Errors
 /// If something that must be in the cache isn't.
 pub fn run(seed: u64, mode: Mode, folder: &Path) -> anyhow::Result<String> {
-    let plan = Plan::new(seed);
+    let is_edited = matches!(mode, Mode::Edited | Mode::EditedReference);
+    let plan = Plan::new(seed, is_edited);
     let outcome = catch_unwind(AssertUnwindSafe(|| match mode {
-        Mode::Reference => run_upstream(&plan),
-        Mode::Cold | Mode::Warm | Mode::Verified => run_ours(&plan, mode, folder),
+        Mode::Reference | Mode::EditedReference => run_upstream(&plan),
+        Mode::Cold | Mode::Warm | Mode::Edited | Mode::Verified => run_ours(&plan, mode, folder),
     }));
     match outcome {
         Ok(Ok(line)) => Ok(line),
@@ -161,7 +168,10 @@ fn run_ours(plan: &Plan, mode: Mode, folder: &Path) -> anyhow::Result<String> {
         .cache(cache.clone())
         .scope(format!("fuzz{}", plan.seed % 4));
     let mut module = JITModule::new(builder);
-    let key = KeyBuilder::new("fuzz/program").u64(plan.seed).finish();
+    let key = KeyBuilder::new("fuzz/program")
+        .u64(plan.seed)
+        .u64(plan.is_edited.into())
+        .finish();
     let is_found = match plan.way {
         Way::Program => module.define_program(&key, |module| define(plan, module, mode))?,
         Way::Clif | Way::Keyed => {
@@ -182,7 +192,7 @@ fn run_ours(plan: &Plan, mode: Mode, folder: &Path) -> anyhow::Result<String> {
         "seed {}: kept otherwise than compiled: {differing:?}",
         plan.seed
     );
-    if mode != Mode::Cold {
+    if matches!(mode, Mode::Warm | Mode::Verified) {
         let missing = module.declarations().get_functions();
         let missing = missing.filter(|(id, _)| module.is_loaded(*id) == Some(false));
         let missing: Vec<_> = missing.map(|(id, decl)| decl.linkage_name(id)).collect();
@@ -236,7 +246,8 @@ fn define(plan: &Plan, module: &mut JITModule, mode: Mode) -> ModuleResult<()> {
         if plan.way == Way::Keyed {
             let key = KeyBuilder::new("fuzz/function")
                 .u64(plan.seed)
-                .u64(number as u64);
+                .u64(number as u64)
+                .u64(plan.edits(number).into());
             module.define_cached(&key.finish(), id, |module, ctx| {
                 build(plan, module, &declared, number, ctx);
                 Ok::<_, ModuleError>(())

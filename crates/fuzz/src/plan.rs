@@ -20,6 +20,8 @@ pub(crate) enum Way {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
+    /// Whether some functions have other bodies than the seed says.
+    pub(crate) is_edited: bool,
     /// Cranelift's shared flags.
     pub(crate) flags: Vec<(&'static str, &'static str)>,
     /// Whether the host's extensions of its instruction set are used.
@@ -126,7 +128,7 @@ impl Shape {
 }
 
 impl Plan {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, is_edited: bool) -> Self {
         let random = &mut Random::new(seed);
         let mut pick = |texts: &[&'static str]| texts[random.below(texts.len())];
         let mut flags = vec![
@@ -154,6 +156,7 @@ impl Plan {
         }
         Self {
             seed,
+            is_edited,
             flags,
             uses_extensions: random.below(4) > 0,
             way,
@@ -164,11 +167,17 @@ impl Plan {
 
     /// Choices about one function, the same in whichever order functions are built.
     pub(crate) fn random_of(&self, function: usize) -> Random {
+        let edit = u64::from(self.edits(function)) << 50;
         Random::new(
-            self.seed
+            (self.seed ^ edit)
                 .wrapping_mul(0x1_0001)
                 .wrapping_add(function as u64 + 1),
         )
+    }
+
+    /// Whether a function has another body than the seed says.
+    pub(crate) fn edits(&self, function: usize) -> bool {
+        self.is_edited && function < self.functions.len() && (self.seed >> (function % 8)) & 1 == 1
     }
 
     pub(crate) fn declare(&self, module: &mut dyn Module) -> ModuleResult<Declared> {

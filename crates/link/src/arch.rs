@@ -25,6 +25,17 @@ pub(crate) struct Veneer {
     pub(crate) align: u64,
 }
 
+/// A direct call or jump.
+pub(crate) struct DirectCall {
+    /// Its relocation.
+    pub(crate) kind: RelocationKind,
+    /// The addend with which it leads to the very start of its target.
+    pub(crate) addend: i64,
+}
+
+/// Bytes of the field of a direct call or jump that holds the distance.
+pub const CALL_FIELD_LEN: usize = 4;
+
 impl Arch {
     /// The machine that this program runs on, if code can be linked for it.
     pub const fn host() -> Option<Self> {
@@ -68,6 +79,27 @@ impl Arch {
         let end = start + relocation.kind.field_len_bytes();
         if let Some(field) = text.get_mut(start..end) {
             field.fill(0);
+        }
+    }
+
+    /// Leads a direct call or jump to `target`: `field` is what is at `place`. Returns whether it
+    /// reaches so far; if not, it leads where it did.
+    pub fn lead_call(
+        self,
+        field: &mut [u8; CALL_FIELD_LEN],
+        place: Address,
+        target: Address,
+    ) -> bool {
+        let DirectCall { kind, addend } = *self.call();
+        let row = self.row(kind).expect("of the same machine");
+        row.patch(field, place, target.plus(addend.cast_unsigned()))
+            .is_ok()
+    }
+
+    pub(crate) fn call(self) -> &'static DirectCall {
+        match self {
+            Self::X86_64 => &x86_64::CALL,
+            Self::Aarch64 => &aarch64::CALL,
         }
     }
 

@@ -45,6 +45,9 @@ pub struct Layout {
     pub entries: Vec<EntryLayout>,
     /// The name behind each cell; each name has one cell in the image.
     pub cells: Vec<String>,
+    /// For each cell, the entry in this image that its name stands for, if there is exactly one. In a
+    /// process it may stand for another.
+    pub definitions: Vec<Option<u32>>,
     /// The cells: 8 bytes each.
     pub got: Span,
     /// Initialised writable data, and constants that hold addresses.
@@ -109,8 +112,11 @@ impl Layout {
     /// # Errors
     /// If the image would be too large; fewer plans may fit.
     pub fn new(plans: &[Plan<'_>], arch: Arch) -> Result<Self, LinkError> {
-        let mut cells = Vec::new();
-        let mut entries = assign_cells(plans, &mut cells);
+        let Cells {
+            names: cells,
+            mut entries,
+            definitions,
+        } = assign_cells(plans);
         let page = arch.page_len_bytes();
         let mut cursor = Cursor(0);
 
@@ -166,6 +172,7 @@ impl Layout {
         Ok(Self {
             entries,
             cells,
+            definitions,
             got,
             data,
             bss,
@@ -190,16 +197,24 @@ fn place(cursor: &mut Cursor, plan: &Plan<'_>, section: SectionKind) -> Address 
     )
 }
 
-fn assign_cells(plans: &[Plan<'_>], cells: &mut Vec<String>) -> Vec<EntryLayout> {
+/// Which cells there are, and who uses them.
+struct Cells {
+    names: Vec<String>,
+    entries: Vec<EntryLayout>,
+    definitions: Vec<Option<u32>>,
+}
+
+fn assign_cells(plans: &[Plan<'_>]) -> Cells {
+    let mut names = Vec::new();
     let mut indices = FxHashMap::default();
     let mut assign = |symbol| {
         *indices.entry(symbol).or_insert_with(|| {
-            cells.push(String::from(symbol));
+            names.push(String::from(symbol));
             // Symbols are at most as many as relocations in 1 GiB.
-            cells.len() as u32 - 1
+            names.len() as u32 - 1
         })
     };
-    plans
+    let entries = plans
         .iter()
         .map(|plan| EntryLayout {
             placement: Placement::default(),
@@ -209,5 +224,23 @@ fn assign_cells(plans: &[Plan<'_>], cells: &mut Vec<String>) -> Vec<EntryLayout>
                 .map(|symbol| assign(*symbol))
                 .collect(),
         })
-        .collect()
+        .collect();
+    let mut definitions = vec![None; names.len()];
+    let mut is_ambiguous = vec![false; names.len()];
+    for (entry, plan) in (0..).zip(plans) {
+        let symbol = plan.artifact().symbol.as_deref();
+        let Some(cell) = symbol.and_then(|symbol| indices.get(symbol)) else {
+            continue;
+        };
+        let cell = *cell as usize;
+        is_ambiguous[cell] |= definitions[cell].replace(entry).is_some();
+    }
+    for (definition, is_ambiguous) in definitions.iter_mut().zip(is_ambiguous) {
+        *definition = definition.filter(|_| !is_ambiguous);
+    }
+    Cells {
+        names,
+        entries,
+        definitions,
+    }
 }

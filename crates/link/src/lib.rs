@@ -21,8 +21,8 @@ mod relocation;
 mod x86_64;
 
 pub use address::Address;
-pub use arch::Arch;
+pub use arch::{Arch, CALL_FIELD_LEN};
 pub use error::LinkError;
 pub use layout::{EntryLayout, Layout, Span};
 pub use link::{Binding, BindingValue, Linked, Placement};
-pub use plan::{Plan, Within};
+pub use plan::{Call, Plan, Within};

@@ -197,10 +197,7 @@ impl<'a> Plan<'a> {
             .iter()
             .position(|veneer| *veneer == symbol)
             .expect("the plan gave every called symbol a veneer");
-        let len = self.arch.veneer().template.len() as u64;
-        placement
-            .text
-            .plus(self.veneers_start() + ordinal as u64 * len)
+        placement.text.plus(self.veneer_offset(ordinal))
     }
 
     fn append_veneers(

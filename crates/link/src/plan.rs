@@ -22,7 +22,20 @@ pub struct Plan<'a> {
     symbols: Vec<&'a str>,
     /// Indices into `symbols`.
     pub(crate) veneers: Vec<usize>,
+    calls: Vec<Call>,
     rodata_is_writable: bool,
+}
+
+/// A call or jump in an artifact's text to the start of what a name stands for. Linked text leads it
+/// to a veneer; who knows where the name is may lead it there, see [`Arch::lead_call`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The index in [`Plan::symbols`] of the name.
+    pub symbol: u32,
+    /// Where the field with the distance is, in bytes from the start of the text.
+    pub field: u32,
+    /// Where the veneer is.
+    pub veneer: u32,
 }
 
 /// The names that stand for sections of artifacts in one image, for good: by name, the number of the
@@ -63,25 +76,41 @@ impl<'a> Plan<'a> {
             arch,
             symbols: Vec::new(),
             veneers: Vec::new(),
+            calls: Vec::new(),
             rodata_is_writable: false,
         };
         let mut indices = FxHashMap::default();
-        let mut has_veneer = Vec::new();
+        let mut ordinals = Vec::new();
         for relocation in &artifact.relocations {
             let Some((symbol, reference)) = plan.check(relocation)? else {
                 continue;
             };
             let index = *indices.entry(symbol).or_insert_with(|| {
                 plan.symbols.push(symbol);
-                has_veneer.push(false);
+                ordinals.push(None);
                 plan.symbols.len() - 1
             });
-            if reference == Reference::Call && !has_veneer[index] {
-                has_veneer[index] = true;
-                plan.veneers.push(index);
+            if reference == Reference::Call {
+                let ordinal = *ordinals[index].get_or_insert(plan.veneers.len());
+                if ordinal == plan.veneers.len() {
+                    plan.veneers.push(index);
+                }
+                plan.note_call(relocation, index, ordinal);
             }
         }
         Ok(plan)
+    }
+
+    fn note_call(&mut self, relocation: &Relocation, symbol: usize, ordinal: usize) {
+        // Another addend leads elsewhere than to where the name is.
+        if relocation.addend == self.arch.call().addend {
+            // A section's length fits in 32 bits.
+            self.calls.push(Call {
+                symbol: symbol as u32,
+                field: relocation.offset,
+                veneer: self.veneer_offset(ordinal) as u32,
+            });
+        }
     }
 
     /// Checks one relocation. Returns the symbol whose cell it needs, if it needs one.
@@ -161,6 +190,11 @@ impl<'a> Plan<'a> {
         &self.symbols
     }
 
+    /// The calls of names.
+    pub fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
     /// Whether `rodata` holds addresses, and so must lie in writable memory.
     pub fn rodata_is_writable(&self) -> bool {
         self.rodata_is_writable
@@ -171,7 +205,7 @@ impl<'a> Plan<'a> {
         if self.veneers.is_empty() {
             return self.artifact.text.bytes.len() as u64;
         }
-        self.veneers_start() + self.veneers.len() as u64 * self.arch.veneer().template.len() as u64
+        self.veneer_offset(self.veneers.len())
     }
 
     /// The alignment of the text, which suits the veneers too.
@@ -182,6 +216,11 @@ impl<'a> Plan<'a> {
     /// Where the first veneer stands, in bytes from the start of the text.
     pub(crate) fn veneers_start(&self) -> u64 {
         (self.artifact.text.bytes.len() as u64).next_multiple_of(self.arch.veneer().align)
+    }
+
+    /// Where the veneer of this number stands, in bytes from the start of the text.
+    pub(crate) fn veneer_offset(&self, ordinal: usize) -> u64 {
+        self.veneers_start() + ordinal as u64 * self.arch.veneer().template.len() as u64
     }
 
     /// The artifact and section of the same image that a name stands for.

@@ -22,6 +22,8 @@ use rekindle_artifact::{
 pub struct Description {
     /// The artifact's name, for people and tools.
     pub name: String,
+    /// What other artifacts refer to the entry point by, if any does.
+    pub symbol: Option<String>,
     /// The entry point's type.
     pub signature: Signature,
     /// What compiling cost, in nanoseconds.
@@ -59,7 +61,8 @@ pub enum ConvertError {
 ///
 /// Compile with `is_pic`, or Cranelift puts absolute addresses into the text. Declare the artifact's
 /// own data as colocated or not, as you like: Cranelift loads addresses from cells all the same, and
-/// the linker rewrites such loads. Names that live elsewhere must not be declared as colocated.
+/// the linker rewrites such loads. Functions may be declared as colocated wherever they are: calls of
+/// those are direct, and go through a veneer if they have to.
 ///
 /// `isa` is the one that compiled; its `unwind_info` setting decides whether there is unwind
 /// information.
@@ -74,6 +77,7 @@ pub fn artifact_from_compiled(
 ) -> Result<Artifact, ConvertError> {
     let Description {
         name,
+        symbol,
         signature,
         compile_time_ns,
     } = description;
@@ -89,6 +93,7 @@ pub fn artifact_from_compiled(
         .max(isa.function_alignment().minimum);
     Ok(Artifact {
         name,
+        symbol,
         signature,
         text: Section {
             bytes: compiled.code_buffer().to_vec(),
@@ -144,10 +149,9 @@ fn convert_kind(kind: Reloc) -> Option<RelocationKind> {
     Some(match kind {
         Reloc::Abs8 => RelocationKind::Abs64,
         Reloc::X86PCRel4 => RelocationKind::X86Pc32,
-        // Cranelift uses the call form for every colocated reference, `lea` included, so no veneer
-        // may stand in between: a colocated name must be one of the artifact's own sections.
-        Reloc::X86CallPCRel4 => RelocationKind::X86Pc32,
-        Reloc::X86CallPLTRel4 => RelocationKind::X86Plt32,
+        // In position-independent code Cranelift uses this form for calls and jumps alone, so a
+        // veneer may stand in between.
+        Reloc::X86CallPCRel4 | Reloc::X86CallPLTRel4 => RelocationKind::X86Plt32,
         Reloc::X86GOTPCRel4 => RelocationKind::X86GotPc32,
         Reloc::Arm64Call => RelocationKind::Arm64Call26,
         Reloc::Aarch64AdrGotPage21 => RelocationKind::Arm64AdrGotPage,

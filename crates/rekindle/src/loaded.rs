@@ -1,10 +1,12 @@
 //! Images in this process: opened as a whole, believed entry by entry.
 
+use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rekindle_artifact::Artifact;
 use rekindle_exec::{HostAddr, ImageMapping, ImageShape};
+use rekindle_link::{Address, Arch, CALL_FIELD_LEN};
 use rekindle_store::image::{
     Damaged, ImageHeader, ImageView, StoredBinding, StoredBindings, StoredCell, StoredValue,
     Tables, UnverifiedEntry, VerifiedRecord,
@@ -25,6 +27,8 @@ pub(crate) struct LoadedImage {
     binding: Mutex<Binding>,
     /// Whether the unwinder knows the call frame information; false if that is damaged.
     unwinds: OnceLock<bool>,
+    /// Whether what is said of direct calls is what was written.
+    calls_are_sound: OnceLock<bool>,
     /// What is to be noted once all of the image was checked; none if it was, or can't be.
     intact_note: Mutex<Option<IntactNote>>,
 }
@@ -42,7 +46,7 @@ struct Binding {
 }
 
 /// A cell without a value, by its index, and where in the file its name is.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct WaitingCell {
     index: u32,
     name_start: u32,
@@ -56,13 +60,14 @@ impl LoadedImage {
         image: &ImageFile,
         secret: &Secret,
         intact_note: Option<IntactNote>,
-    ) -> std::io::Result<Arc<Self>> {
+    ) -> io::Result<Arc<Self>> {
         let ImageFile { file, header, .. } = image;
         let shape = ImageShape {
             writable_len: header.writable_len(),
             file_len: header.file_len(),
             text: header.text(),
             is_read_whole: !header.is_intact(),
+            edits_text: !header.calls().is_empty(),
             copy_text: false,
         };
         let mapping = ImageMapping::new(file, &shape)?;
@@ -72,6 +77,7 @@ impl LoadedImage {
             secret: secret.clone(),
             binding: Mutex::new(Binding::default()),
             unwinds: OnceLock::new(),
+            calls_are_sound: OnceLock::new(),
             intact_note: Mutex::new(intact_note),
         }))
     }
@@ -143,7 +149,7 @@ impl LoadedImage {
         names: &Names,
     ) -> Result<VerifiedRecord, MissReason> {
         let record = entry.verify().map_err(|Damaged| MissReason::Damaged)?;
-        if !self.unwinds() {
+        if !self.unwinds() || !self.calls_are_sound() {
             return Err(MissReason::Damaged);
         }
         self.bind(&self.view(), &record, names)?;
@@ -157,6 +163,14 @@ impl LoadedImage {
             let frames = self.view().frames();
             frames.is_ok_and(|frames| self.register_frames(frames).is_ok())
         })
+    }
+
+    /// Checks once what is said of direct calls: without it nobody knows what to do when a name stands
+    /// for something else than they took it for.
+    fn calls_are_sound(&self) -> bool {
+        *self
+            .calls_are_sound
+            .get_or_init(|| self.view().direct_calls().is_ok())
     }
 
     /// The same for a program, whose digest covers its call frame information.
@@ -260,15 +274,19 @@ impl LoadedImage {
             .bindings(record)
             .map_err(|Damaged| MissReason::Damaged)?;
         let mut values = self.field_values(&fields, names)?;
+        let mut new_cells = Vec::new();
         for StoredCell { index, name } in &cells {
             if *index >= self.header.cell_count() {
                 return Err(MissReason::Damaged);
             }
             if !state.cells_bound.contains(*index) {
                 let value = names.cell_value(name).ok_or(MissReason::Unbound)?;
-                values.push((index * 8, value));
+                new_cells.push((*index, value));
             }
         }
+        self.redirect_calls(&new_cells)
+            .map_err(|_| MissReason::Unbound)?;
+        values.extend(new_cells.iter().map(|(index, value)| (index * 8, *value)));
         for StoredCell { index, .. } in cells {
             state.cells_bound.insert(index);
         }
@@ -295,32 +313,88 @@ impl LoadedImage {
 
     /// Fills the cells that wait and whose names `value_of` knows. The other names are added to
     /// `unknown`.
+    ///
+    /// # Errors
+    /// If calls can't be led where they have to; then no cell was filled.
     pub(crate) fn bind_names(
         &self,
         value_of: &mut dyn FnMut(&str) -> Option<u64>,
         unknown: &mut Vec<String>,
-    ) {
+    ) -> io::Result<()> {
         let mut state = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.mapping.bytes();
-        state.waiting.retain(|cell| {
+        let mut values = Vec::with_capacity(state.waiting.len());
+        let mut still_waiting = Vec::new();
+        for cell in &state.waiting {
             let start = cell.name_start as usize;
             let name = &bytes[start..start + cell.name_len as usize];
             // No name stands for nothing.
             let name = core::str::from_utf8(name).unwrap_or_default();
-            let Some(value) = value_of(name) else {
-                unknown.push(name.to_owned());
-                return true;
-            };
+            match value_of(name) {
+                Some(value) => values.push((cell.index, value)),
+                None => {
+                    unknown.push(name.to_owned());
+                    still_waiting.push(*cell);
+                }
+            }
+        }
+        self.redirect_calls(&values)?;
+        state.waiting = still_waiting;
+        for (index, value) in values {
             // The cell's index was checked when it was told to wait.
-            if let Err(error) = self.write(cell.index * 8, &value.to_le_bytes()) {
+            if let Err(error) = self.write(index * 8, &value.to_le_bytes()) {
                 tracing::error!(%error, "a cell lies outside of its memory");
             }
-            false
-        });
+        }
+        Ok(())
+    }
+
+    /// Leads direct calls of names that stand for something else here to their veneers, which jump where
+    /// the names' cells say. `values` are those of cells, by index, that get them now.
+    fn redirect_calls(&self, values: &[(u32, u64)]) -> io::Result<()> {
+        let invalid = || io::Error::from(io::ErrorKind::InvalidData);
+        let view = self.view();
+        let direct = view
+            .direct_calls_checked_before()
+            .map_err(|Damaged| invalid())?;
+        let base = self.mapping.base();
+        let stands_for_another = |(index, value): &&(u32, u64)| {
+            let target = direct.target(*index);
+            target.is_some_and(|target| base.offset(target.into()).0 != *value)
+        };
+        let moved = values.iter().filter(stands_for_another);
+        let calls: Vec<_> = moved
+            .flat_map(|(index, _)| direct.of_cell(*index))
+            .collect();
+        let fields = || calls.iter().map(|call| u64::from(call.field));
+        let (Some(first), Some(last)) = (fields().min(), fields().max()) else {
+            return Ok(());
+        };
+        let arch = Arch::host().ok_or_else(invalid)?;
+        let in_file = |address: u64| {
+            let offset = address.checked_sub(self.header.writable_len());
+            offset.map(|offset| offset as usize).ok_or_else(invalid)
+        };
+        let part = in_file(first)?..in_file(last)? + CALL_FIELD_LEN;
+        let mut all_lead = true;
+        self.mapping.edit_text(part, |text| {
+            for call in &calls {
+                let offset = (u64::from(call.field) - first) as usize;
+                let field = text[offset..].first_chunk_mut();
+                let field = field.expect("the part ends behind the last field");
+                let (place, veneer) = (Address(call.field.into()), Address(call.veneer.into()));
+                all_lead &= arch.lead_call(field, place, veneer);
+            }
+        })?;
+        tracing::debug!(calls = calls.len(), "names stand for something else");
+        match all_lead {
+            true => Ok(()),
+            false => Err(invalid()),
+        }
     }
 
     /// Writes into the writable memory, at an address from the image's base.
-    pub(crate) fn write(&self, address: u32, bytes: &[u8]) -> std::io::Result<()> {
+    pub(crate) fn write(&self, address: u32, bytes: &[u8]) -> io::Result<()> {
         self.mapping.write(u64::from(address), bytes)
     }
 

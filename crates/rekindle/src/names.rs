@@ -3,11 +3,13 @@
 //! A front whose functions refer to each other in any order, as a linker's input does, can't give
 //! a callee's address when the caller is placed. In a scope with late names every cell starts
 //! empty and waits, until the front binds the names that it knows by then: cells of code in memory
-//! under their names here, those of an image in the image's own list.
+//! under their names here, those of an image in the image's own list. Calls in code that isn't published
+//! yet are led straight to their targets then.
 
 use std::sync::{Mutex, PoisonError};
 
-use rekindle_exec::Published;
+use rekindle_exec::{Arena, BatchEditor, Published};
+use rekindle_link::{Address, Arch, CALL_FIELD_LEN, Call};
 use rustc_hash::FxHashMap;
 
 /// Gives the value of a name that code refers to, if it has one in this process.
@@ -17,18 +19,42 @@ pub type Symbols = Box<dyn Fn(&str) -> Option<u64> + Send + Sync>;
 pub(crate) enum Names {
     /// Values are given on demand.
     Given(Symbols),
-    /// Cells wait for [`crate::Scope::bind_names`].
+    /// Cells and calls wait for [`crate::Scope::bind_names`].
     Late(LateNames),
 }
 
-/// The cells in memory that wait for the values of their names.
+/// What waits in memory for the values of names.
 #[derive(Default)]
 pub(crate) struct LateNames {
-    waiting: Mutex<FxHashMap<Box<str>, Vec<WaitingCell>>>,
+    waiting: Mutex<Waiting>,
 }
 
-/// A cell without a value: at an offset from the start of a block's data.
-pub(crate) struct WaitingCell(pub(crate) Published, pub(crate) usize);
+#[derive(Default)]
+struct Waiting {
+    /// Numbers of the names that something waits for.
+    names: FxHashMap<Box<str>, u32>,
+    /// The number of the next name.
+    next_name: u32,
+    blocks: Vec<Published>,
+    cells: Vec<WaitingCell>,
+    calls: Vec<WaitingCall>,
+}
+
+/// A cell without a value.
+struct WaitingCell {
+    block: u32,
+    name: u32,
+    /// Its number; cells stand at the start of the block's data.
+    index: u32,
+}
+
+/// A call that leads to a veneer.
+struct WaitingCall {
+    block: u32,
+    name: u32,
+    /// Where its field is, in bytes from the start of the code.
+    field: u32,
+}
 
 impl Names {
     /// The value for a cell now, if the name has one or need not have one yet.
@@ -47,7 +73,7 @@ impl Names {
         }
     }
 
-    /// Where cells wait, if they may.
+    /// Where cells and calls wait, if they may.
     pub(crate) fn late(&self) -> Option<&LateNames> {
         match self {
             Self::Given(_) => None,
@@ -57,46 +83,99 @@ impl Names {
 }
 
 impl LateNames {
-    /// Notes that cells wait.
-    pub(crate) fn wait<'a>(&self, cells: impl Iterator<Item = (&'a str, WaitingCell)>) {
+    /// Notes that the cells of a block wait, one for each of `symbols`, and that its `calls` may be led
+    /// straight to where those are.
+    pub(crate) fn wait(&self, published: &Published, symbols: &[&str], calls: &[Call]) {
+        if symbols.is_empty() {
+            return;
+        }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, cell) in cells {
-            match waiting.get_mut(name) {
-                Some(others) => others.push(cell),
+        let waiting = &mut *waiting;
+        // There are fewer blocks and names than bytes of code.
+        let block = waiting.blocks.len() as u32;
+        waiting.blocks.push(published.clone());
+        let first = waiting.cells.len();
+        for (index, symbol) in (0..).zip(symbols) {
+            let name = match waiting.names.get(*symbol) {
+                Some(name) => *name,
                 None => {
-                    waiting.insert(name.into(), vec![cell]);
+                    let name = waiting.next_name;
+                    waiting.next_name += 1;
+                    waiting.names.insert((*symbol).into(), name);
+                    name
                 }
-            }
+            };
+            waiting.cells.push(WaitingCell { block, name, index });
+        }
+        for Call { symbol, field, .. } in calls {
+            let name = waiting.cells[first + *symbol as usize].name;
+            waiting.calls.push(WaitingCall {
+                block,
+                name,
+                field: *field,
+            });
         }
     }
 
-    /// Fills all cells whose names `value_of` knows. The other names are added to `unknown`.
+    /// Fills all cells whose names `value_of` knows, and leads calls of those that are close there, in
+    /// code of the arena's batch. The other names are added to `unknown`.
     pub(crate) fn bind(
         &self,
         value_of: &mut dyn FnMut(&str) -> Option<u64>,
         unknown: &mut Vec<String>,
+        arena: &Arena,
     ) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|name, cells| match value_of(name) {
+        let waiting = &mut *waiting;
+        let mut values = vec![None; waiting.next_name as usize];
+        waiting.names.retain(|name, number| {
+            let value = value_of(name);
+            values[*number as usize] = value;
+            value.is_none()
+        });
+        unknown.extend(waiting.names.keys().map(|name| name.to_string()));
+        let Waiting { blocks, cells, .. } = waiting;
+        cells.retain(|cell| match values[cell.name as usize] {
             None => true,
             Some(value) => {
-                for cell in cells {
-                    cell.fill(value);
-                }
+                cell.fill(&blocks[cell.block as usize], value);
                 false
             }
         });
-        unknown.extend(waiting.keys().map(|name| name.to_string()));
+        // Those of what isn't known yet go through their veneers for good.
+        let mut editor = arena.edit_batch();
+        for call in std::mem::take(&mut waiting.calls) {
+            if let Some(value) = values[call.name as usize] {
+                call.lead(&waiting.blocks[call.block as usize], value, &mut editor);
+            }
+        }
+        if waiting.cells.is_empty() {
+            *waiting = Waiting::default();
+        }
     }
 }
 
 impl WaitingCell {
-    fn fill(&self, value: u64) {
-        let Self(memory, offset) = self;
-        // The offset was checked when the cell got its place.
-        if let Err(error) = memory.write_data(*offset, &value.to_le_bytes()) {
+    fn fill(&self, block: &Published, value: u64) {
+        // The index was checked when the cell got its place.
+        if let Err(error) = block.write_data(self.index as usize * 8, &value.to_le_bytes()) {
             tracing::error!(%error, "a cell lies outside of its memory");
         }
+    }
+}
+
+impl WaitingCall {
+    /// Leads the call straight to where its name is. If that is too far, it goes on leading to the
+    /// veneer.
+    fn lead(&self, block: &Published, target: u64, editor: &mut BatchEditor<'_>) {
+        let Some(arch) = Arch::host() else { return };
+        let field = self.field as usize;
+        let place = block.code_address().offset(self.field.into());
+        editor.edit(block, field..field + CALL_FIELD_LEN, |bytes| {
+            if let Some(field) = bytes.first_chunk_mut() {
+                arch.lead_call(field, Address(place.0), Address(target));
+            }
+        });
     }
 }
 

@@ -7,7 +7,7 @@ use rekindle_exec::{Arena, Block, Demand, HostAddr};
 use rekindle_link::{Address, Arch, BindingValue, LinkError, Linked, Placement, Plan};
 
 use crate::code::{Code, SectionAddresses};
-use crate::names::{Names, WaitingCell};
+use crate::names::Names;
 
 /// An artifact can't be inserted; the caller goes without this code.
 #[derive(Debug, thiserror::Error)]
@@ -90,9 +90,7 @@ pub(crate) fn place(
     };
     let (sections, text_len) = placed.expect("the block was filled");
     if let Some(late) = names.late() {
-        let cell = |index| WaitingCell(published.clone(), index * 8);
-        let symbols = plan.symbols().iter().enumerate();
-        late.wait(symbols.map(|(index, name)| (*name, cell(index))));
+        late.wait(&published, plan.symbols(), plan.calls());
     }
     Ok(Code::compiled(
         Arc::clone(artifact),

@@ -3,8 +3,8 @@
 use rekindle_artifact::{Artifact, SectionKind};
 use rekindle_link::{Address, Arch, Binding, BindingValue, Layout, LinkError, Plan, Span, Within};
 use rekindle_store::image::{
-    Area, BuildError, DraftEntry, DraftSymbol, Identity, ImageDraft, Placed, ProgramPartDraft,
-    StoredBinding, StoredBindings, StoredCell, StoredValue,
+    Area, BuildError, DirectCallsDraft, DraftEntry, DraftSymbol, Identity, ImageDraft, Placed,
+    ProgramPartDraft, StoredBinding, StoredBindings, StoredCall, StoredCell, StoredValue,
 };
 use rekindle_store::{Environment, Key, ScopeId, Secret};
 
@@ -139,12 +139,19 @@ fn draft<'a>(
     scope: &'a ScopeId,
     arch: Arch,
 ) -> Result<ImageDraft<'a>, PublishError> {
+    let mut calls = Vec::new();
     let drafts = entries
         .iter()
         .zip(plans)
         .enumerate()
-        .map(|(index, ((key, _), plan))| draft_entry(*key, plan, layout, index))
-        .collect::<Result<Vec<_>, _>>()?;
+        .map(|(index, ((key, _), plan))| {
+            let mut entry = draft_entry(*key, plan, layout, index)?;
+            lead_calls(&mut entry.text, plan, layout, index, arch, &mut calls);
+            Ok(entry)
+        })
+        .collect::<Result<Vec<_>, LinkError>>()?;
+    let targets = layout.definitions.iter();
+    let targets = targets.map(|entry| entry.map(|entry| text_address(layout, entry).0 as u32));
     Ok(ImageDraft {
         identity,
         scope,
@@ -158,6 +165,10 @@ fn draft<'a>(
         eh_frame: area(layout.eh_frame),
         padding: arch.padding(),
         entries: drafts,
+        direct_calls: DirectCallsDraft {
+            targets: targets.collect(),
+            calls,
+        },
         program: None,
     })
 }
@@ -200,6 +211,39 @@ fn draft_entry<'a>(
         bss_address: placement.bss.0,
         eh_frame: placed(placement.eh_frame, linked.eh_frame),
     })
+}
+
+/// Leads an entry's calls of what other entries of the image are defined under straight to those.
+fn lead_calls(
+    text: &mut Placed,
+    plan: &Plan<'_>,
+    layout: &Layout,
+    index: usize,
+    arch: Arch,
+    calls: &mut Vec<StoredCall>,
+) {
+    let cells = &layout.entries[index].cells;
+    for call in plan.calls() {
+        let cell = cells[call.symbol as usize];
+        let Some(target) = layout.definitions[cell as usize] else {
+            continue;
+        };
+        let place = Address(text.address).plus(call.field.into());
+        let field = text.bytes[call.field as usize..].first_chunk_mut();
+        let field = field.expect("the plan checked the field");
+        if arch.lead_call(field, place, text_address(layout, target)) {
+            // An image spans less than 1 GiB.
+            calls.push(StoredCall {
+                cell,
+                field: place.0 as u32,
+                veneer: text.address as u32 + call.veneer,
+            });
+        }
+    }
+}
+
+fn text_address(layout: &Layout, entry: u32) -> Address {
+    layout.entries[entry as usize].placement.text
 }
 
 fn stored_binding<'a>(binding: Binding<'a>, section: Address) -> StoredBinding<'a> {

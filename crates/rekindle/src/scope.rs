@@ -233,18 +233,19 @@ impl Scope {
     /// know; code that refers to one of them must not run yet. In another scope nothing ever waits.
     ///
     /// # Errors
-    /// If the system refuses executable memory; some policies do.
+    /// If the system refuses executable memory; some policies do. Nothing of the scope may run then.
     pub fn bind_names(
         &self,
         value_of: &mut dyn FnMut(&str) -> Option<u64>,
     ) -> std::io::Result<Vec<String>> {
         let mut unknown = Vec::new();
         if let Some(names) = self.inner.names.late() {
+            // While its bytes may still be written.
+            names.bind(value_of, &mut unknown, &self.inner.arena);
             self.inner.arena.publish_batch()?;
-            names.bind(value_of, &mut unknown);
             let opened = self.inner.opened.get();
             for image in opened.iter().flat_map(|opened| &opened.images) {
-                image.bind_names(value_of, &mut unknown);
+                image.bind_names(value_of, &mut unknown)?;
             }
         }
         Ok(unknown)

@@ -75,6 +75,7 @@ impl Cache {
 pub(crate) fn differing_parts(kept: &Artifact, fresh: &Artifact) -> Vec<&'static str> {
     let Artifact {
         name: _,
+        symbol,
         signature,
         text,
         rodata,
@@ -90,6 +91,7 @@ pub(crate) fn differing_parts(kept: &Artifact, fresh: &Artifact) -> Vec<&'static
     } = fresh;
     let is_same = [
         ("signature", kept.signature == *signature),
+        ("symbol", kept.symbol == *symbol),
         ("relocations", kept.relocations == *relocations),
         (
             "code",

@@ -5,7 +5,7 @@ use crate::key::KeyBuilder;
 
 /// Version of the images. It is part of every environment, so that a new one opens new folders; the
 /// budget lets go of the old ones first.
-pub(crate) const FORMAT_VERSION: u32 = 4;
+pub(crate) const FORMAT_VERSION: u32 = 5;
 
 /// Everything outside the input that changes what a producer's code means: its version, its
 /// settings, the host's instruction set. Code of one environment is never seen from another.

@@ -3,7 +3,9 @@
 use crate::environment::FORMAT_VERSION;
 use crate::file_digest::MemoRecord;
 use crate::fixed::FieldSpan;
-use crate::image::{EntryRecord, HEADER_OFFSET, HeaderFields, ProgramHead, SymbolRecord};
+use crate::image::{
+    CallRecord, EntryRecord, HEADER_OFFSET, HeaderFields, ProgramHead, SymbolRecord,
+};
 
 const PAGE: &str = include_str!("../../../docs/format.md");
 
@@ -37,10 +39,11 @@ fn assert_same(heading: &str, fields: &[FieldSpan]) {
 fn the_page_says_what_the_code_does() {
     assert_same("### Header", HeaderFields::FIELDS);
     assert_same("### Entry", EntryRecord::FIELDS);
+    assert_same("### Direct calls", CallRecord::FIELDS);
     assert_same("### Program", ProgramHead::FIELDS);
     assert_same("### A program's symbol", SymbolRecord::FIELDS);
     assert_same("## A remembered digest", MemoRecord::FIELDS);
     assert!(PAGE.contains(&format!("At offset {HEADER_OFFSET} of the file")));
-    assert!(PAGE.starts_with("# The bytes on disk\n\nVersion 4 "));
-    assert_eq!(FORMAT_VERSION, 4);
+    assert!(PAGE.starts_with("# The bytes on disk\n\nVersion 5 "));
+    assert_eq!(FORMAT_VERSION, 5);
 }

@@ -24,16 +24,18 @@ pub(crate) enum Use {
     Kept,
     Program,
     Frames,
+    Calls,
     FileDigest,
 }
 
 impl Use {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Header,
         Self::Entry,
         Self::Kept,
         Self::Program,
         Self::Frames,
+        Self::Calls,
         Self::FileDigest,
     ];
 
@@ -44,6 +46,7 @@ impl Use {
             Self::Kept => "rekindle 2026 image kept parts v2",
             Self::Program => "rekindle 2026 image program v2",
             Self::Frames => "rekindle 2026 image call frames v3",
+            Self::Calls => "rekindle 2026 image direct calls v5",
             Self::FileDigest => "rekindle 2026 file digest memo v1",
         }
     }

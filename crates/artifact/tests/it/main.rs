@@ -40,6 +40,8 @@ fn relocation() -> impl Strategy<Value = Relocation> {
 prop_compose! {
     fn artifact()(
         name in ".{0,16}",
+        symbol in prop::option::of(".{0,16}"),
+        symbol_ends_in_name: bool,
         signature: u64,
         sections in (section(), section(), section()),
         bss in (any::<u32>(), any::<u32>()),
@@ -52,8 +54,13 @@ prop_compose! {
         key_parts in prop::collection::vec(("[a-z]{0,8}", any::<u64>()), 0..4),
     ) -> Artifact {
         let (text, rodata, data) = sections;
+        let symbol = symbol.map(|symbol| match symbol_ends_in_name {
+            true => symbol + &name,
+            false => symbol,
+        });
         Artifact {
             name,
+            symbol,
             signature: Signature(signature),
             text,
             rodata,

@@ -3,6 +3,7 @@
 
 mod api;
 mod basic;
+mod calls;
 mod corners;
 mod environment;
 mod keys;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::ptr::null_mut;
 
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use rustix::mm::{MapFlags, MprotectFlags, MremapFlags, ProtFlags};
 
 use super::Access;
 
@@ -68,6 +68,21 @@ pub(super) unsafe fn map_anonymous_over(start: *mut u8, len: usize) -> io::Resul
     let access = protection(Access::ReadWrite);
     // SAFETY: the caller owns the range, so that replacing it disturbs no one.
     unsafe { rustix::mm::mmap_anonymous(start.cast(), len, access, flags) }?;
+    Ok(())
+}
+
+/// Puts a whole mapping in the place of mapped memory, in one step for whoever uses that meanwhile.
+///
+/// # Safety
+/// `from..from + len` must be a whole mapping of [`map_anonymous`] to which nothing refers. It is gone
+/// then. `to..to + len` must be page-aligned memory that [`map_anonymous`] gave, and there may be no
+/// reference to it.
+#[expect(unsafe_code, reason = "mapping memory is this crate's job")]
+pub(super) unsafe fn move_over(from: *mut u8, len: usize, to: *mut u8) -> io::Result<()> {
+    // SAFETY: the caller owns both ranges, so that replacing one by the other disturbs no one.
+    unsafe {
+        rustix::mm::mremap_fixed(from.cast(), len, len, MremapFlags::MAYMOVE, to.cast())?;
+    }
     Ok(())
 }
 

@@ -53,6 +53,16 @@ pub(super) unsafe fn map_anonymous_over(_: *mut u8, _: usize) -> io::Result<()> 
     Ok(())
 }
 
+#[expect(unsafe_code, reason = "stands in for a mapping")]
+pub(super) unsafe fn move_over(from: *mut u8, len: usize, to: *mut u8) -> io::Result<()> {
+    // SAFETY: the caller owns both ranges, which are two allocations, and gives the first away.
+    unsafe {
+        std::ptr::copy_nonoverlapping(from, to, len);
+        unmap(from, len);
+    }
+    Ok(())
+}
+
 #[expect(unsafe_code, reason = "has the signature of its twin")]
 pub(super) unsafe fn protect(_: *mut u8, _: usize, _: Access) -> io::Result<()> {
     Ok(())

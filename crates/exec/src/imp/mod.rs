@@ -165,6 +165,34 @@ impl Memory {
         unsafe { system::protect(start, len, access) }
     }
 
+    /// Puts an edited copy in the place of a part of shared memory. Who executes it meanwhile executes
+    /// what was there or what will be.
+    ///
+    /// # Safety
+    /// There may be no reference to the part.
+    #[expect(unsafe_code, reason = "the caller knows who uses the part")]
+    pub(crate) unsafe fn replace_shared(
+        &self,
+        offset: usize,
+        len: usize,
+        access: Access,
+        edit: impl FnOnce(&mut [u8]),
+    ) -> io::Result<()> {
+        let start = self.range(offset, len)?;
+        let mut copy = Self::reserve(len)?;
+        // SAFETY: all of the range is readable, whatever else it allows, and the copy is as long.
+        unsafe { std::ptr::copy_nonoverlapping(start, copy.base, copy.len) };
+        // SAFETY: the copy is readable and writable, and no one else knows of it.
+        edit(unsafe { std::slice::from_raw_parts_mut(copy.base, copy.len) });
+        copy.protect(0, copy.len, access)?;
+        // SAFETY: the copy is a whole mapping that this function owns; the range lies in this
+        // mapping, and the caller vouches that there are no references to it.
+        unsafe { system::move_over(copy.base, copy.len, start)? };
+        // It is a part of this memory now.
+        std::mem::forget(copy);
+        Ok(())
+    }
+
     /// Checks that a range of whole pages lies in the memory.
     fn range(&self, offset: usize, len: usize) -> io::Result<*mut u8> {
         let end = offset

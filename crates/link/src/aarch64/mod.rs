@@ -5,7 +5,7 @@
 
 use rekindle_artifact::RelocationKind as Kind;
 
-use crate::arch::Veneer;
+use crate::arch::{DirectCall, Veneer};
 use crate::relocation::Formula::{Absolute, PageOffset, Relative, RelativePage};
 use crate::relocation::Reference::{Call, Cell, Direct};
 use crate::relocation::{Field, Relaxation, Row, WORD64};
@@ -94,6 +94,12 @@ fn insert(bytes: &mut [u8], mask: u32, bits: u32) {
         bytes.copy_from_slice(&instruction.to_le_bytes());
     }
 }
+
+/// `bl` and `b`, whose distance counts from themselves.
+pub(crate) static CALL: DirectCall = DirectCall {
+    kind: Kind::Arm64Call26,
+    addend: 0,
+};
 
 /// `adrp x16, cell; ldr x16, [x16, :lo12:cell]; br x16`. The procedure call standard leaves x16 to
 /// veneers.

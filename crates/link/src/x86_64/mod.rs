@@ -2,7 +2,7 @@
 
 use rekindle_artifact::RelocationKind as Kind;
 
-use crate::arch::Veneer;
+use crate::arch::{DirectCall, Veneer};
 use crate::relocation::Formula::{Absolute, Relative};
 use crate::relocation::Reference::{Call, Cell, Direct};
 use crate::relocation::{Relaxation, Row, SIGNED32, WORD64};
@@ -34,6 +34,12 @@ const LOAD_TO_LEA: Relaxation = Relaxation {
         fits
     },
     kind: Kind::X86Pc32,
+};
+
+/// `call` and `jmp`, whose distance counts from the end of its field.
+pub(crate) static CALL: DirectCall = DirectCall {
+    kind: Kind::X86Plt32,
+    addend: -4,
 };
 
 /// `jmp *cell(%rip)`; clobbers no register.

@@ -52,6 +52,14 @@ fn referred(kind: RelocationKind, text: &[u8], at: usize, base: u64) -> u64 {
     }
 }
 
+/// Where the call with its field at `at` leads.
+pub(crate) fn call_target(arch: Arch, text: &[u8], at: usize, base: u64) -> u64 {
+    match arch {
+        Arch::X86_64 => plus(referred(RelocationKind::X86Plt32, text, at, base), 4),
+        Arch::Aarch64 => referred(RelocationKind::Arm64Call26, text, at, base),
+    }
+}
+
 /// The cell through which the veneer at `address` jumps.
 fn veneer_cell(arch: Arch, text: &[u8], at: usize, base: u64) -> u64 {
     match arch {

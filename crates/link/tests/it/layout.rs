@@ -125,6 +125,29 @@ fn names_are_shared() {
 }
 
 #[test]
+fn a_cell_knows_the_one_entry_that_its_name_stands_for() {
+    let named = |symbol: &str| Artifact {
+        symbol: Some(symbol.to_owned()),
+        ..busy(Arch::X86_64)
+    };
+    let definitions = |symbols: &[&str]| {
+        let artifacts: Vec<_> = symbols.iter().map(|symbol| named(symbol)).collect();
+        let plans: Vec<_> = artifacts
+            .iter()
+            .map(|code| Plan::new(code, Arch::X86_64).expect("it can be linked"))
+            .collect();
+        let layout = Layout::new(&plans, Arch::X86_64).expect("it fits");
+        assert_eq!(layout.cells, ["called", "cell"]);
+        layout.definitions
+    };
+    assert_eq!(definitions(&["other", "called"]), [Some(1), None]);
+    assert_eq!(definitions(&["cell", "called"]), [Some(1), Some(0)]);
+    assert_eq!(definitions(&["called", "cell", "called"]), [None, Some(1)]);
+    let three = ["called", "called", "called"];
+    assert_eq!(definitions(&three), [None, None]);
+}
+
+#[test]
 fn constants_with_addresses_lie_in_writable_memory() {
     let mut code = artifact(16, 16, 8, 0);
     let own = Target::Section(SectionKind::Text);

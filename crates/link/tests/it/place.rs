@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rekindle_artifact::{Artifact, RelocationKind, SectionKind, Target, UnwindInfo};
 use rekindle_link::{Address, Arch, LinkError, Placement, Plan};
 
-use crate::judge::judge;
+use crate::judge::{call_target, judge};
 use crate::support::{artifact, busy, relocation, symbol};
 
 fn both() -> [Arch; 2] {
@@ -35,6 +35,63 @@ proptest! {
             judge(arch, &plan, &linked, &placement, &cells);
         }
     }
+}
+
+#[test]
+fn calls_are_led_as_far_as_they_reach() {
+    for (arch, reach) in [(Arch::X86_64, 1 << 31), (Arch::Aarch64, 1 << 27)] {
+        let artifact = busy(arch);
+        let plan = Plan::new(&artifact, arch).expect("it can be linked");
+        let text = Address(1 << 40);
+        let placement = Placement {
+            text,
+            rodata: text,
+            data: text,
+            bss: text,
+            eh_frame: text,
+        };
+        let cells = vec![text.plus(1 << 20); plan.symbols().len()];
+        let mut linked = plan.link(&placement, &cells).expect("it is close");
+        let as_linked = linked.text.clone();
+        let [one] = plan.calls() else {
+            panic!("{arch:?}: one name is called, once")
+        };
+        assert_eq!(plan.symbols()[one.symbol as usize], "called");
+        let at = one.field as usize;
+        let place = text.plus(one.field.into());
+        let mut lead = |target: Address| {
+            let field = linked.text[at..].first_chunk_mut().expect("a field");
+            let leads = arch.lead_call(field, place, target);
+            (leads, linked.text.clone())
+        };
+        for distance in [reach - 4, -reach + 4, 0, 4096] {
+            let target = Address(place.0.wrapping_add_signed(distance));
+            let (leads, bytes) = lead(target);
+            assert!(leads, "{arch:?}: {distance:#x}");
+            assert_eq!(call_target(arch, &bytes, at, text.0), target.0);
+            assert_eq!(bytes[..at], as_linked[..at]);
+            assert_eq!(bytes[at + 4..], as_linked[at + 4..]);
+            let (leads, same) = lead(Address(place.0.wrapping_add_signed(reach + 8)));
+            assert!(!leads);
+            assert_eq!(same, bytes);
+        }
+        let (leads, bytes) = lead(text.plus(one.veneer.into()));
+        assert!(leads);
+        assert_eq!(bytes, as_linked, "the call leads to its veneer at first");
+    }
+}
+
+#[test]
+fn calls_of_something_behind_a_name_stay_as_they_are() {
+    let mut code = artifact(64, 0, 0, 0);
+    let call = |offset, addend| {
+        let kind = RelocationKind::X86Plt32;
+        relocation(SectionKind::Text, offset, kind, symbol("a"), addend)
+    };
+    code.relocations = vec![call(1, -4), call(8, 4)];
+    let plan = Plan::new(&code, Arch::X86_64).expect("it can be linked");
+    let fields: Vec<u32> = plan.calls().iter().map(|call| call.field).collect();
+    assert_eq!(fields, [1]);
 }
 
 #[test]

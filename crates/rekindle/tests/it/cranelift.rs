@@ -124,6 +124,7 @@ fn convert(isa: &OwnedTargetIsa, known: usize) -> Result<Artifact, ConvertError>
     };
     let description = Description {
         name: "cranelift@test".to_owned(),
+        symbol: None,
         signature: rekindle::Signature(signature_of::<Unary>()),
         compile_time_ns: 9,
     };

@@ -175,6 +175,7 @@ pub(crate) fn rich() -> Artifact {
     });
     Artifact {
         name: "rich@test".to_owned(),
+        symbol: Some("rich".to_owned()),
         signature: Signature(signature_of::<Answer>()),
         text: Section {
             bytes: code.bytes,

@@ -57,6 +57,13 @@ pub(crate) fn program_digest(secret: &Secret, image_id: &[u8; 16], bytes: &[u8])
     mac.finish()
 }
 
+/// The digest of an image's direct calls.
+pub(crate) fn calls_digest(secret: &Secret, image_id: &[u8; 16], bytes: &[u8]) -> ShortDigest {
+    let mut mac = secret.mac(Use::Calls, image_id);
+    mac.update(bytes);
+    mac.finish()
+}
+
 /// The digest of the call frame information of all entries.
 pub(crate) fn frames_digest(secret: &Secret, image_id: &[u8; 16], bytes: &[u8]) -> ShortDigest {
     let mut mac = secret.mac(Use::Frames, image_id);

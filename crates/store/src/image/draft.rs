@@ -10,7 +10,8 @@ use rekindle_artifact::{Artifact, SectionKind};
 
 use crate::environment::{FORMAT_VERSION, ScopeId};
 use crate::image::bindings::StoredBindings;
-use crate::image::digest::{Digested, frames_digest, kept_digest, program_digest};
+use crate::image::calls::DirectCallsDraft;
+use crate::image::digest::{Digested, calls_digest, frames_digest, kept_digest, program_digest};
 use crate::image::elf;
 use crate::image::entry::{EntryRecord, Kept, encode_tables};
 use crate::image::header::{
@@ -87,6 +88,8 @@ pub struct ImageDraft<'a> {
     pub padding: u8,
     /// The code.
     pub entries: Vec<DraftEntry<'a>>,
+    /// Calls of the entries that lead straight to other entries.
+    pub direct_calls: DirectCallsDraft,
     /// The program that the entries make, if they make one.
     pub program: Option<ProgramPartDraft<'a>>,
 }
@@ -111,6 +114,7 @@ pub(crate) struct FilePlan {
     /// The initial contents of the writable memory, from its first byte to the end of the data.
     pub(crate) initial: u64,
     pub(crate) program: u64,
+    pub(crate) calls: u64,
     pub(crate) slots: u64,
     pub(crate) records: u64,
     pub(crate) side: u64,
@@ -122,6 +126,7 @@ pub(crate) struct FilePlan {
 pub(crate) struct OwnParts {
     pub(crate) header: [u8; HeaderFields::LEN],
     pub(crate) program: Vec<u8>,
+    pub(crate) calls: Vec<u8>,
     pub(crate) slots: Vec<u8>,
     pub(crate) records: Vec<u8>,
     pub(crate) side: Vec<u8>,
@@ -143,10 +148,12 @@ impl ImageDraft<'_> {
     pub fn build(&self, secret: &Secret) -> Result<Vec<u8>, BuildError> {
         let image_id = random()?;
         let sides: Vec<SideParts> = self.entries.iter().map(SideParts::of).collect();
-        let (plan, program) = self.plan_file(&sides)?;
+        let calls = self.direct_calls.encode();
+        let (plan, program) = self.plan_file(&sides, calls.len() as u64)?;
         let mut own = OwnParts {
             header: [0; HeaderFields::LEN],
             program,
+            calls,
             slots: self.build_index(),
             records: Vec::with_capacity(self.entries.len() * EntryRecord::LEN),
             side: Vec::with_capacity((plan.kept - plan.side) as usize),
@@ -160,9 +167,9 @@ impl ImageDraft<'_> {
             own.side.extend_from_slice(&entry.artifact.metadata);
             own.kept.extend_from_slice(&parts.kept);
         }
-        let program_len = own.program.len();
+        let (program_len, calls_len) = (own.program.len(), own.calls.len());
         elf::write(self, &plan, own, |file| {
-            self.build_header(&plan, image_id, file, program_len, secret)
+            self.build_header(&plan, image_id, file, (program_len, calls_len), secret)
         })
     }
 
@@ -174,7 +181,11 @@ impl ImageDraft<'_> {
     }
 
     /// Where everything lies in the file, and the program part, which says so itself.
-    fn plan_file(&self, sides: &[SideParts]) -> Result<(FilePlan, Vec<u8>), BuildError> {
+    fn plan_file(
+        &self,
+        sides: &[SideParts],
+        calls_len: u64,
+    ) -> Result<(FilePlan, Vec<u8>), BuildError> {
         let total = |len: fn(&SideParts) -> usize| sides.iter().map(len).sum::<usize>() as u64;
         let metadata: usize = self
             .entries
@@ -197,7 +208,8 @@ impl ImageDraft<'_> {
                 .ok_or(BuildError::Layout)?,
         };
         let program = (initial + initial_len).next_multiple_of(64);
-        let slots = (program + program_part.len() as u64).next_multiple_of(64);
+        let calls = (program + program_part.len() as u64).next_multiple_of(64);
+        let slots = (calls + calls_len).next_multiple_of(64);
         let records = (slots + u64::from(self.slot_count()) * SLOT_LEN).next_multiple_of(64);
         let side = records + (self.entries.len() * EntryRecord::LEN) as u64;
         let kept =
@@ -213,6 +225,7 @@ impl ImageDraft<'_> {
             eh_frame,
             initial,
             program,
+            calls,
             slots,
             records,
             side,
@@ -311,7 +324,7 @@ impl ImageDraft<'_> {
         plan: &FilePlan,
         image_id: [u8; 16],
         file: &[u8],
-        program_len: usize,
+        (program_len, calls_len): (usize, usize),
         secret: &Secret,
     ) -> [u8; HeaderFields::LEN] {
         let program_end = plan.program as usize + program_len;
@@ -324,6 +337,7 @@ impl ImageDraft<'_> {
             0 => 0,
             len => len as usize + 4,
         };
+        let calls = plan.calls as usize..plan.calls as usize + calls_len;
         let frames = plan.eh_frame as usize..plan.eh_frame as usize + frames_len;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let payload = |entry: &DraftEntry<'_>| {
@@ -362,7 +376,10 @@ impl ImageDraft<'_> {
             frames_offset: frames.start as u32,
             frames_len: frames_len as u32,
             frames_digest: frames_digest(secret, &image_id, &file[frames]),
-            reserved_tail: [0; 40],
+            calls_offset: calls.start as u32,
+            calls_len: calls_len as u32,
+            calls_digest: calls_digest(secret, &image_id, &file[calls]),
+            reserved_tail: [0; 16],
             digest: [0; 32],
         };
         seal(fields, secret)

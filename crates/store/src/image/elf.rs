@@ -91,6 +91,7 @@ fn write_parts(
     write_area(writer, plan.initial, whole, 0, writable)?;
     let parts = [
         (plan.program, &own.program),
+        (plan.calls, &own.calls),
         (plan.slots, &own.slots),
         (plan.records, &own.records),
         (plan.side, &own.side),
@@ -281,8 +282,11 @@ fn section_rows(draft: &ImageDraft<'_>, plan: &FilePlan) -> Vec<Row> {
         own(b".rekindle.side", plan.side, plan.kept),
         own(b".rekindle.kept", plan.kept, plan.end),
     ];
+    if plan.calls < plan.slots {
+        rows.push(own(b".rekindle.calls", plan.calls, plan.slots));
+    }
     if draft.program.is_some() {
-        rows.push(own(b".rekindle.program", plan.program, plan.slots));
+        rows.push(own(b".rekindle.program", plan.program, plan.calls));
     }
     rows
 }

@@ -87,11 +87,12 @@ pub(crate) fn slice(bytes: &[u8], offset: u32, len: u32) -> Result<&[u8], Damage
         .ok_or(Damaged)
 }
 
-/// What only a merge, or a person, needs: name, relocations, unwind information, and what the key
+/// What only a merge, or a person, needs: name, symbol, relocations, unwind information, and what the key
 /// was made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Kept {
     pub(crate) name: String,
+    pub(crate) symbol: Option<String>,
     pub(crate) relocations: Vec<Relocation>,
     pub(crate) unwind: Option<UnwindInfo>,
     pub(crate) key_parts: Vec<KeyPart>,
@@ -107,6 +108,7 @@ impl Kept {
             + 32;
         let mut writer = Writer::with_capacity(likely_len);
         writer.bytes(artifact.name.as_bytes());
+        tables::write_symbol(&mut writer, artifact.symbol.as_deref(), &artifact.name);
         tables::write_relocations(&mut writer, &artifact.relocations);
         tables::write_unwind(&mut writer, unwind);
         tables::write_key_parts(&mut writer, &artifact.key_parts);
@@ -115,8 +117,10 @@ impl Kept {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
+        let name = reader.text()?.to_owned();
         let kept = Self {
-            name: reader.text()?.to_owned(),
+            symbol: tables::read_symbol(&mut reader, &name)?,
+            name,
             relocations: tables::read_relocations(&mut reader)?,
             unwind: tables::read_unwind(&mut reader)?,
             key_parts: tables::read_key_parts(&mut reader)?,

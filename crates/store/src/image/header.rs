@@ -79,8 +79,14 @@ fixed! {
         292 => frames_len: u32,
         /// Keyed digest, shortened, of the call frame information.
         296 => frames_digest: [u8; 16],
+        /// Where the direct calls start.
+        312 => calls_offset: u32,
+        /// Bytes of them; zero in an image without any.
+        316 => calls_len: u32,
+        /// Over those.
+        320 => calls_digest: [u8; 16],
         /// Zero.
-        312 => reserved_tail: [u8; 40],
+        336 => reserved_tail: [u8; 16],
         /// Keyed BLAKE3 of the bytes before.
         352 => digest: [u8; 32],
     }
@@ -253,6 +259,16 @@ impl ImageHeader {
         frames_offset as usize..frames_offset as usize + frames_len as usize
     }
 
+    /// The part of the file that says which calls are direct; empty in an image without any.
+    pub fn calls(&self) -> core::ops::Range<usize> {
+        let HeaderFields {
+            calls_offset,
+            calls_len,
+            ..
+        } = self.fields;
+        calls_offset as usize..calls_offset as usize + calls_len as usize
+    }
+
     /// How many cells there are at the start of the writable memory.
     pub fn cell_count(&self) -> u32 {
         self.fields.cell_count
@@ -333,6 +349,7 @@ fn is_consistent(fields: &HeaderFields) -> bool {
         && u64::from(fields.cell_count) * 8 <= fields.writable_len
         && fits(fields.program_offset.into(), fields.program_len.into())
         && fits(fields.frames_offset.into(), fields.frames_len.into())
+        && fits(fields.calls_offset.into(), fields.calls_len.into())
         && (fields.program_len == 0 || u64::from(fields.program_offset) >= fields.text_offset)
         && fields.file_len <= u64::from(u32::MAX)
         && fields.writable_len <= u64::from(u32::MAX)

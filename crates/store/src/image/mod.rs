@@ -1,6 +1,7 @@
 //! Images: files of linked code. `docs/format.md` draws the bytes.
 
 mod bindings;
+mod calls;
 mod digest;
 mod draft;
 mod elf;
@@ -10,6 +11,9 @@ mod program;
 mod view;
 
 pub use bindings::{StoredBinding, StoredBindings, StoredCell, StoredValue};
+#[cfg(test)]
+pub(crate) use calls::CallRecord;
+pub use calls::{DirectCalls, DirectCallsDraft, StoredCall};
 pub use draft::{Area, BuildError, DraftEntry, ImageDraft, Placed};
 #[cfg(test)]
 pub(crate) use entry::EntryRecord;

@@ -5,7 +5,8 @@ use rekindle_artifact::tables;
 use rekindle_artifact::wire::Reader;
 
 use crate::image::bindings::{StoredBinding, StoredBindings};
-use crate::image::digest::{Digested, frames_digest, kept_digest, program_digest};
+use crate::image::calls::DirectCalls;
+use crate::image::digest::{Digested, calls_digest, frames_digest, kept_digest, program_digest};
 use crate::image::entry::{Damaged, EntryRecord, Kept, Tables, VerifiedRecord, slice};
 use crate::image::header::{ImageHeader, SLOT_LEN};
 use crate::image::program::ProgramPlaces;
@@ -137,6 +138,30 @@ impl<'a> ImageView<'a> {
         Ok(range)
     }
 
+    /// Checks the digest of the direct calls of all entries.
+    ///
+    /// # Errors
+    /// If anything differs from what was written.
+    pub fn direct_calls(&self) -> Result<DirectCalls<'a>, Damaged> {
+        let bytes = self.bytes.get(self.header.calls()).ok_or(Damaged)?;
+        if !bytes.is_empty() {
+            let fields = &self.header.fields;
+            self.check(&fields.calls_digest, || {
+                calls_digest(self.secret, &fields.image_id, bytes)
+            })?;
+        }
+        DirectCalls::read(bytes, self.header.cell_count())
+    }
+
+    /// The same of an image whose direct calls were checked before.
+    ///
+    /// # Errors
+    /// If they can't be read, which checking makes all but impossible.
+    pub fn direct_calls_checked_before(&self) -> Result<DirectCalls<'a>, Damaged> {
+        let bytes = self.bytes.get(self.header.calls()).ok_or(Damaged)?;
+        DirectCalls::read(bytes, self.header.cell_count())
+    }
+
     /// Checks the digests of all that anything of the image needs to run, whatever is known of it. What
     /// only a merge needs is checked by whoever reads it, always.
     ///
@@ -153,6 +178,7 @@ impl<'a> ImageView<'a> {
         };
         view.program()?;
         view.frames()?;
+        view.direct_calls()?;
         for entry in view.entries() {
             entry.verify()?;
         }
@@ -283,6 +309,7 @@ impl<'a> ImageView<'a> {
         let record = &verified.record;
         let Kept {
             name,
+            symbol,
             relocations,
             unwind,
             key_parts,
@@ -297,6 +324,7 @@ impl<'a> ImageView<'a> {
         let data = slice(self.bytes, record.data_offset, record.data_len)?;
         Ok(Artifact {
             name,
+            symbol,
             signature: verified.signature(),
             text: VerifiedRecord::section(text, text_align)?,
             rodata: VerifiedRecord::section(rodata, rodata_align)?,

@@ -5,9 +5,9 @@ use rekindle_artifact::{
     Artifact, KeyPart, Section, Signature, SourceLocation, Trap, UnwindInfo, ZeroSection,
 };
 use rekindle_store::image::{
-    Area, DraftEntry, DraftSymbol, HEADER_OFFSET, Identity, ImageDraft, ImageHeader, ImageView,
-    PREFIX_LEN, Placed, ProgramPartDraft, Refusal, StoredBinding, StoredBindings, StoredCell,
-    StoredValue,
+    Area, DirectCallsDraft, DraftEntry, DraftSymbol, HEADER_OFFSET, Identity, ImageDraft,
+    ImageHeader, ImageView, PREFIX_LEN, Placed, ProgramPartDraft, Refusal, StoredBinding,
+    StoredBindings, StoredCall, StoredCell, StoredValue,
 };
 use rekindle_store::{Digest, Key, KeyBuilder, ScopeId, Secret};
 
@@ -37,6 +37,12 @@ fn artifact(number: u64) -> Artifact {
     };
     Artifact {
         name: format!("entry{number}"),
+        symbol: [
+            None,
+            Some(format!(":entry{number}")),
+            Some("other".to_owned()),
+        ][number as usize % 3]
+            .clone(),
         signature: Signature(number),
         text: section(100 + number, 0x90 + number as u8),
         rodata: section(10 * number, 3),
@@ -84,6 +90,19 @@ fn bindings(number: u64) -> StoredBindings<'static> {
             address: 0x100 + number as u32 * 64,
             value: StoredValue::Local(-5),
         }],
+    }
+}
+
+/// Calls of the one cell's name, which the second entry is taken to define.
+fn direct_calls() -> DirectCallsDraft {
+    let call = |entry: u32| StoredCall {
+        cell: 0,
+        field: 2 * PAGE as u32 + entry * 256 + 1,
+        veneer: 2 * PAGE as u32 + entry * 256 + 96,
+    };
+    DirectCallsDraft {
+        targets: vec![Some(2 * PAGE as u32 + 256)],
+        calls: [0, 2, 3].map(call).to_vec(),
     }
 }
 
@@ -154,6 +173,7 @@ fn image_with(program: Option<ProgramPartDraft<'_>>) -> Vec<u8> {
         eh_frame: area(4 * PAGE, ENTRIES * 48),
         padding: 0xcc,
         entries: entries.collect(),
+        direct_calls: direct_calls(),
         program,
     };
     draft.build(&secret()).expect("the layout is possible")
@@ -199,6 +219,15 @@ fn judge(image: &[u8]) -> Result<usize, TestCaseError> {
         let expected = (0..ENTRIES).flat_map(eh_frame).chain([0; 4]);
         prop_assert_eq!(&image[frames], expected.collect::<Vec<u8>>());
     }
+    if let Ok(calls) = view.direct_calls() {
+        let DirectCallsDraft {
+            targets,
+            calls: expected,
+        } = direct_calls();
+        prop_assert_eq!(calls.target(0), targets[0]);
+        prop_assert_eq!(calls.of_cell(0).collect::<Vec<_>>(), expected);
+        prop_assert_eq!(calls.of_cell(1).count(), 0);
+    }
     prop_assert!(
         view.find(&key(ENTRIES))
             .is_none_or(|entry| entry.verify().is_err())
@@ -225,7 +254,7 @@ fn a_sound_image_gives_everything() {
 /// Images of older formats, which differ in their digests, in what is authenticated, and in their keys.
 #[test]
 fn images_of_older_versions_are_refused() {
-    for version in [1, 2, 3] {
+    for version in [1, 2, 3, 4] {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
         let image = std::fs::read(format!("{folder}/version{version}.image"));
         let image = image.expect("the fixture is there");
@@ -238,8 +267,8 @@ fn images_of_older_versions_are_refused() {
 /// misread; so a change that this test notices needs a new format version, and a fixture of its
 /// own beside this one. `REKINDLE_BLESS=1` writes it.
 #[test]
-fn an_image_of_version_4_loads() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/version4.image");
+fn an_image_of_version_5_loads() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/version5.image");
     if std::env::var_os("REKINDLE_BLESS").is_some() {
         std::fs::write(path, image()).expect("the folder is there");
     }
@@ -286,6 +315,24 @@ fn a_program_is_found_where_one_was_written() {
     assert!(judge_program(&program_image()).expect("equal"));
     assert!(!judge_program(&image()).expect("equal"));
     assert_eq!(judge(&program_image()).expect("equal"), ENTRIES as usize);
+}
+
+#[test]
+fn direct_calls_that_were_changed_are_damaged() {
+    let mut image = image();
+    let header = header(&image).expect("it is sound");
+    assert_eq!(header.calls().len(), 4 + 3 * 12);
+    let secret = secret();
+    let calls_of = |image: &[u8]| {
+        let view = ImageView::new(&header, image, &secret).expect("as long as it was");
+        (view.direct_calls().is_ok(), view.check_all().is_ok())
+    };
+    assert_eq!(calls_of(&image), (true, true));
+    for place in header.calls() {
+        image[place] ^= 2;
+        assert_eq!(calls_of(&image), (false, false), "{place}");
+        image[place] ^= 2;
+    }
 }
 
 #[test]

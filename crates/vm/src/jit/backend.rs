@@ -217,6 +217,8 @@ impl Backend {
         };
         let description = Description {
             name,
+            // Regions know each other by slots.
+            symbol: None,
             signature: REGION_SIGNATURE,
             compile_time_ns: 0,
         };
