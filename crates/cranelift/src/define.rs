@@ -26,7 +26,7 @@ const WRITABLE_DATA_ALIGNMENT: u64 = 8;
 const READONLY_DATA_ALIGNMENT: u64 = 1;
 
 /// Starts the words of a key of this kind.
-const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"clif"), 2];
+const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"clif"), 3];
 
 impl JITModule {
     /// The key under which [`Module::define_function`] looks a function up.

@@ -1,4 +1,4 @@
-//! What a function's compiled code depends on, as words to hash.
+//! What a function's compiled code depends on, as numbers to hash.
 //!
 //! [`write_function`] walks a [`Function`] and writes everything that can change its machine code
 //! or the tables beside it: signature, layout, every instruction with its operands and types, all
@@ -8,17 +8,16 @@
 //!
 //! Entities are written by their numbers. A front that builds the same function in the same order
 //! gives the same numbers; another order gives another key, and so a miss, never a wrong hit.
-//! The words are not a stored format: the Cranelift version stands in the environment's digest.
+//! What is written is not a stored format: the Cranelift version stands in the environment's digest.
 //!
-//! The walk costs about what hashing its words does, so it writes few of them: an instruction's
-//! header holds its opcode and, where they fit, its small fields; a result that has the number
-//! after the last one's takes a bit; types stand in one table, two to a word.
+//! The walk costs about what hashing what it writes does, so it writes little: numbers take two bytes,
+//! but for those that don't fit; a result that has the number after the last one's takes a bit.
 
 mod instruction;
 mod tables;
 mod writer;
 
-use cranelift_codegen::ir::{Block, Function, Inst, UserExternalName, Value};
+use cranelift_codegen::ir::{Block, Function, Inst, UserExternalName};
 
 use instruction::Header;
 pub(crate) use tables::write_signature;
@@ -53,35 +52,26 @@ pub(crate) fn write_function(func: &Function, names: &dyn Names, out: &mut Write
         walk.write_block(block, out);
     }
     // No block has this number: what follows cannot be taken for one more block.
-    out.u32(u32::MAX);
+    out.number(u32::MAX);
 }
 
-/// The types of all values by number, two to a word, and what the aliases among them stand for.
+/// The types of all values by number, and what the aliases among them stand for.
 /// Instructions can then name values as they are.
 fn write_values(func: &Function, out: &mut Writer) {
     let dfg = &func.dfg;
     let count = dfg.len_values();
     out.count(count);
-    let mut pair = 0;
     let mut aliases = 0;
-    // Values are numbered by 32 bits, see `count`.
-    for number in 0..count as u32 {
-        let value = Value::from_u32(number);
-        pair = pair << 16 | writer::type_number(dfg.value_type(value));
-        if number % 2 == 1 {
-            out.u32(pair);
-        }
+    for value in dfg.values() {
+        out.ty(dfg.value_type(value));
         aliases += u32::from(dfg.value_is_alias(value));
     }
-    if count % 2 == 1 {
-        out.u32(pair & 0xffff);
-    }
-    out.u32(aliases);
+    out.number(aliases);
     if aliases == 0 {
         return;
     }
     for value in dfg.values().filter(|&value| dfg.value_is_alias(value)) {
-        out.put([value.as_u32(), dfg.resolve_aliases(value).as_u32()]);
+        out.numbers([value.as_u32(), dfg.resolve_aliases(value).as_u32()]);
     }
 }
 
@@ -97,17 +87,18 @@ impl Walk<'_> {
     fn write_block(&mut self, block: Block, out: &mut Writer) {
         let func = self.func;
         let params = func.dfg.block_params(block);
-        out.put([block.as_u32(), u32::from(func.layout.is_cold(block))]);
-        out.count(params.len());
+        let is_cold = u32::from(func.layout.is_cold(block));
+        // There are no more parameters than values, which are numbered by 32 bits.
+        out.numbers([block.as_u32(), is_cold, params.len() as u32]);
         for &param in params {
-            out.u32(param.as_u32());
+            out.number(param.as_u32());
             self.last_result = param.as_u32();
         }
         for inst in func.layout.block_insts(block) {
             self.write_inst(inst, out);
         }
         // No instruction starts with zero, so this ends the block.
-        out.u32(0);
+        out.half(0);
     }
 
     #[inline]
@@ -154,7 +145,7 @@ impl Walk<'_> {
         if !listed_results.is_empty() {
             out.count(listed_results.len());
             for result in listed_results {
-                out.u32(result.as_u32());
+                out.number(result.as_u32());
             }
         }
         if let Some(location) = location {

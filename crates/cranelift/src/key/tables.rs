@@ -33,14 +33,14 @@ pub(super) fn write_tables(func: &Function, names: &dyn Names, out: &mut Writer)
     }
     out.count(dynamic_stack_slots.len());
     for DynamicStackSlotData { kind, dyn_ty } in dynamic_stack_slots.values() {
-        out.u32(*kind as u32);
-        out.u32(dyn_ty.as_u32());
+        out.number(*kind as u32);
+        out.number(dyn_ty.as_u32());
     }
     out.count(global_values.len());
     for data in global_values.values() {
         write_global_value(data, &func.params, names, out);
     }
-    out.u32(stack_limit.map_or(u32::MAX, |limit| limit.as_u32()));
+    out.number(stack_limit.map_or(u32::MAX, |limit| limit.as_u32()));
     write_graph_tables(func, names, out);
 }
 
@@ -60,8 +60,8 @@ fn write_graph_tables(func: &Function, names: &dyn Names, out: &mut Writer) {
     } in dfg.ext_funcs.values()
     {
         write_external_name(name, &func.params, names, out);
-        out.u32(signature.as_u32());
-        out.u32(u32::from(*colocated) | u32::from(*patchable) << 1);
+        out.number(signature.as_u32());
+        out.number(u32::from(*colocated) | u32::from(*patchable) << 1);
     }
     out.count(dfg.dynamic_types.len());
     for DynamicTypeData {
@@ -70,7 +70,7 @@ fn write_graph_tables(func: &Function, names: &dyn Names, out: &mut Writer) {
     } in dfg.dynamic_types.values()
     {
         out.ty(*base_vector_ty);
-        out.u32(dynamic_scale.as_u32());
+        out.number(dynamic_scale.as_u32());
     }
     write_pools(dfg, out);
     out.count(dfg.jump_tables.len());
@@ -82,10 +82,10 @@ fn write_graph_tables(func: &Function, names: &dyn Names, out: &mut Writer) {
         write_exception_table(func, table, out);
     }
     match &dfg.values_labels {
-        None => out.u32(0),
+        None => out.number(0),
         Some(labels) => {
             // Debug information of values: as rare as it is large, so its text will do.
-            out.u32(1);
+            out.number(1);
             out.str(&format!("{labels:?}"));
         }
     }
@@ -95,7 +95,7 @@ fn write_graph_tables(func: &Function, names: &dyn Names, out: &mut Writer) {
 fn write_pools(dfg: &DataFlowGraph, out: &mut Writer) {
     out.count(dfg.constants.len());
     for (constant, data) in dfg.constants.iter() {
-        out.u32(constant.as_u32());
+        out.number(constant.as_u32());
         out.bytes(data.as_slice());
     }
     out.count(dfg.immediates.len());
@@ -106,14 +106,14 @@ fn write_pools(dfg: &DataFlowGraph, out: &mut Writer) {
     while let Some(flags) = cranelift_codegen::ir::MemFlags::with_number(number)
         .filter(|&flags| dfg.mem_flags.is_valid(flags))
     {
-        out.u32(1);
+        out.number(1);
         write_mem_flags(dfg.mem_flags[flags], out);
         number += 1;
     }
-    out.u32(0);
+    out.number(0);
     out.count(dfg.alias_regions.len());
     for (_, region) in dfg.alias_regions.iter() {
-        out.u32(region.user_id);
+        out.number(region.user_id);
     }
 }
 
@@ -130,8 +130,8 @@ fn write_mem_flags(flags: MemFlagsData, out: &mut Writer) {
         | u32::from(flags.readonly()) << 3
         | endianness << 4
         | u32::from(trap_code) << 8;
-    out.u32(bits);
-    out.u32(
+    out.number(bits);
+    out.number(
         flags
             .alias_region()
             .map_or(u32::MAX, |region| region.as_u32()),
@@ -144,7 +144,7 @@ pub(crate) fn write_signature(signature: &Signature, out: &mut Writer) {
         returns,
         call_conv,
     } = signature;
-    out.u32(*call_conv as u32);
+    out.number(*call_conv as u32);
     for list in [params, returns] {
         out.count(list.len());
         for AbiParam {
@@ -154,15 +154,15 @@ pub(crate) fn write_signature(signature: &Signature, out: &mut Writer) {
         } in list
         {
             out.ty(*value_type);
-            out.u32(*extension as u32);
+            out.number(*extension as u32);
             match purpose {
-                ArgumentPurpose::Normal => out.u32(0),
+                ArgumentPurpose::Normal => out.number(0),
                 ArgumentPurpose::StructArgument(size) => {
-                    out.u32(1);
-                    out.u32(*size);
+                    out.number(1);
+                    out.number(*size);
                 }
-                ArgumentPurpose::StructReturn => out.u32(2),
-                ArgumentPurpose::VMContext => out.u32(3),
+                ArgumentPurpose::StructReturn => out.number(2),
+                ArgumentPurpose::VMContext => out.number(3),
             }
         }
     }
@@ -175,13 +175,13 @@ fn write_stack_slot(slot: &StackSlotData, out: &mut Writer) {
         align_shift,
         key,
     } = slot;
-    out.u32(*kind as u32);
-    out.u32(*size);
-    out.u32(u32::from(*align_shift));
+    out.number(*kind as u32);
+    out.number(*size);
+    out.number(u32::from(*align_shift));
     match key {
-        None => out.u32(0),
+        None => out.number(0),
         Some(key) => {
-            out.u32(1);
+            out.number(1);
             out.u64(key.bits());
         }
     }
@@ -194,26 +194,26 @@ fn write_global_value(
     out: &mut Writer,
 ) {
     match data {
-        GlobalValueData::VMContext => out.u32(0),
+        GlobalValueData::VMContext => out.number(0),
         GlobalValueData::Load {
             base,
             offset,
             global_type,
             flags,
         } => {
-            out.u32(1);
-            out.u32(base.as_u32());
+            out.number(1);
+            out.number(base.as_u32());
             out.u64(i64::from(*offset).cast_unsigned());
             out.ty(*global_type);
-            out.u32(flags.as_u32());
+            out.number(flags.as_u32());
         }
         GlobalValueData::IAddImm {
             base,
             offset,
             global_type,
         } => {
-            out.u32(2);
-            out.u32(base.as_u32());
+            out.number(2);
+            out.number(base.as_u32());
             out.u64(offset.bits().cast_unsigned());
             out.ty(*global_type);
         }
@@ -223,13 +223,13 @@ fn write_global_value(
             colocated,
             tls,
         } => {
-            out.u32(3);
+            out.number(3);
             write_external_name(name, params, names, out);
             out.u64(offset.bits().cast_unsigned());
-            out.u32(u32::from(*colocated) | u32::from(*tls) << 1);
+            out.number(u32::from(*colocated) | u32::from(*tls) << 1);
         }
         GlobalValueData::DynScaleTargetConst { vector_type } => {
-            out.u32(4);
+            out.number(4);
             out.ty(*vector_type);
         }
     }
@@ -243,19 +243,19 @@ fn write_external_name(
 ) {
     match name {
         ExternalName::User(reference) => {
-            out.u32(0);
+            out.number(0);
             names.write_name(&params.user_named_funcs()[*reference], out);
         }
         ExternalName::TestCase(name) => {
-            out.u32(1);
+            out.number(1);
             out.display(name);
         }
         ExternalName::LibCall(libcall) => {
-            out.u32(2);
+            out.number(2);
             out.display(libcall);
         }
         ExternalName::KnownSymbol(symbol) => {
-            out.u32(3);
+            out.number(3);
             out.display(symbol);
         }
     }
@@ -269,34 +269,34 @@ fn write_jump_table(func: &Function, table: &JumpTableData, out: &mut Writer) {
 }
 
 fn write_exception_table(func: &Function, table: &ExceptionTableData, out: &mut Writer) {
-    out.u32(table.signature().as_u32());
+    out.number(table.signature().as_u32());
     block_call(func, table.normal_return(), out);
     for item in table.items() {
         match item {
             ExceptionTableItem::Tag(tag, call) => {
-                out.u32(1);
-                out.u32(tag.as_u32());
+                out.number(1);
+                out.number(tag.as_u32());
                 block_call(func, &call, out);
             }
             ExceptionTableItem::Default(call) => {
-                out.u32(2);
+                out.number(2);
                 block_call(func, &call, out);
             }
             ExceptionTableItem::Context(context) => {
-                out.u32(3);
-                out.u32(context.as_u32());
+                out.number(3);
+                out.number(context.as_u32());
             }
         }
     }
-    out.u32(0);
+    out.number(0);
 }
 
 pub(super) fn write_stack_map(entries: &[UserStackMapEntry], out: &mut Writer) {
     out.count(entries.len());
     for UserStackMapEntry { ty, slot, offset } in entries {
         out.ty(*ty);
-        out.u32(slot.as_u32());
-        out.u32(*offset);
+        out.number(slot.as_u32());
+        out.number(*offset);
     }
 }
 
@@ -305,12 +305,12 @@ pub(super) fn write_debug_tags(tags: &[DebugTag], out: &mut Writer) {
     for tag in tags {
         match tag {
             DebugTag::User(number) => {
-                out.u32(0);
-                out.u32(*number);
+                out.number(0);
+                out.number(*number);
             }
             DebugTag::StackSlot(slot) => {
-                out.u32(1);
-                out.u32(slot.as_u32());
+                out.number(1);
+                out.number(slot.as_u32());
             }
         }
     }

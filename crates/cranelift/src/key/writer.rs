@@ -1,8 +1,8 @@
 //! The buffer that CLIF is written into before it is hashed.
 //!
-//! Words, not bytes: one bounds check and one store a field. A full block goes to BLAKE3 at once,
-//! which over kilobytes runs several times faster than over the trickle of two- and four-byte
-//! writes that a `derive(Hash)` feeds it.
+//! Half words, not bytes: one bounds check and one store a field, and most fields are numbers that fit.
+//! A full block goes to BLAKE3 at once, which over kilobytes runs several times faster than over the
+//! trickle of two- and four-byte writes that a `derive(Hash)` feeds it.
 
 use std::hash::{Hash, Hasher};
 
@@ -10,18 +10,21 @@ use cranelift_codegen::ir::Type;
 use rekindle::KeyPart;
 use zerocopy::IntoBytes;
 
-/// Words that are gathered before they are hashed: 16 KiB.
-const BLOCK_WORDS: usize = 4096;
+/// Half words that are gathered before they are hashed: 16 KiB.
+const BLOCK_LEN: usize = 8192;
 
-/// Words, one after another. Every variable-length field has its length in front, so that two
-/// different sequences of fields never give the same words.
+/// What stands before a number that doesn't fit in a half word.
+const LARGE: u16 = u16::MAX;
+
+/// Half words, one after another. Every variable-length field has its length in front, so that two
+/// different sequences of fields never give the same.
 ///
-/// The words are hashed as this machine lays them out. Keys never leave the machine's byte order:
+/// They are hashed as this machine lays them out. Keys never leave the machine's byte order:
 /// the target stands in the environment.
 pub(crate) struct Writer {
     hasher: blake3::Hasher,
     /// Made when something is written: who opens a program needs none.
-    block: Box<[u32]>,
+    block: Box<[u16]>,
     len: usize,
     /// The parts of what is being written, in order.
     parts: Vec<Part>,
@@ -32,9 +35,9 @@ pub(crate) struct Writer {
 /// A part of a key, for people who wonder what differs.
 struct Part {
     name: &'static str,
-    /// Where in the block its words start.
+    /// Where in the block it starts.
     start: usize,
-    /// Of its words that are no longer in the block.
+    /// Of what of it is no longer in the block.
     hash: u64,
 }
 
@@ -75,7 +78,7 @@ impl Writer {
         self.parts.iter().map(part).collect()
     }
 
-    /// Takes the words of all parts into their hashes; the block may then be used anew.
+    /// Takes what the block has of all parts into their hashes; the block may then be used anew.
     fn fold_parts(&mut self, len: usize) {
         let ends = self.parts.iter().skip(1).map(|part| part.start);
         let ends: Vec<usize> = ends.chain([len]).collect();
@@ -102,7 +105,7 @@ impl Writer {
 
     fn flush(&mut self) {
         if self.block.is_empty() {
-            self.block = vec![0; BLOCK_WORDS].into_boxed_slice();
+            self.block = vec![0; BLOCK_LEN].into_boxed_slice();
             return;
         }
         self.hasher.update(self.block[..self.len].as_bytes());
@@ -110,36 +113,44 @@ impl Writer {
         self.len = 0;
     }
 
-    /// Four bytes.
+    /// Two bytes.
     #[inline]
-    pub(crate) fn u32(&mut self, word: u32) {
-        match self.block.get_mut(self.len) {
-            Some(place) => {
-                *place = word;
-                self.len += 1;
-            }
-            None => self.put_in_next_block([word]),
-        }
+    pub(crate) fn half(&mut self, half: u16) {
+        self.halves([half]);
     }
 
-    /// Some words, with one check for all of them.
+    /// Some times two bytes, with one check for all of them.
     #[inline]
-    pub(crate) fn put<const N: usize>(&mut self, words: [u32; N]) {
+    pub(crate) fn halves<const N: usize>(&mut self, halves: [u16; N]) {
         let places = self.block.get_mut(self.len..);
-        match places.and_then(<[u32]>::first_chunk_mut) {
+        match places.and_then(<[u16]>::first_chunk_mut) {
             Some(places) => {
-                *places = words;
+                *places = halves;
                 self.len += N;
             }
-            None => self.put_in_next_block(words),
+            None => self.put_in_next_block(halves),
         }
     }
 
     #[cold]
-    fn put_in_next_block<const N: usize>(&mut self, words: [u32; N]) {
+    fn put_in_next_block<const N: usize>(&mut self, halves: [u16; N]) {
         self.flush();
-        self.block[..N].copy_from_slice(&words);
+        self.block[..N].copy_from_slice(&halves);
         self.len = N;
+    }
+
+    /// Four bytes, the low half first.
+    #[inline]
+    pub(crate) fn u32(&mut self, word: u32) {
+        self.halves([word as u16, (word >> 16) as u16]);
+    }
+
+    /// Some times four bytes.
+    #[inline]
+    pub(crate) fn put<const N: usize>(&mut self, words: [u32; N]) {
+        for word in words {
+            self.u32(word);
+        }
     }
 
     /// Eight bytes, the low half first.
@@ -149,10 +160,38 @@ impl Writer {
         self.u32((value >> 32) as u32);
     }
 
+    /// A number that is nearly always small: two bytes then, and six else.
+    #[inline]
+    pub(crate) fn number(&mut self, number: u32) {
+        match u16::try_from(number) {
+            Ok(half) if half != LARGE => self.half(half),
+            _ => self.large_number(number),
+        }
+    }
+
+    /// Some numbers, each as [`Self::number`] does.
+    #[inline]
+    pub(crate) fn numbers<const N: usize>(&mut self, numbers: [u32; N]) {
+        let bits = numbers.iter().fold(0, |bits, number| bits | number);
+        if bits < u32::from(LARGE) {
+            self.halves(numbers.map(|number| number as u16));
+        } else {
+            for number in numbers {
+                self.number(number);
+            }
+        }
+    }
+
+    #[cold]
+    fn large_number(&mut self, number: u32) {
+        self.half(LARGE);
+        self.u32(number);
+    }
+
     /// A type: what its lanes are, how wide, how many, and whether their number is scaled.
     #[inline]
     pub(crate) fn ty(&mut self, ty: Type) {
-        self.u32(type_number(ty));
+        self.half(type_number(ty));
     }
 
     /// A count of things that follow.
@@ -162,10 +201,10 @@ impl Writer {
     /// If `count` exceeds 32 bits, which no entity list of Cranelift can.
     #[inline]
     pub(crate) fn count(&mut self, count: usize) {
-        self.u32(u32::try_from(count).expect("entity lists are indexed by 32 bits"));
+        self.number(u32::try_from(count).expect("entity lists are indexed by 32 bits"));
     }
 
-    /// A length and that many bytes, the last word filled up with zeros.
+    /// A length and that many bytes, the last word filled up with zeroes.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.u64(bytes.len() as u64);
         self.padded(bytes);
@@ -217,9 +256,9 @@ impl Writer {
     }
 }
 
-/// Goes on with a hash of words: a polynomial, so that many words are multiplied at once and it makes
+/// Goes on with a hash of half words: a polynomial, so that many are multiplied at once and it makes
 /// no difference where one call ends and the next goes on. It tells apart what nobody chose.
-fn hash_of(words: &[u32], mut hash: u64) -> u64 {
+fn hash_of(halves: &[u16], mut hash: u64) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     const POWERS: [u64; 9] = {
         let mut powers = [1; 9];
@@ -230,40 +269,40 @@ fn hash_of(words: &[u32], mut hash: u64) -> u64 {
         }
         powers
     };
-    let (chunks, rest) = words.as_chunks::<8>();
+    let (chunks, rest) = halves.as_chunks::<8>();
     for chunk in chunks {
         let terms = chunk.iter().zip(POWERS[..8].iter().rev());
-        let sum = terms.fold(0, |sum: u64, (word, power)| {
-            sum.wrapping_add(u64::from(*word).wrapping_mul(*power))
+        let sum = terms.fold(0, |sum: u64, (half, power)| {
+            sum.wrapping_add(u64::from(*half).wrapping_mul(*power))
         });
         hash = hash.wrapping_mul(POWERS[8]).wrapping_add(sum);
     }
-    for word in rest {
-        hash = hash.wrapping_mul(FACTOR).wrapping_add(u64::from(*word));
+    for half in rest {
+        hash = hash.wrapping_mul(FACTOR).wrapping_add(u64::from(*half));
     }
     hash
 }
 
-/// A type as a number below 2^16; no two types have the same.
+/// A type as a number; no two types have the same.
 ///
 /// Cranelift keeps the number that a type is to itself, and asking a type for its lanes instead
 /// would be the slowest part of the walk. Hashing a type feeds the hasher that number and nothing
 /// else.
 #[inline]
-pub(super) fn type_number(ty: Type) -> u32 {
-    struct Capture(u32);
+pub(super) fn type_number(ty: Type) -> u16 {
+    struct Capture(u16);
     impl Hasher for Capture {
         fn finish(&self) -> u64 {
             u64::from(self.0)
         }
         fn write(&mut self, bytes: &[u8]) {
             for &byte in bytes {
-                self.0 = self.0 << 8 | u32::from(byte);
+                self.0 = self.0 << 8 | u16::from(byte);
             }
         }
         #[inline]
         fn write_u16(&mut self, number: u16) {
-            self.0 = u32::from(number);
+            self.0 = number;
         }
     }
     let mut capture = Capture(0);
@@ -273,7 +312,7 @@ pub(super) fn type_number(ty: Type) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK_WORDS, Writer, hash_of, type_number};
+    use super::{BLOCK_LEN, Writer, hash_of, type_number};
     use crate::types::all_types;
     use std::collections::HashSet;
 
@@ -291,7 +330,7 @@ mod tests {
             writer.finish();
             writer.key_parts()
         };
-        for len in [3, BLOCK_WORDS / 2, BLOCK_WORDS * 2] {
+        for len in [3, BLOCK_LEN / 2, BLOCK_LEN * 2] {
             let base = parts(3, len);
             for change in 0..3 {
                 let differs = |(part, other): (_, _)| part != other;
@@ -305,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_hash_is_the_same_wherever_it_is_interrupted() {
-        let words: Vec<u32> = (0..100).map(|word| word * word).collect();
+        let words: Vec<u16> = (0..100).map(|half| half * half).collect();
         let whole = hash_of(&words, 7);
         for middle in 0..words.len() {
             let (front, back) = words.split_at(middle);
@@ -313,7 +352,7 @@ mod tests {
         }
         for place in 0..words.len() {
             let mut other = words.clone();
-            other[place] ^= 1 << 31;
+            other[place] ^= 1 << 15;
             assert_ne!(hash_of(&other, 7), whole);
         }
     }
@@ -321,8 +360,7 @@ mod tests {
     #[test]
     fn types_have_numbers_of_their_own() {
         let all = all_types();
-        let numbers: HashSet<u32> = all.iter().map(|&ty| type_number(ty)).collect();
+        let numbers: HashSet<u16> = all.iter().map(|&ty| type_number(ty)).collect();
         assert_eq!(numbers.len(), all.len());
-        assert!(numbers.iter().all(|&number| number < 1 << 16));
     }
 }
