@@ -328,6 +328,24 @@ impl Block {
         self.bytes_mut(self.data, self.demand.data_len)
     }
 
+    /// The code's bytes and the data's, to be written.
+    pub fn code_and_data_mut(&mut self) -> (&mut [u8], &mut [u8]) {
+        let Demand {
+            code_len, data_len, ..
+        } = self.demand;
+        let code = self.chunk.memory.at(self.code);
+        let data = self.chunk.memory.at(self.data);
+        #[expect(unsafe_code, reason = "memory becomes two slices")]
+        // SAFETY: by the invariant both ranges are this block's alone, readable and writable until
+        // `publish` consumes the block, which keeps the chunk mapped; code ends before data begins.
+        unsafe {
+            (
+                std::slice::from_raw_parts_mut(code, code_len),
+                std::slice::from_raw_parts_mut(data, data_len),
+            )
+        }
+    }
+
     #[expect(unsafe_code, reason = "memory becomes a slice")]
     fn bytes_mut(&mut self, offset: usize, len: usize) -> &mut [u8] {
         let start = self.chunk.memory.at(offset);

@@ -4,7 +4,7 @@
 //! so code for any machine can be linked, and the linker tested, on any other.
 //!
 //! A [`Plan`] checks one artifact and finds what it needs around it. Given a [`Placement`] it
-//! yields the patched bytes; a [`Layout`] places the artifacts of an image relative to its base.
+//! writes the patched bytes; a [`Layout`] places the artifacts of an image relative to its base.
 //! Either way the text comes out final: whatever depends on the process goes through cells and
 //! [`Binding`]s in data.
 
@@ -24,5 +24,5 @@ pub use address::Address;
 pub use arch::{Arch, CALL_FIELD_LEN};
 pub use error::LinkError;
 pub use layout::{EntryLayout, Layout, Span};
-pub use link::{Binding, BindingValue, Linked, Placement};
+pub use link::{Binding, BindingValue, Output, Placement, Places};
 pub use plan::{Call, Plan, Within};

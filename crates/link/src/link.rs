@@ -1,5 +1,7 @@
 //! Linking one artifact: its bytes, patched for where they will live.
 
+use core::ops::Range;
+
 use rekindle_artifact::{Relocation, RelocationKind, SectionKind, Target};
 
 use crate::address::Address;
@@ -34,19 +36,31 @@ impl Placement {
     }
 }
 
-/// An artifact's bytes, patched for their placement, and what is left to bind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Linked<'a> {
-    /// Machine code and veneers.
-    pub text: Vec<u8>,
+/// Memory for an artifact's bytes, patched for their placement: each part as long as they are.
+#[derive(Debug)]
+pub struct Output<'o> {
+    /// Machine code and veneers: [`Plan::text_len_bytes`].
+    pub text: &'o mut [u8],
     /// Constants.
-    pub rodata: Vec<u8>,
+    pub rodata: &'o mut [u8],
     /// Initialised writable data.
-    pub data: Vec<u8>,
+    pub data: &'o mut [u8],
     /// Call frame information; empty if the artifact has none.
-    pub eh_frame: Vec<u8>,
-    /// Fields in `rodata` and `data` whose values depend on the process.
-    pub bindings: Vec<Binding<'a>>,
+    pub eh_frame: &'o mut [u8],
+}
+
+/// Where an artifact's parts go: ranges of bytes of two pieces of memory, one that is never written
+/// again and one that code may write.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Machine code and veneers, in the first.
+    pub text: Range<usize>,
+    /// Constants, in the second if they hold addresses.
+    pub rodata: Range<usize>,
+    /// Initialised writable data, in the second.
+    pub data: Range<usize>,
+    /// Call frame information, in the first.
+    pub eh_frame: Range<usize>,
 }
 
 /// A 64-bit field that takes an address, known only in the process that runs the code.
@@ -75,17 +89,59 @@ pub enum BindingValue<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Patches the artifact's bytes for a placement. `cells` are the addresses of the cells of
-    /// [`Self::symbols`], in that order.
+    /// The parts of memory that the artifact's bytes go into. An empty part may be anywhere.
+    ///
+    /// # Panics
+    /// If the memory is too short, or two parts overlap.
+    pub fn output<'o>(
+        &self,
+        readable: &'o mut [u8],
+        writable: &'o mut [u8],
+        places: Places,
+    ) -> Output<'o> {
+        let [text, rodata, data, eh_frame] =
+            [places.text, places.rodata, places.data, places.eh_frame].map(|place| {
+                match place.is_empty() {
+                    true => 0..0,
+                    false => place,
+                }
+            });
+        let parts = if self.rodata_is_writable() {
+            let readable = readable.get_disjoint_mut([text, eh_frame]);
+            let writable = writable.get_disjoint_mut([rodata, data]);
+            let both = readable.ok().zip(writable.ok());
+            both.map(|([text, eh_frame], [rodata, data])| [text, rodata, data, eh_frame])
+        } else {
+            let readable = readable.get_disjoint_mut([text, rodata, eh_frame]);
+            let both = readable.ok().zip(writable.get_mut(data));
+            both.map(|([text, rodata, eh_frame], data)| [text, rodata, data, eh_frame])
+        };
+        let [text, rodata, data, eh_frame] = parts.expect("each part has a place of its own");
+        Output {
+            text,
+            rodata,
+            data,
+            eh_frame,
+        }
+    }
+
+    /// Writes the artifact's bytes, patched for a placement. `cells` are the addresses of the cells of
+    /// [`Self::symbols`], in that order. Returns the fields in `rodata` and `data` whose values depend
+    /// on the process.
     ///
     /// # Errors
     /// If a distance doesn't fit its field: the placement is too spread out.
     ///
     /// # Panics
-    /// If there aren't as many cells as symbols.
-    pub fn link(&self, placement: &Placement, cells: &[Address]) -> Result<Linked<'a>, LinkError> {
+    /// If there aren't as many cells as symbols, or a part of the output has another length.
+    pub fn link(
+        &self,
+        output: Output<'_>,
+        placement: &Placement,
+        cells: &[Address],
+    ) -> Result<Vec<Binding<'a>>, LinkError> {
         let alone = |_, _| unreachable!("nothing but a plan within an image asks");
-        self.link_within(placement, cells, &alone)
+        self.link_within(output, placement, cells, &alone)
     }
 
     /// The same for a plan of [`Plan::new_within`]; `part_address` says where the sections of the
@@ -98,37 +154,45 @@ impl<'a> Plan<'a> {
     /// As [`Self::link`].
     pub fn link_within(
         &self,
+        output: Output<'_>,
         placement: &Placement,
         cells: &[Address],
         part_address: &dyn Fn(usize, SectionKind) -> Address,
-    ) -> Result<Linked<'a>, LinkError> {
+    ) -> Result<Vec<Binding<'a>>, LinkError> {
         assert_eq!(
             cells.len(),
             self.symbols().len(),
             "one cell for each symbol"
         );
-        let mut linked = Linked {
-            text: self.artifact.text.bytes.clone(),
-            rodata: self.artifact.rodata.bytes.clone(),
-            data: self.artifact.data.bytes.clone(),
-            eh_frame: self.link_unwind(placement)?,
-            bindings: Vec::new(),
-        };
-        self.append_veneers(&mut linked.text, placement, cells)?;
+        let Output {
+            text,
+            rodata,
+            data,
+            eh_frame,
+        } = output;
+        let (code, veneers) = text.split_at_mut(self.artifact.text.bytes.len());
+        code.copy_from_slice(&self.artifact.text.bytes);
+        rodata.copy_from_slice(&self.artifact.rodata.bytes);
+        data.copy_from_slice(&self.artifact.data.bytes);
+        self.link_unwind(eh_frame, placement)?;
+        self.write_veneers(veneers, placement, cells)?;
+        let mut bindings = Vec::new();
         for relocation in &self.artifact.relocations {
-            self.apply(relocation, &mut linked, placement, cells, part_address)?;
+            let binding = self.apply(relocation, text, placement, cells, part_address)?;
+            bindings.extend(binding);
         }
-        Ok(linked)
+        Ok(bindings)
     }
 
+    /// Patches the text for a relocation, or says what is to be bound instead.
     fn apply(
         &self,
         relocation: &'a Relocation,
-        linked: &mut Linked<'a>,
+        text: &mut [u8],
         placement: &Placement,
         cells: &[Address],
         part_address: &dyn Fn(usize, SectionKind) -> Address,
-    ) -> Result<(), LinkError> {
+    ) -> Result<Option<Binding<'a>>, LinkError> {
         let Relocation {
             section,
             offset,
@@ -155,12 +219,11 @@ impl<'a> Plan<'a> {
                 },
                 (None, Target::Section(_)) => unreachable!("sections are near"),
             };
-            linked.bindings.push(Binding {
+            return Ok(Some(Binding {
                 section: *section,
                 offset: *offset,
                 value,
-            });
-            return Ok(());
+            }));
         }
         // A name in the same image has a cell all the same if its loads can't be rewritten.
         let cell = match target {
@@ -177,7 +240,7 @@ impl<'a> Plan<'a> {
         };
         let row = match row.relaxation {
             Some(relaxation) if is_near => {
-                let relaxes = (relaxation.rewrite)(&mut linked.text, *offset as usize);
+                let relaxes = (relaxation.rewrite)(text, *offset as usize);
                 assert!(relaxes, "the plan checked the instruction");
                 self.arch.row(relaxation.kind).expect("of the same machine")
             }
@@ -186,9 +249,10 @@ impl<'a> Plan<'a> {
         // Only text has fields of other formulas: `Artifact::validate` saw to it, and to the range.
         let place = placement.text.plus(u64::from(*offset));
         let start = *offset as usize;
-        let field = &mut linked.text[start..start + kind.field_len_bytes()];
+        let field = &mut text[start..start + kind.field_len_bytes()];
         row.patch(field, place, referred.plus(addend.cast_unsigned()))
-            .map_err(|error| explain(error, *kind, *offset))
+            .map_err(|error| explain(error, *kind, *offset))?;
+        Ok(None)
     }
 
     fn veneer_address(&self, placement: &Placement, symbol: usize) -> Address {
@@ -200,32 +264,35 @@ impl<'a> Plan<'a> {
         placement.text.plus(self.veneer_offset(ordinal))
     }
 
-    fn append_veneers(
+    /// Writes the veneers into what is behind the code: a gap, and they.
+    fn write_veneers(
         &self,
-        text: &mut Vec<u8>,
+        behind: &mut [u8],
         placement: &Placement,
         cells: &[Address],
     ) -> Result<(), LinkError> {
         if self.veneers.is_empty() {
             return Ok(());
         }
-        text.resize(self.veneers_start() as usize, self.arch.padding());
-        for symbol in &self.veneers {
-            let veneer = self.arch.veneer();
-            let offset = text.len();
-            text.extend_from_slice(veneer.template);
-            let place = placement.text.plus(offset as u64);
-            (veneer.patch)(&mut text[offset..], place, cells[*symbol])
+        let veneer = self.arch.veneer();
+        let gap = self.veneers_start() as usize - self.artifact.text.bytes.len();
+        let (gap, veneers) = behind.split_at_mut(gap);
+        gap.fill(self.arch.padding());
+        let places = veneers.chunks_exact_mut(veneer.template.len());
+        for ((ordinal, bytes), symbol) in places.enumerate().zip(&self.veneers) {
+            bytes.copy_from_slice(veneer.template);
+            let offset = self.veneer_offset(ordinal);
+            (veneer.patch)(bytes, placement.text.plus(offset), cells[*symbol])
                 .map_err(|error| explain(error, RelocationKind::X86Plt32, offset as u32))?;
         }
         Ok(())
     }
 
-    fn link_unwind(&self, placement: &Placement) -> Result<Vec<u8>, LinkError> {
+    fn link_unwind(&self, eh_frame: &mut [u8], placement: &Placement) -> Result<(), LinkError> {
         let Some(unwind) = &self.artifact.unwind else {
-            return Ok(Vec::new());
+            return Ok(());
         };
-        let mut eh_frame = unwind.eh_frame.clone();
+        eh_frame.copy_from_slice(&unwind.eh_frame);
         let offset = unwind.location_field;
         let place = placement.eh_frame.plus(u64::from(offset));
         let field = &mut eh_frame[offset as usize..offset as usize + 4];
@@ -237,7 +304,7 @@ impl<'a> Plan<'a> {
             range: i64::from(i32::MIN)..=i64::from(i32::MAX),
         })?;
         field.copy_from_slice(&value.to_le_bytes());
-        Ok(eh_frame)
+        Ok(())
     }
 }
 

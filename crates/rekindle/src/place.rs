@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use rekindle_artifact::{Artifact, SectionKind};
 use rekindle_exec::{Arena, Block, Demand, HostAddr};
-use rekindle_link::{Address, Arch, BindingValue, LinkError, Linked, Placement, Plan};
+use rekindle_link::{
+    Address, Arch, Binding, BindingValue, LinkError, Output, Placement, Places, Plan,
+};
 
 use crate::code::{Code, SectionAddresses};
 use crate::names::Names;
@@ -120,18 +122,17 @@ fn fill(
         data: data.offset(layout.data as u64),
         bss: data.offset(layout.bss as u64),
     };
-    let linked = plan.link(
+    let bindings = plan.link(
+        output(block, plan, layout),
         &placement(&sections, code.offset(layout.eh_frame as u64)),
         &cell_addresses(data, cell_values.len()),
     )?;
-    write(block, plan, layout, &linked);
     for (cell, value) in block.data_mut().chunks_exact_mut(8).zip(cell_values) {
         cell.copy_from_slice(&value.to_le_bytes());
     }
-    bind_fields(block, layout, &linked, names)?;
-    let text_len = u32::try_from(linked.text.len()).map_err(|_| LinkError::TooLarge {
-        len_bytes: linked.text.len() as u64,
-    })?;
+    bind_fields(block, layout, &bindings, names)?;
+    let len_bytes = plan.text_len_bytes();
+    let text_len = u32::try_from(len_bytes).map_err(|_| LinkError::TooLarge { len_bytes })?;
     Ok((sections, text_len))
 }
 
@@ -145,10 +146,10 @@ fn unresolved(name: &str) -> InsertError {
 fn bind_fields(
     block: &mut Block,
     layout: &BlockLayout,
-    linked: &Linked<'_>,
+    bindings: &[Binding<'_>],
     names: &Names,
 ) -> Result<(), InsertError> {
-    for binding in &linked.bindings {
+    for binding in bindings {
         let value = match &binding.value {
             BindingValue::Local(address) => address.0,
             BindingValue::Symbol { name, addend } => names
@@ -233,19 +234,17 @@ fn cell_addresses(data: HostAddr, count: usize) -> Vec<Address> {
         .collect()
 }
 
-fn write(block: &mut Block, plan: &Plan<'_>, layout: &BlockLayout, linked: &Linked<'_>) {
-    let put = |to: &mut [u8], start: usize, bytes: &[u8]| {
-        to[start..start + bytes.len()].copy_from_slice(bytes);
+/// The parts of a block that an artifact's bytes go into.
+fn output<'b>(block: &'b mut Block, plan: &Plan<'_>, layout: &BlockLayout) -> Output<'b> {
+    let artifact = plan.artifact();
+    let unwind = artifact.unwind.as_ref();
+    let eh_frame_len = unwind.map_or(0, |unwind| unwind.eh_frame.len());
+    let places = Places {
+        text: 0..plan.text_len_bytes() as usize,
+        rodata: layout.rodata..layout.rodata + artifact.section_len(SectionKind::Rodata),
+        data: layout.data..layout.data + artifact.section_len(SectionKind::Data),
+        eh_frame: layout.eh_frame..layout.eh_frame + eh_frame_len,
     };
-    put(block.code_mut(), 0, &linked.text);
-    if plan.rodata_is_writable() {
-        put(block.data_mut(), layout.rodata, &linked.rodata);
-    } else {
-        put(block.code_mut(), layout.rodata, &linked.rodata);
-    }
-    put(block.data_mut(), layout.data, &linked.data);
-    if !linked.eh_frame.is_empty() {
-        // New memory is zero, as the terminator is.
-        put(block.code_mut(), layout.eh_frame, &linked.eh_frame);
-    }
+    let (code, data) = block.code_and_data_mut();
+    plan.output(code, data, places)
 }

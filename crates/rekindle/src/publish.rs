@@ -1,9 +1,11 @@
 //! From artifacts to an image's bytes: the one place where linker and store meet.
 
 use rekindle_artifact::{Artifact, SectionKind};
-use rekindle_link::{Address, Arch, Binding, BindingValue, Layout, LinkError, Plan, Span, Within};
+use rekindle_link::{
+    Address, Arch, Binding, BindingValue, Layout, LinkError, Output, Places, Plan, Span, Within,
+};
 use rekindle_store::image::{
-    Area, BuildError, DirectCallsDraft, DraftEntry, DraftSymbol, Identity, ImageDraft, Placed,
+    Area, BuildError, DirectCallsDraft, DraftEntry, DraftSymbol, Identity, ImageDraft,
     ProgramPartDraft, StoredBinding, StoredBindings, StoredCall, StoredCell, StoredValue,
 };
 use rekindle_store::{Environment, Key, ScopeId, Secret};
@@ -139,17 +141,26 @@ fn draft<'a>(
     scope: &'a ScopeId,
     arch: Arch,
 ) -> Result<ImageDraft<'a>, PublishError> {
-    let mut calls = Vec::new();
+    let mut linking = Linking {
+        layout,
+        arch,
+        front: vec![0; layout.file_offset(layout.eh_frame.end()) as usize],
+        initial: vec![0; layout.data.end().0 as usize],
+        text_end: layout.text.start,
+        calls: Vec::new(),
+    };
     let drafts = entries
         .iter()
         .zip(plans)
         .enumerate()
-        .map(|(index, ((key, _), plan))| {
-            let mut entry = draft_entry(*key, plan, layout, index)?;
-            lead_calls(&mut entry.text, plan, layout, index, arch, &mut calls);
-            Ok(entry)
-        })
-        .collect::<Result<Vec<_>, LinkError>>()?;
+        .map(|(index, ((key, _), plan))| linking.link(*key, plan, index))
+        .collect::<Result<Vec<_>, _>>()?;
+    let Linking {
+        front,
+        initial,
+        calls,
+        ..
+    } = linking;
     let targets = layout.definitions.iter();
     let targets = targets.map(|entry| entry.map(|entry| text_address(layout, entry).0 as u32));
     Ok(ImageDraft {
@@ -163,7 +174,8 @@ fn draft<'a>(
         text: area(layout.text),
         rodata: area(layout.rodata),
         eh_frame: area(layout.eh_frame),
-        padding: arch.padding(),
+        front,
+        initial,
         entries: drafts,
         direct_calls: DirectCallsDraft {
             targets: targets.collect(),
@@ -173,71 +185,143 @@ fn draft<'a>(
     })
 }
 
-fn draft_entry<'a>(
-    key: Key,
-    plan: &Plan<'a>,
-    layout: &Layout,
-    index: usize,
-) -> Result<DraftEntry<'a>, LinkError> {
-    let entry = &layout.entries[index];
-    let placement = &entry.placement;
-    let part_address = |part: usize, section| layout.entries[part].placement.of(section);
-    let linked = plan.link_within(placement, &entry.cell_addresses(layout), &part_address)?;
-    let cells = entry.cells.iter().zip(plan.symbols());
-    let cells = cells
-        .map(|(index, name)| StoredCell {
-            index: *index,
-            name,
-        })
-        .collect();
-    let fields = linked.bindings.into_iter().map(|binding| {
-        let start = placement.of(binding.section);
-        stored_binding(binding, start)
-    });
-    let placed = |address: Address, bytes| Placed {
-        address: address.0,
-        bytes,
-    };
-    Ok(DraftEntry {
-        key,
-        artifact: plan.artifact(),
-        bindings: StoredBindings {
-            cells,
-            fields: fields.collect(),
-        },
-        text: placed(placement.text, linked.text),
-        rodata: placed(placement.rodata, linked.rodata),
-        data: placed(placement.data, linked.data),
-        bss_address: placement.bss.0,
-        eh_frame: placed(placement.eh_frame, linked.eh_frame),
-    })
+/// An image's bytes, as far as they are linked.
+struct Linking<'a> {
+    layout: &'a Layout,
+    arch: Arch,
+    /// The file from its start to the end of the call frame information.
+    front: Vec<u8>,
+    /// The initial contents of the writable memory.
+    initial: Vec<u8>,
+    /// Where the text ends so far.
+    text_end: Address,
+    calls: Vec<StoredCall>,
 }
 
-/// Leads an entry's calls of what other entries of the image are defined under straight to those.
-fn lead_calls(
-    text: &mut Placed,
-    plan: &Plan<'_>,
-    layout: &Layout,
-    index: usize,
-    arch: Arch,
-    calls: &mut Vec<StoredCall>,
-) {
-    let cells = &layout.entries[index].cells;
-    for call in plan.calls() {
-        let cell = cells[call.symbol as usize];
-        let Some(target) = layout.definitions[cell as usize] else {
-            continue;
+/// Where an entry's parts lie, from the image's base.
+struct Parts {
+    text: Span,
+    rodata: Span,
+    data: Span,
+    eh_frame: Span,
+}
+
+impl Parts {
+    fn of(plan: &Plan<'_>, layout: &Layout, index: usize) -> Self {
+        let placement = &layout.entries[index].placement;
+        let artifact = plan.artifact();
+        let section = |kind| Span {
+            start: placement.of(kind),
+            len: artifact.section_len(kind) as u64,
         };
-        let place = Address(text.address).plus(call.field.into());
-        let field = text.bytes[call.field as usize..].first_chunk_mut();
-        let field = field.expect("the plan checked the field");
-        if arch.lead_call(field, place, text_address(layout, target)) {
-            // An image spans less than 1 GiB.
-            calls.push(StoredCall {
-                cell,
-                field: place.0 as u32,
-                veneer: text.address as u32 + call.veneer,
-            });
+        let unwind = artifact.unwind.as_ref();
+        Self {
+            text: Span {
+                start: placement.text,
+                len: plan.text_len_bytes(),
+            },
+            rodata: section(SectionKind::Rodata),
+            data: section(SectionKind::Data),
+            eh_frame: Span {
+                start: placement.eh_frame,
+                len: unwind.map_or(0, |unwind| unwind.eh_frame.len() as u64),
+            },
+        }
+    }
+}
+
+impl<'a> Linking<'a> {
+    /// Links the entry of a number into its place.
+    fn link(
+        &mut self,
+        key: Key,
+        plan: &Plan<'a>,
+        index: usize,
+    ) -> Result<DraftEntry<'a>, LinkError> {
+        let layout = self.layout;
+        let entry = &layout.entries[index];
+        let placement = &entry.placement;
+        let part_address = |part: usize, section| layout.entries[part].placement.of(section);
+        let parts = Parts::of(plan, layout, index);
+        self.fill_gap(&parts.text);
+        let output = self.output(plan, &parts);
+        let cells = entry.cell_addresses(layout);
+        let bindings = plan.link_within(output, placement, &cells, &part_address)?;
+        self.lead_calls(plan, index, parts.text.start);
+        let cells = entry.cells.iter().zip(plan.symbols());
+        let cells = cells
+            .map(|(index, name)| StoredCell {
+                index: *index,
+                name,
+            })
+            .collect();
+        let fields = bindings.into_iter().map(|binding| {
+            let start = placement.of(binding.section);
+            stored_binding(binding, start)
+        });
+        Ok(DraftEntry {
+            key,
+            artifact: plan.artifact(),
+            bindings: StoredBindings {
+                cells,
+                fields: fields.collect(),
+            },
+            text: area(parts.text),
+            rodata: area(parts.rodata),
+            data: area(parts.data),
+            bss_address: placement.bss.0,
+        })
+    }
+
+    /// Fills what is between the text so far and an entry's, which is the next.
+    fn fill_gap(&mut self, text: &Span) {
+        let gap = [self.text_end, text.start].map(|address| self.layout.file_offset(address));
+        let [start, end] = gap.map(|offset| offset as usize);
+        self.front[start..end].fill(self.arch.padding());
+        self.text_end = text.end();
+    }
+
+    /// The places of an entry's parts.
+    fn output(&mut self, plan: &Plan<'_>, parts: &Parts) -> Output<'_> {
+        let layout = self.layout;
+        let in_file = |span: &Span| {
+            let start = layout.file_offset(span.start) as usize;
+            start..start.wrapping_add(span.len as usize)
+        };
+        let in_memory = |span: &Span| span.start.0 as usize..span.end().0 as usize;
+        let places = Places {
+            text: in_file(&parts.text),
+            rodata: match plan.rodata_is_writable() {
+                true => in_memory(&parts.rodata),
+                false => in_file(&parts.rodata),
+            },
+            data: in_memory(&parts.data),
+            eh_frame: in_file(&parts.eh_frame),
+        };
+        plan.output(&mut self.front, &mut self.initial, places)
+    }
+
+    /// Leads an entry's calls of what other entries of the image are defined under straight to those.
+    fn lead_calls(&mut self, plan: &Plan<'_>, index: usize, text: Address) {
+        let layout = self.layout;
+        let cells = &layout.entries[index].cells;
+        for call in plan.calls() {
+            let cell = cells[call.symbol as usize];
+            let Some(target) = layout.definitions[cell as usize] else {
+                continue;
+            };
+            let place = text.plus(call.field.into());
+            let field = self.front[layout.file_offset(place) as usize..].first_chunk_mut();
+            let field = field.expect("the plan checked the field");
+            let target = text_address(layout, target);
+            if self.arch.lead_call(field, place, target) {
+                // An image spans less than 1 GiB.
+                self.calls.push(StoredCall {
+                    cell,
+                    field: place.0 as u32,
+                    veneer: text.0 as u32 + call.veneer,
+                });
+            }
         }
     }
 }

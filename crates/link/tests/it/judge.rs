@@ -2,7 +2,9 @@
 //! leads. It shares no table and no formula with the linker.
 
 use rekindle_artifact::{Relocation, RelocationKind, SectionKind, Target};
-use rekindle_link::{Address, Arch, Binding, BindingValue, Linked, Placement, Plan};
+use rekindle_link::{Address, Arch, Binding, BindingValue, Placement, Plan};
+
+use crate::support::Linked;
 
 fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
@@ -90,7 +92,7 @@ fn visible(kind: RelocationKind, address: u64) -> u64 {
 pub(crate) fn judge(
     arch: Arch,
     plan: &Plan<'_>,
-    linked: &Linked,
+    linked: &Linked<'_>,
     placement: &Placement,
     cells: &[Address],
 ) {
@@ -156,7 +158,7 @@ pub(crate) fn judge(
 }
 
 /// Everything that no relocation patches stays as it was.
-fn untouched_outside_fields(plan: &Plan<'_>, linked: &Linked) {
+fn untouched_outside_fields(plan: &Plan<'_>, linked: &Linked<'_>) {
     let artifact = plan.artifact();
     let in_field = |at: usize| {
         artifact.relocations.iter().any(|relocation| {

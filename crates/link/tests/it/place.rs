@@ -5,7 +5,7 @@ use rekindle_artifact::{Artifact, RelocationKind, SectionKind, Target, UnwindInf
 use rekindle_link::{Address, Arch, LinkError, Placement, Plan};
 
 use crate::judge::{call_target, judge};
-use crate::support::{artifact, busy, relocation, symbol};
+use crate::support::{artifact, busy, link, relocation, symbol};
 
 fn both() -> [Arch; 2] {
     [Arch::X86_64, Arch::Aarch64]
@@ -31,7 +31,7 @@ proptest! {
             let placement = Placement { text, rodata, data, bss, eh_frame: text };
             let cells: Vec<Address> =
                 (0..plan.symbols().len() as u64).map(|index| cells.plus(index * 8)).collect();
-            let linked = plan.link(&placement, &cells).expect("it is close enough");
+            let linked = link(&plan, &placement, &cells).expect("it is close enough");
             judge(arch, &plan, &linked, &placement, &cells);
         }
     }
@@ -51,7 +51,7 @@ fn calls_are_led_as_far_as_they_reach() {
             eh_frame: text,
         };
         let cells = vec![text.plus(1 << 20); plan.symbols().len()];
-        let mut linked = plan.link(&placement, &cells).expect("it is close");
+        let mut linked = link(&plan, &placement, &cells).expect("it is close");
         let as_linked = linked.text.clone();
         let [one] = plan.calls() else {
             panic!("{arch:?}: one name is called, once")
@@ -109,7 +109,7 @@ fn too_far_is_an_error() {
             eh_frame: text,
         };
         let cells = vec![text; plan.symbols().len()];
-        let error = plan.link(&placement, &cells).expect_err("it is too far");
+        let error = link(&plan, &placement, &cells).expect_err("it is too far");
         assert!(matches!(error, LinkError::OutOfRange { .. }), "{error}");
     }
 }
@@ -212,7 +212,7 @@ fn frame_rows_point_at_the_text() {
         eh_frame: Address(0x3000),
         ..Placement::default()
     };
-    let linked = plan.link(&placement, &[]).expect("it is close enough");
+    let linked = link(&plan, &placement, &[]).expect("it is close enough");
     let field: [u8; 4] = linked.eh_frame[32..36].try_into().expect("four bytes");
     assert_eq!(
         0x3020_u64.wrapping_add_signed(i32::from_le_bytes(field).into()),

@@ -3,7 +3,47 @@
 use rekindle_artifact::{
     Artifact, Relocation, RelocationKind, Section, SectionKind, Target, ZeroSection,
 };
-use rekindle_link::Arch;
+use rekindle_link::{Address, Arch, Binding, LinkError, Output, Placement, Plan};
+
+/// What linking an artifact gives.
+#[derive(Debug)]
+pub(crate) struct Linked<'a> {
+    pub(crate) text: Vec<u8>,
+    pub(crate) rodata: Vec<u8>,
+    pub(crate) data: Vec<u8>,
+    pub(crate) eh_frame: Vec<u8>,
+    pub(crate) bindings: Vec<Binding<'a>>,
+}
+
+/// Links into memory that holds something else before.
+pub(crate) fn link<'a>(
+    plan: &Plan<'a>,
+    placement: &Placement,
+    cells: &[Address],
+) -> Result<Linked<'a>, LinkError> {
+    let [mut text, mut rodata, mut data] = [
+        plan.text_len_bytes() as usize,
+        plan.artifact().section_len(SectionKind::Rodata),
+        plan.artifact().section_len(SectionKind::Data),
+    ]
+    .map(|len| vec![0xee; len]);
+    let unwind = plan.artifact().unwind.as_ref();
+    let mut eh_frame = vec![0xee; unwind.map_or(0, |unwind| unwind.eh_frame.len())];
+    let output = Output {
+        text: &mut text,
+        rodata: &mut rodata,
+        data: &mut data,
+        eh_frame: &mut eh_frame,
+    };
+    let bindings = plan.link(output, placement, cells)?;
+    Ok(Linked {
+        text,
+        rodata,
+        data,
+        eh_frame,
+        bindings,
+    })
+}
 
 /// An artifact with sections of these sizes.
 pub(crate) fn artifact(text: usize, rodata: usize, data: usize, bss: u32) -> Artifact {

@@ -45,10 +45,16 @@ pub struct StoredBindings<'a> {
 
 impl<'a> StoredBindings<'a> {
     pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        self.write(&mut writer);
+        writer.into_bytes()
+    }
+
+    /// Adds the bindings; none as no bytes.
+    pub(crate) fn write(&self, writer: &mut Writer) {
         if self.cells.is_empty() && self.fields.is_empty() {
-            return Vec::new();
+            return;
         }
-        let mut writer = Writer::with_capacity(self.cells.len() * 16 + self.fields.len() * 16 + 2);
         writer.number(self.cells.len() as u64);
         for StoredCell { index, name } in &self.cells {
             writer.number(u64::from(*index));
@@ -69,7 +75,6 @@ impl<'a> StoredBindings<'a> {
                 }
             }
         }
-        writer.into_bytes()
     }
 
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {

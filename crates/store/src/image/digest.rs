@@ -11,8 +11,8 @@ pub(crate) struct Digested<'a> {
     pub(crate) text: &'a [u8],
     pub(crate) rodata: &'a [u8],
     pub(crate) data: &'a [u8],
-    /// Bindings, tables and metadata, which stand together; in one piece or several.
-    pub(crate) side: &'a [&'a [u8]],
+    /// Bindings, tables and metadata, which stand together.
+    pub(crate) side: &'a [u8],
 }
 
 impl Digested<'_> {
@@ -29,7 +29,7 @@ impl Digested<'_> {
         } = *self;
         let mut mac = secret.mac(Use::Entry, image_id);
         mac.update(&record[..32]).update(&record[48..]).update(text);
-        for part in [&[rodata, data][..], side].into_iter().flatten() {
+        for part in [rodata, data, side] {
             if !part.is_empty() {
                 mac.update(part);
             }
@@ -87,7 +87,7 @@ mod tests {
             text: b"text",
             rodata: b"constants",
             data: b"data",
-            side: &[b"side"],
+            side: b"side",
         };
         let digest = base().digest(&secret);
         for place in 0..EntryRecord::LEN {
@@ -118,7 +118,7 @@ mod tests {
                 ..base()
             },
             Digested {
-                side: &[b"sid\0"],
+                side: b"sid\0",
                 ..base()
             },
         ];

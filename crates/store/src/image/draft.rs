@@ -6,6 +6,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rekindle_artifact::wire::Writer;
 use rekindle_artifact::{Artifact, SectionKind};
 
 use crate::environment::{FORMAT_VERSION, ScopeId};
@@ -13,7 +14,7 @@ use crate::image::bindings::StoredBindings;
 use crate::image::calls::DirectCallsDraft;
 use crate::image::digest::{Digested, calls_digest, frames_digest, kept_digest, program_digest};
 use crate::image::elf;
-use crate::image::entry::{EntryRecord, Kept, encode_tables};
+use crate::image::entry::{EntryRecord, Kept, write_tables};
 use crate::image::header::{
     HEADER_OFFSET, HeaderFields, Identity, MAGIC, PREFIX_LEN, SLOT_LEN, label_of, seal,
 };
@@ -22,22 +23,13 @@ use crate::image::view::{Slot, slot_start_and_tag};
 use crate::key::Key;
 use crate::secret::{Secret, random};
 
-/// A part of an image's memory.
+/// A part of an image's memory, or what lies there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Area {
     /// Where it starts, from the image's base.
     pub address: u64,
     /// Its length in bytes.
     pub len: u64,
-}
-
-/// Bytes and where they will live, from the image's base.
-#[derive(Clone, Debug, Default)]
-pub struct Placed {
-    /// Where the first byte will live.
-    pub address: u64,
-    /// The bytes.
-    pub bytes: Vec<u8>,
 }
 
 /// One piece of linked code.
@@ -48,15 +40,13 @@ pub struct DraftEntry<'a> {
     /// What was linked.
     pub artifact: &'a Artifact,
     /// Patched text with its veneers.
-    pub text: Placed,
+    pub text: Area,
     /// Constants; in writable memory if they hold addresses.
-    pub rodata: Placed,
+    pub rodata: Area,
     /// Initial contents of the data.
-    pub data: Placed,
+    pub data: Area,
     /// Where the zero-initialised data will live.
     pub bss_address: u64,
-    /// Call frame information.
-    pub eh_frame: Placed,
     /// What is to be bound before the entry runs.
     pub bindings: StoredBindings<'a>,
 }
@@ -84,8 +74,11 @@ pub struct ImageDraft<'a> {
     pub rodata: Area,
     /// Call frame information.
     pub eh_frame: Area,
-    /// Fills gaps in the text.
-    pub padding: u8,
+    /// The file from its start to the end of the call frame information, all of it linked. What stands
+    /// before the text is overwritten.
+    pub front: Vec<u8>,
+    /// The initial contents of the writable memory, from its first byte to the end of the data.
+    pub initial: Vec<u8>,
     /// The code.
     pub entries: Vec<DraftEntry<'a>>,
     /// Calls of the entries that lead straight to other entries.
@@ -124,7 +117,6 @@ pub(crate) struct FilePlan {
 
 /// The parts of the file that the linker knows nothing of.
 pub(crate) struct OwnParts {
-    pub(crate) header: [u8; HeaderFields::LEN],
     pub(crate) program: Vec<u8>,
     pub(crate) calls: Vec<u8>,
     pub(crate) slots: Vec<u8>,
@@ -133,11 +125,20 @@ pub(crate) struct OwnParts {
     pub(crate) kept: Vec<u8>,
 }
 
-/// What one entry keeps beside its sections.
+/// What the entries keep beside their sections, one behind the other.
 struct SideParts {
-    bindings: Vec<u8>,
-    tables: Vec<u8>,
+    /// Bindings, tables and metadata of each.
+    side: Vec<u8>,
     kept: Vec<u8>,
+    lens: Vec<SideLens>,
+}
+
+/// Bytes of what one entry keeps.
+struct SideLens {
+    bindings: u32,
+    tables: u32,
+    metadata: u32,
+    kept: u32,
 }
 
 impl ImageDraft<'_> {
@@ -145,30 +146,24 @@ impl ImageDraft<'_> {
     ///
     /// # Errors
     /// See [`BuildError`].
-    pub fn build(&self, secret: &Secret) -> Result<Vec<u8>, BuildError> {
+    pub fn build(mut self, secret: &Secret) -> Result<Vec<u8>, BuildError> {
         let image_id = random()?;
-        let sides: Vec<SideParts> = self.entries.iter().map(SideParts::of).collect();
+        let sides = SideParts::of(&self.entries)?;
         let calls = self.direct_calls.encode();
         let (plan, program) = self.plan_file(&sides, calls.len() as u64)?;
-        let mut own = OwnParts {
-            header: [0; HeaderFields::LEN],
+        let records = self.build_records(&sides, &plan, &image_id, secret)?;
+        let SideParts { side, kept, .. } = sides;
+        let (program_len, calls_len) = (program.len(), calls.len());
+        let front = std::mem::take(&mut self.front);
+        let own = OwnParts {
             program,
             calls,
             slots: self.build_index(),
-            records: Vec::with_capacity(self.entries.len() * EntryRecord::LEN),
-            side: Vec::with_capacity((plan.kept - plan.side) as usize),
-            kept: Vec::with_capacity((plan.end - plan.kept) as usize),
+            records,
+            side,
+            kept,
         };
-        for (entry, parts) in self.entries.iter().zip(&sides) {
-            let record = self.build_record(entry, parts, &plan, &own, &image_id, secret)?;
-            own.records.extend_from_slice(&record);
-            own.side.extend_from_slice(&parts.bindings);
-            own.side.extend_from_slice(&parts.tables);
-            own.side.extend_from_slice(&entry.artifact.metadata);
-            own.kept.extend_from_slice(&parts.kept);
-        }
-        let (program_len, calls_len) = (own.program.len(), own.calls.len());
-        elf::write(self, &plan, own, |file| {
+        elf::write(&self, &plan, front, &own, |file| {
             self.build_header(&plan, image_id, file, (program_len, calls_len), secret)
         })
     }
@@ -183,19 +178,15 @@ impl ImageDraft<'_> {
     /// Where everything lies in the file, and the program part, which says so itself.
     fn plan_file(
         &self,
-        sides: &[SideParts],
+        sides: &SideParts,
         calls_len: u64,
     ) -> Result<(FilePlan, Vec<u8>), BuildError> {
-        let total = |len: fn(&SideParts) -> usize| sides.iter().map(len).sum::<usize>() as u64;
-        let metadata: usize = self
-            .entries
-            .iter()
-            .map(|entry| entry.artifact.metadata.len())
-            .sum();
         let text = self.file_offset(self.text.address)?;
         let rodata = self.file_offset(self.rodata.address)?;
         let eh_frame = self.file_offset(self.eh_frame.address)?;
-        if text < PREFIX_LEN as u64 || rodata < text + self.text.len {
+        let is_whole = self.front.len() as u64 == eh_frame + self.eh_frame.len
+            && self.initial.len() as u64 == self.data.address + self.data.len;
+        if text < PREFIX_LEN as u64 || rodata < text + self.text.len || !is_whole {
             return Err(BuildError::Layout);
         }
         // The call frame information ends in a terminator, four zero bytes.
@@ -212,9 +203,8 @@ impl ImageDraft<'_> {
         let slots = (calls + calls_len).next_multiple_of(64);
         let records = (slots + u64::from(self.slot_count()) * SLOT_LEN).next_multiple_of(64);
         let side = records + (self.entries.len() * EntryRecord::LEN) as u64;
-        let kept =
-            side + total(|parts| parts.bindings.len() + parts.tables.len()) + metadata as u64;
-        let end = kept + total(|parts| parts.kept.len());
+        let kept = side + sides.side.len() as u64;
+        let end = kept + sides.kept.len() as u64;
         // Symbol tables follow; leave room for them below the limit of 32-bit offsets.
         if end > u64::from(u32::MAX / 2) {
             return Err(BuildError::Layout);
@@ -258,62 +248,98 @@ impl ImageDraft<'_> {
             .collect()
     }
 
+    /// What an entry has in an area: of writable memory, in its initial contents.
+    fn bytes(&self, area: Area) -> Result<&[u8], BuildError> {
+        let (bytes, start) = match area.address.checked_sub(self.file_base) {
+            Some(offset) => (&self.front, offset),
+            None => (&self.initial, area.address),
+        };
+        let range = start as usize..(start + area.len) as usize;
+        bytes.get(range).ok_or(BuildError::Layout)
+    }
+
+    fn build_records(
+        &self,
+        sides: &SideParts,
+        plan: &FilePlan,
+        image_id: &[u8; 16],
+        secret: &Secret,
+    ) -> Result<Vec<u8>, BuildError> {
+        let mut records = Vec::with_capacity(self.entries.len() * EntryRecord::LEN);
+        let (mut side, mut kept) = (&sides.side[..], &sides.kept[..]);
+        for (entry, lens) in self.entries.iter().zip(&sides.lens) {
+            let own_side = (lens.bindings + lens.tables + lens.metadata) as usize;
+            let parts = Sides {
+                lens,
+                side: &side[..own_side],
+                side_offset: plan.kept - side.len() as u64,
+                kept: &kept[..lens.kept as usize],
+                kept_offset: plan.end - kept.len() as u64,
+            };
+            let record = self.build_record(entry, &parts, plan, image_id, secret)?;
+            records.extend_from_slice(&record);
+            side = &side[own_side..];
+            kept = &kept[lens.kept as usize..];
+        }
+        Ok(records)
+    }
+
     fn build_record(
         &self,
         entry: &DraftEntry<'_>,
-        parts: &SideParts,
+        parts: &Sides<'_>,
         plan: &FilePlan,
-        own: &OwnParts,
         image_id: &[u8; 16],
         secret: &Secret,
     ) -> Result<[u8; EntryRecord::LEN], BuildError> {
         let narrow = |value: u64| u32::try_from(value).map_err(|_| BuildError::Layout);
-        let len = |bytes: &[u8]| narrow(bytes.len() as u64);
         // What lies in writable memory has its initial contents in the file's copy of it.
-        let place = |placed: &Placed| {
-            let writable = placed.address < self.file_base;
-            let offset = if writable {
-                plan.initial + placed.address
-            } else {
-                self.file_offset(placed.address)?
-            };
-            narrow(offset)
+        let place = |area: Area| {
+            let offset = area.address.checked_sub(self.file_base);
+            narrow(offset.unwrap_or(plan.initial + area.address))
         };
-        let artifact = entry.artifact;
+        let DraftEntry {
+            key,
+            artifact,
+            text,
+            rodata,
+            data,
+            ..
+        } = entry;
         let align = |section| artifact.section_align(section).trailing_zeros() as u8;
         let mut record = EntryRecord {
-            key: *entry.key.as_bytes(),
+            key: *key.as_bytes(),
             digest: [0; 16],
-            kept_digest: kept_digest(secret, image_id, &entry.key, &parts.kept),
+            kept_digest: kept_digest(secret, image_id, key, parts.kept),
             signature: artifact.signature.0,
             compile_time_ns: artifact.compile_time_ns,
-            text_offset: narrow(self.file_offset(entry.text.address)?)?,
-            text_len: len(&entry.text.bytes)?,
-            code_len: len(&artifact.text.bytes)?,
-            rodata_offset: place(&entry.rodata)?,
-            rodata_len: len(&entry.rodata.bytes)?,
-            rodata_address: narrow(entry.rodata.address)?,
-            data_offset: place(&entry.data)?,
-            data_len: len(&entry.data.bytes)?,
-            data_address: narrow(entry.data.address)?,
+            text_offset: narrow(self.file_offset(text.address)?)?,
+            text_len: narrow(text.len)?,
+            code_len: narrow(artifact.text.bytes.len() as u64)?,
+            rodata_offset: place(*rodata)?,
+            rodata_len: narrow(rodata.len)?,
+            rodata_address: narrow(rodata.address)?,
+            data_offset: place(*data)?,
+            data_len: narrow(data.len)?,
+            data_address: narrow(data.address)?,
             bss_len: artifact.bss.size,
             bss_address: narrow(entry.bss_address)?,
-            side_offset: narrow(plan.side + own.side.len() as u64)?,
-            bindings_len: len(&parts.bindings)?,
-            tables_len: len(&parts.tables)?,
-            metadata_len: len(&artifact.metadata)?,
-            kept_offset: narrow(plan.kept + own.kept.len() as u64)?,
-            kept_len: len(&parts.kept)?,
+            side_offset: narrow(parts.side_offset)?,
+            bindings_len: parts.lens.bindings,
+            tables_len: parts.lens.tables,
+            metadata_len: parts.lens.metadata,
+            kept_offset: narrow(parts.kept_offset)?,
+            kept_len: parts.lens.kept,
             aligns: SectionKind::ALL.map(align),
             reserved: [0; 8],
         };
         record.digest = Digested {
             image_id,
             record: &record.encode(),
-            text: &entry.text.bytes,
-            rodata: &entry.rodata.bytes,
-            data: &entry.data.bytes,
-            side: &[&parts.bindings, &parts.tables, &artifact.metadata],
+            text: self.bytes(*text)?,
+            rodata: self.bytes(*rodata)?,
+            data: self.bytes(*data)?,
+            side: parts.side,
         }
         .digest(secret);
         Ok(record.encode())
@@ -340,9 +366,7 @@ impl ImageDraft<'_> {
         let calls = plan.calls as usize..plan.calls as usize + calls_len;
         let frames = plan.eh_frame as usize..plan.eh_frame as usize + frames_len;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let payload = |entry: &DraftEntry<'_>| {
-            entry.text.bytes.len() + entry.rodata.bytes.len() + entry.data.bytes.len()
-        };
+        let payload = |entry: &DraftEntry<'_>| entry.text.len + entry.rodata.len + entry.data.len;
         let fields = HeaderFields {
             magic: MAGIC,
             format_version: FORMAT_VERSION,
@@ -368,7 +392,7 @@ impl ImageDraft<'_> {
             records_offset: plan.records,
             slot_count: self.slot_count(),
             record_count: self.entries.len() as u32,
-            payload_len: self.entries.iter().map(payload).sum::<usize>() as u64,
+            payload_len: self.entries.iter().map(payload).sum(),
             // Checked by `plan_file`.
             program_offset: plan.program as u32,
             program_len: program_len as u32,
@@ -386,13 +410,49 @@ impl ImageDraft<'_> {
     }
 }
 
+/// What one entry keeps, and where in the file.
+struct Sides<'a> {
+    lens: &'a SideLens,
+    side: &'a [u8],
+    side_offset: u64,
+    kept: &'a [u8],
+    kept_offset: u64,
+}
+
 impl SideParts {
-    fn of(entry: &DraftEntry<'_>) -> Self {
-        Self {
-            bindings: entry.bindings.encode(),
-            tables: encode_tables(entry.artifact),
-            kept: Kept::encode(entry.artifact),
+    fn of(entries: &[DraftEntry<'_>]) -> Result<Self, BuildError> {
+        let (mut side, mut kept) = (Writer::new(), Writer::new());
+        let mut lens = Vec::with_capacity(entries.len());
+        for DraftEntry {
+            artifact, bindings, ..
+        } in entries
+        {
+            let written = |writer: &Writer, start: usize| {
+                u32::try_from(writer.len() - start).map_err(|_| BuildError::Layout)
+            };
+            let start = side.len();
+            bindings.write(&mut side);
+            let bindings = written(&side, start)?;
+            let start = side.len();
+            write_tables(&mut side, artifact);
+            let tables = written(&side, start)?;
+            let start = side.len();
+            side.raw(&artifact.metadata);
+            let metadata = written(&side, start)?;
+            let start = kept.len();
+            Kept::write(&mut kept, artifact);
+            lens.push(SideLens {
+                bindings,
+                tables,
+                metadata,
+                kept: written(&kept, start)?,
+            });
         }
+        Ok(Self {
+            side: side.into_bytes(),
+            kept: kept.into_bytes(),
+            lens,
+        })
     }
 }
 

@@ -6,8 +6,9 @@
 use object::Endianness;
 use object::elf;
 use object::write::elf::{FileHeader, ProgramHeader, SectionHeader, SinglePhase, Sym, Writer};
+use object::write::{GrowableBuffer, WritableBuffer};
 
-use crate::image::draft::{Area, BuildError, DraftEntry, FilePlan, ImageDraft, OwnParts, Placed};
+use crate::image::draft::{Area, BuildError, DraftEntry, FilePlan, ImageDraft, OwnParts};
 use crate::image::header::{HEADER_OFFSET, HeaderFields};
 
 /// Indices of the sections, in the order of [`Sections::write_headers`].
@@ -22,31 +23,75 @@ enum Index {
 
 const SEGMENT_COUNT: u32 = 5;
 
-/// Writes the file. `seal` gives the header once all else is there.
+/// A file whose front is there before it is written: writing zeroes passes over it.
+struct FileBuffer {
+    bytes: Vec<u8>,
+    /// Where the next byte goes.
+    at: usize,
+}
+
+impl WritableBuffer for FileBuffer {
+    fn reserve(&mut self, len: u64) -> Result<(), ()> {
+        let len = usize::try_from(len).map_err(|_| ())?;
+        self.bytes.reserve(len.saturating_sub(self.bytes.len()));
+        Ok(())
+    }
+
+    fn write_bytes(&mut self, bytes: &[u8]) {
+        let there = bytes.len().min(self.bytes.len() - self.at);
+        let (over, behind) = bytes.split_at(there);
+        self.bytes[self.at..self.at + there].copy_from_slice(over);
+        self.bytes.extend_from_slice(behind);
+        self.at += bytes.len();
+    }
+
+    fn write_zeros(&mut self, additional: u64) {
+        self.at += additional as usize;
+        if self.at > self.bytes.len() {
+            self.bytes.resize(self.at, 0);
+        }
+    }
+}
+
+impl GrowableBuffer for FileBuffer {
+    fn as_writable(&mut self) -> &mut dyn WritableBuffer {
+        self
+    }
+}
+
+/// Writes the file, which starts with `front`. `seal` gives the header once all else is there.
 pub(crate) fn write(
     draft: &ImageDraft<'_>,
     plan: &FilePlan,
-    mut own: OwnParts,
+    front: Vec<u8>,
+    own: &OwnParts,
     seal: impl FnOnce(&[u8]) -> [u8; HeaderFields::LEN],
 ) -> Result<Vec<u8>, BuildError> {
     let names = SymbolNames::of(draft);
     // What the symbols take is a guess: a buffer that grows is a buffer that is touched twice.
     let symbols_len = (names.bytes.len() + names.ends.len() * 32) as u64;
-    let len = usize::try_from(plan.end + symbols_len + 4096).map_err(|_| BuildError::Layout)?;
-    let mut file = Vec::with_capacity(len);
+    let mut file = FileBuffer {
+        bytes: front,
+        at: 0,
+    };
+    file.reserve(plan.end + symbols_len + 4096)
+        .map_err(|()| BuildError::Layout)?;
     let mut writer = Writer::new_single_phase(Endianness::Little, true, &mut file);
     write_front(&mut writer, draft)?;
-    write_parts(&mut writer, draft, plan, &own)?;
+    write_parts(&mut writer, draft, plan, own)?;
     write_symbols(&mut writer, draft, &names);
     writer.write_strtab().map_err(|_| BuildError::Layout)?;
     write_section_headers(&mut writer, draft, plan)?;
-    let mut front = Vec::new();
+    let mut headers = Vec::new();
     writer
-        .write_headers_to(&mut front, &segments(draft, plan))
+        .write_headers_to(&mut headers, &segments(draft, plan))
         .map_err(|_| BuildError::Layout)?;
-    file[..front.len()].copy_from_slice(&front);
-    own.header = seal(&file);
-    file[HEADER_OFFSET..HEADER_OFFSET + HeaderFields::LEN].copy_from_slice(&own.header);
+    let FileBuffer {
+        bytes: mut file, ..
+    } = file;
+    file[..headers.len()].copy_from_slice(&headers);
+    let header = seal(&file);
+    file[HEADER_OFFSET..HEADER_OFFSET + HeaderFields::LEN].copy_from_slice(&header);
     Ok(file)
 }
 
@@ -73,23 +118,10 @@ fn write_parts(
     plan: &FilePlan,
     own: &OwnParts,
 ) -> Result<(), BuildError> {
-    let entries = &draft.entries;
-    let whole = Area {
-        address: 0,
-        len: draft.data.address + draft.data.len,
-    };
-    let is_constant = |placed: &&Placed| placed.address >= draft.file_base;
-    let constants = entries.iter().map(|e| &e.rodata).filter(is_constant);
-    let writable = entries.iter().flat_map(|e| [&e.rodata, &e.data]);
-    let writable = writable.filter(|placed| !is_constant(placed));
-    let text = entries.iter().map(|e| &e.text);
-    let eh_frame = entries.iter().map(|e| &e.eh_frame);
-    write_at(writer, HEADER_OFFSET as u64, &own.header)?;
-    write_area(writer, plan.text, draft.text, draft.padding, text)?;
-    write_area(writer, plan.rodata, draft.rodata, 0, constants)?;
-    write_area(writer, plan.eh_frame, draft.eh_frame, 0, eh_frame)?;
-    write_area(writer, plan.initial, whole, 0, writable)?;
+    // The file has everything up to here.
+    writer.pad_until(plan.eh_frame + draft.eh_frame.len);
     let parts = [
+        (plan.initial, &draft.initial),
         (plan.program, &own.program),
         (plan.calls, &own.calls),
         (plan.slots, &own.slots),
@@ -114,31 +146,6 @@ fn write_at(writer: &mut ImageWriter<'_>, offset: u64, bytes: &[u8]) -> Result<(
     writer.pad_until(offset);
     writer.write(bytes);
     Ok(())
-}
-
-/// Writes an area's parts, which the linker laid out in their order, and fills the gaps.
-fn write_area<'a>(
-    writer: &mut ImageWriter<'_>,
-    offset: u64,
-    area: Area,
-    filler: u8,
-    parts: impl Iterator<Item = &'a Placed>,
-) -> Result<(), BuildError> {
-    write_at(writer, offset, &[])?;
-    let mut at = area.address;
-    let mut fill_until = |writer: &mut ImageWriter<'_>, address: u64, len: usize| {
-        let gap = address.checked_sub(at).ok_or(BuildError::Layout)?;
-        for _ in 0..gap {
-            writer.write(&[filler]);
-        }
-        at = address + len as u64;
-        Ok::<_, BuildError>(())
-    };
-    for Placed { address, bytes } in parts {
-        fill_until(writer, *address, bytes.len())?;
-        writer.write(bytes);
-    }
-    fill_until(writer, area.address + area.len, 0)
 }
 
 /// The names of all symbols, one behind the other: the entries', then the cells'.
@@ -189,11 +196,10 @@ fn entry_symbol(
         text, rodata, data, ..
     } = entry;
     let object = |index, address, len| (index, elf::STT_OBJECT, address, len);
-    let len = |placed: &Placed| placed.bytes.len() as u64;
-    if !text.bytes.is_empty() {
-        (Index::Text, elf::STT_FUNC, text.address, len(text))
-    } else if !data.bytes.is_empty() {
-        object(Index::Data, data.address, len(data))
+    if text.len > 0 {
+        (Index::Text, elf::STT_FUNC, text.address, text.len)
+    } else if data.len > 0 {
+        object(Index::Data, data.address, data.len)
     } else if entry.artifact.bss.size > 0 {
         object(
             Index::Bss,
@@ -201,9 +207,9 @@ fn entry_symbol(
             entry.artifact.bss.size.into(),
         )
     } else if rodata.address < draft.file_base {
-        object(Index::Data, rodata.address, len(rodata))
+        object(Index::Data, rodata.address, rodata.len)
     } else {
-        object(Index::Rodata, rodata.address, len(rodata))
+        object(Index::Rodata, rodata.address, rodata.len)
     }
 }
 

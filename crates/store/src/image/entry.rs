@@ -99,20 +99,13 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub(crate) fn encode(artifact: &Artifact) -> Vec<u8> {
-        let unwind = artifact.unwind.as_ref();
-        let likely_len = artifact.name.len()
-            + artifact.relocations.len() * 32
-            + unwind.map_or(0, |unwind| unwind.eh_frame.len())
-            + artifact.key_parts.len() * 48
-            + 32;
-        let mut writer = Writer::with_capacity(likely_len);
+    /// Adds what is kept of an artifact.
+    pub(crate) fn write(writer: &mut Writer, artifact: &Artifact) {
         writer.bytes(artifact.name.as_bytes());
-        tables::write_symbol(&mut writer, artifact.symbol.as_deref(), &artifact.name);
-        tables::write_relocations(&mut writer, &artifact.relocations);
-        tables::write_unwind(&mut writer, unwind);
-        tables::write_key_parts(&mut writer, &artifact.key_parts);
-        writer.into_bytes()
+        tables::write_symbol(writer, artifact.symbol.as_deref(), &artifact.name);
+        tables::write_relocations(writer, &artifact.relocations);
+        tables::write_unwind(writer, artifact.unwind.as_ref());
+        tables::write_key_parts(writer, &artifact.key_parts);
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
@@ -130,15 +123,13 @@ impl Kept {
     }
 }
 
-/// Traps and source locations, as bytes; none as no bytes.
-pub(crate) fn encode_tables(artifact: &Artifact) -> Vec<u8> {
+/// Adds traps and source locations; none as no bytes.
+pub(crate) fn write_tables(writer: &mut Writer, artifact: &Artifact) {
     if artifact.traps.is_empty() && artifact.source_locations.is_empty() {
-        return Vec::new();
+        return;
     }
-    let mut writer = Writer::new();
-    tables::write_traps(&mut writer, &artifact.traps);
-    tables::write_source_locations(&mut writer, &artifact.source_locations);
-    writer.into_bytes()
+    tables::write_traps(writer, &artifact.traps);
+    tables::write_source_locations(writer, &artifact.source_locations);
 }
 
 /// Traps and source locations of an entry.

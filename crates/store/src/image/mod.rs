@@ -14,7 +14,7 @@ pub use bindings::{StoredBinding, StoredBindings, StoredCell, StoredValue};
 #[cfg(test)]
 pub(crate) use calls::CallRecord;
 pub use calls::{DirectCalls, DirectCallsDraft, StoredCall};
-pub use draft::{Area, BuildError, DraftEntry, ImageDraft, Placed};
+pub use draft::{Area, BuildError, DraftEntry, ImageDraft};
 #[cfg(test)]
 pub(crate) use entry::EntryRecord;
 pub use entry::{Damaged, Tables, VerifiedRecord};

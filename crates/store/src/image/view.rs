@@ -391,7 +391,7 @@ impl UnverifiedEntry<'_> {
             text,
             rodata: slice(bytes, record.rodata_offset, record.rodata_len)?,
             data: slice(bytes, record.data_offset, record.data_len)?,
-            side: &[slice(bytes, record.side_offset, side_len)?],
+            side: slice(bytes, record.side_offset, side_len)?,
         };
         self.view
             .check(&record.digest, || digested.digest(secret))?;

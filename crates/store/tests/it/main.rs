@@ -6,8 +6,8 @@ use rekindle_artifact::{
 };
 use rekindle_store::image::{
     Area, DirectCallsDraft, DraftEntry, DraftSymbol, HEADER_OFFSET, Identity, ImageDraft,
-    ImageHeader, ImageView, PREFIX_LEN, Placed, ProgramPartDraft, Refusal, StoredBinding,
-    StoredBindings, StoredCall, StoredCell, StoredValue,
+    ImageHeader, ImageView, PREFIX_LEN, ProgramPartDraft, Refusal, StoredBinding, StoredBindings,
+    StoredCall, StoredCell, StoredValue,
 };
 use rekindle_store::{Digest, Key, KeyBuilder, ScopeId, Secret};
 
@@ -134,32 +134,37 @@ fn program_image() -> Vec<u8> {
 fn image_with(program: Option<ProgramPartDraft<'_>>) -> Vec<u8> {
     let artifacts: Vec<Artifact> = (0..ENTRIES).map(artifact).collect();
     let at = |base: u64, index: usize| base + index as u64 * 256;
-    let entries = artifacts
+    let area = |address, len: usize| Area {
+        address,
+        len: len as u64,
+    };
+    let mut front = vec![0; (3 * PAGE + ENTRIES * 48) as usize];
+    let mut initial = vec![0; 0x700];
+    let mut put = |address: u64, bytes: &[u8]| {
+        let (memory, start) = match address.checked_sub(PAGE) {
+            Some(offset) => (&mut front, offset as usize),
+            None => (&mut initial, address as usize),
+        };
+        memory[start..start + bytes.len()].copy_from_slice(bytes);
+        area(address, bytes.len())
+    };
+    put(2 * PAGE, &[0xcc; 0x600]);
+    let entries: Vec<_> = artifacts
         .iter()
         .enumerate()
-        .map(|(index, artifact)| DraftEntry {
-            key: key(index as u64),
-            artifact,
-            text: Placed {
-                address: at(2 * PAGE, index),
-                bytes: artifact.text.bytes.clone(),
-            },
-            rodata: Placed {
-                address: at(3 * PAGE, index),
-                bytes: artifact.rodata.bytes.clone(),
-            },
-            data: Placed {
-                address: at(0x100, index),
-                bytes: artifact.data.bytes.clone(),
-            },
-            bss_address: 0x800,
-            eh_frame: Placed {
-                address: 4 * PAGE + index as u64 * 48,
-                bytes: eh_frame(index as u64),
-            },
-            bindings: bindings(index as u64),
-        });
-    let area = |address, len| Area { address, len };
+        .map(|(index, artifact)| {
+            put(4 * PAGE + index as u64 * 48, &eh_frame(index as u64));
+            DraftEntry {
+                key: key(index as u64),
+                artifact,
+                text: put(at(2 * PAGE, index), &artifact.text.bytes),
+                rodata: put(at(3 * PAGE, index), &artifact.rodata.bytes),
+                data: put(at(0x100, index), &artifact.data.bytes),
+                bss_address: 0x800,
+                bindings: bindings(index as u64),
+            }
+        })
+        .collect();
     let draft = ImageDraft {
         identity: identity(),
         scope: &ScopeId::from_name("s"),
@@ -170,9 +175,10 @@ fn image_with(program: Option<ProgramPartDraft<'_>>) -> Vec<u8> {
         bss: area(0x800, 0x100),
         text: area(2 * PAGE, 0x600),
         rodata: area(3 * PAGE, 0x600),
-        eh_frame: area(4 * PAGE, ENTRIES * 48),
-        padding: 0xcc,
-        entries: entries.collect(),
+        eh_frame: area(4 * PAGE, ENTRIES as usize * 48),
+        front,
+        initial,
+        entries,
         direct_calls: direct_calls(),
         program,
     };
