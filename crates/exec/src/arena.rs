@@ -330,20 +330,22 @@ impl Block {
 
     /// The code's bytes and the data's, to be written.
     pub fn code_and_data_mut(&mut self) -> (&mut [u8], &mut [u8]) {
-        let Demand {
-            code_len, data_len, ..
-        } = self.demand;
-        let code = self.chunk.memory.at(self.code);
-        let data = self.chunk.memory.at(self.data);
-        #[expect(unsafe_code, reason = "memory becomes two slices")]
-        // SAFETY: by the invariant both ranges are this block's alone, readable and writable until
-        // `publish` consumes the block, which keeps the chunk mapped; code ends before data begins.
-        unsafe {
-            (
-                std::slice::from_raw_parts_mut(code, code_len),
-                std::slice::from_raw_parts_mut(data, data_len),
-            )
-        }
+        let Self {
+            chunk,
+            code,
+            data,
+            demand,
+        } = self;
+        #[expect(unsafe_code, reason = "memory becomes a slice")]
+        // SAFETY: by the invariant the range is this block's alone, it is readable and writable
+        // until `publish` consumes the block, and the block keeps the chunk mapped.
+        let code =
+            unsafe { std::slice::from_raw_parts_mut(chunk.memory.at(*code), demand.code_len) };
+        #[expect(unsafe_code, reason = "memory becomes a slice")]
+        // SAFETY: as above; a chunk's code ends before its data begins, so the two don't overlap.
+        let data =
+            unsafe { std::slice::from_raw_parts_mut(chunk.memory.at(*data), demand.data_len) };
+        (code, data)
     }
 
     #[expect(unsafe_code, reason = "memory becomes a slice")]

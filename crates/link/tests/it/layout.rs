@@ -33,7 +33,7 @@ fn check(artifacts: &[Artifact], arch: Arch) {
     for (index, plan) in plans.iter().enumerate() {
         let entry = &layout.entries[index];
         let cells = entry.cell_addresses(&layout);
-        let linked = link(&plan, &entry.placement, &cells).expect("it is close enough");
+        let linked = link(plan, &entry.placement, &cells).expect("it is close enough");
         judge(arch, plan, &linked, &entry.placement, &cells);
         for (cell, symbol) in entry.cells.iter().zip(plan.symbols()) {
             assert_eq!(layout.cells[*cell as usize], *symbol);
