@@ -223,6 +223,11 @@ impl<'a> Plan<'a> {
         self.veneers_start() + ordinal as u64 * self.arch.veneer().template.len() as u64
     }
 
+    /// Whether the plan is one of [`Self::new_within`].
+    pub fn is_within_image(&self) -> bool {
+        self.within.is_some()
+    }
+
     /// The artifact and section of the same image that a name stands for.
     pub(crate) fn part_within(&self, name: &str) -> Option<(usize, SectionKind)> {
         self.within?.get(name).copied()

@@ -305,7 +305,12 @@ impl<'a> Linking<'a> {
     fn lead_calls(&mut self, plan: &Plan<'_>, index: usize, text: Address) {
         let layout = self.layout;
         let cells = &layout.entries[index].cells;
-        for call in plan.calls() {
+        // A program has nothing that could lead them elsewhere, and its parts call each other directly.
+        let calls = match plan.is_within_image() {
+            true => &[],
+            false => plan.calls(),
+        };
+        for call in calls {
             let cell = cells[call.symbol as usize];
             let Some(target) = layout.definitions[cell as usize] else {
                 continue;
