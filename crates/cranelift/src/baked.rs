@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use cranelift_codegen::ir::{Function, InstructionData, Opcode};
+use cranelift_codegen::ir::{Function, Inst, InstructionData, Opcode};
 use cranelift_module::FuncId;
 
 use crate::module::JITModule;
@@ -53,17 +53,18 @@ impl JITModule {
     }
 }
 
-/// The constants of a function that are large enough for an address.
+/// The constants of a function that are large enough for an address. Instructions are asked in the
+/// order of their numbers, in which they lie in memory, and then whether the function has them still.
 fn constants(func: &Function) -> impl Iterator<Item = u64> {
-    let insts = func
-        .layout
-        .blocks()
-        .flat_map(|block| func.layout.block_insts(block));
+    // Instructions are numbered by 32 bits.
+    let insts = (0..func.dfg.num_insts() as u32).map(Inst::from_u32);
     insts.filter_map(|inst| match func.dfg.insts[inst] {
         InstructionData::UnaryImm {
             opcode: Opcode::Iconst,
             imm,
-        } => Some(imm.bits().cast_unsigned()).filter(|value| ADDRESSES.contains(value)),
+        } => Some(imm.bits().cast_unsigned())
+            .filter(|value| ADDRESSES.contains(value))
+            .filter(|_| func.layout.inst_block(inst).is_some()),
         _ => None,
     })
 }
