@@ -42,7 +42,17 @@ impl Body<'_> {
         self.builder.ins().stack_addr(types::I64, self.slot, 0)
     }
 
-    /// A place for a value of so many bytes.
+    /// A place for a value of a type. Without AVX, Cranelift 0.135.8 loads vectors as operands of other
+    /// instructions wherever they lie, and those (`cmppd` is one) fault where it isn't a multiple of 16.
+    fn place(&mut self, ty: Type) -> i32 {
+        let offset = self.offset(ty.bytes());
+        match ty.is_vector() && self.aligns_vectors {
+            true => offset / 16 * 16,
+            false => offset,
+        }
+    }
+
+    /// A place for so many bytes.
     fn offset(&mut self, len: u32) -> i32 {
         let places = OBJECT_LEN - len as usize + 1;
         let offset = self.random.below(places);
@@ -60,7 +70,7 @@ impl Body<'_> {
     fn load(&mut self) {
         let ty = self.any_type();
         let address = self.address(false);
-        let (offset, flags) = (self.offset(ty.bytes()), self.flags());
+        let (offset, flags) = (self.place(ty), self.flags());
         let value = self.builder.ins().load(ty, flags, address, offset);
         self.keep(value);
     }
@@ -69,7 +79,7 @@ impl Body<'_> {
         let ty = self.any_type();
         let value = self.pick(ty);
         let address = self.address(true);
-        let (offset, flags) = (self.offset(ty.bytes()), self.flags());
+        let (offset, flags) = (self.place(ty), self.flags());
         self.builder.ins().store(flags, value, address, offset);
     }
 

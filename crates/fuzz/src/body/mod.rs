@@ -44,6 +44,8 @@ pub(crate) struct Body<'a> {
     callees: Vec<(FuncRef, Shape)>,
     hosts: Vec<FuncRef>,
     config: TargetFrontendConfig,
+    /// Whether vectors lie at multiples of their size.
+    aligns_vectors: bool,
     /// How many branches and loops there are around.
     depth: usize,
 }
@@ -113,6 +115,7 @@ pub(crate) fn build(
         callees,
         hosts,
         config,
+        aligns_vectors: !plan.uses_extensions,
         depth: 0,
     }
     .finish(shape);
