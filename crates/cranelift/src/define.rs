@@ -86,7 +86,7 @@ impl JITModule {
         self.compile_alone(ctx, control)?;
         let description = Description {
             name: self.linkage_name(id),
-            symbol: Some(self.reference(id).to_text()),
+            symbol: Some(Reference::of_function(self.declarations.get(), id).to_text()),
             signature: name_tag(self.declarations.function(id).name, id.as_u32()),
             compile_time_ns: u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
         };
@@ -123,14 +123,8 @@ impl JITModule {
                     0 if index == own.as_u32() => {
                         return Some(Target::Section(SectionKind::Text));
                     }
-                    0 => self.reference(FuncId::from_u32(index)),
-                    1 => {
-                        let id = DataId::from_u32(index);
-                        match &self.declarations.get().get_data_decl(id).name {
-                            Some(name) => Reference::Named(name),
-                            None => Reference::Data(id),
-                        }
-                    }
+                    0 => Reference::of_function(self.declarations.get(), FuncId::from_u32(index)),
+                    1 => Reference::of_data(self.declarations.get(), DataId::from_u32(index)),
                     _ => return None,
                 }
             }
@@ -138,14 +132,6 @@ impl JITModule {
             ExternalName::TestCase(_) | ExternalName::KnownSymbol(_) => return None,
         };
         Some(Target::Symbol(reference.to_text()))
-    }
-
-    /// What code refers to a function by.
-    fn reference(&self, id: FuncId) -> Reference<'_> {
-        match &self.declarations.get().get_function_decl(id).name {
-            Some(name) => Reference::Named(name),
-            None => Reference::Function(id),
-        }
     }
 
     fn linkage_name(&self, id: FuncId) -> String {

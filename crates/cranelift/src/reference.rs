@@ -4,7 +4,7 @@
 //! embedder calls its functions.
 
 use cranelift_codegen::ir::LibCall;
-use cranelift_module::{DataId, FuncId};
+use cranelift_module::{DataId, FuncId, ModuleDeclarations};
 
 /// What code refers to through a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,22 @@ pub(crate) enum Reference<'a> {
 }
 
 impl<'a> Reference<'a> {
+    /// What refers to a function.
+    pub(crate) fn of_function(declarations: &'a ModuleDeclarations, id: FuncId) -> Self {
+        match &declarations.get_function_decl(id).name {
+            Some(name) => Self::Named(name),
+            None => Self::Function(id),
+        }
+    }
+
+    /// What refers to a data object.
+    pub(crate) fn of_data(declarations: &'a ModuleDeclarations, id: DataId) -> Self {
+        match &declarations.get_data_decl(id).name {
+            Some(name) => Self::Named(name),
+            None => Self::Data(id),
+        }
+    }
+
     /// The reference as a text. A name does without the formatter, which takes longer than the rest
     /// of a relocation.
     pub(crate) fn to_text(self) -> String {

@@ -320,12 +320,12 @@ impl Block {
 
     /// The code's bytes, to be written.
     pub fn code_mut(&mut self) -> &mut [u8] {
-        self.bytes_mut(self.code, self.demand.code_len)
+        self.code_and_data_mut().0
     }
 
     /// The data's bytes, to be written.
     pub fn data_mut(&mut self) -> &mut [u8] {
-        self.bytes_mut(self.data, self.demand.data_len)
+        self.code_and_data_mut().1
     }
 
     /// The code's bytes and the data's, to be written.
@@ -346,14 +346,6 @@ impl Block {
         let data =
             unsafe { std::slice::from_raw_parts_mut(chunk.memory.at(*data), demand.data_len) };
         (code, data)
-    }
-
-    #[expect(unsafe_code, reason = "memory becomes a slice")]
-    fn bytes_mut(&mut self, offset: usize, len: usize) -> &mut [u8] {
-        let start = self.chunk.memory.at(offset);
-        // SAFETY: by the invariant the range is this block's alone, it is readable and writable
-        // until `publish` consumes the block, and the block keeps the chunk mapped.
-        unsafe { std::slice::from_raw_parts_mut(start, len) }
     }
 
     /// Makes the code executable and read-only for good.

@@ -322,6 +322,9 @@ impl LoadedImage {
         unknown: &mut Vec<String>,
     ) -> io::Result<()> {
         let mut state = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.waiting.is_empty() {
+            return Ok(());
+        }
         let bytes = self.mapping.bytes();
         let mut values = Vec::with_capacity(state.waiting.len());
         let mut still_waiting = Vec::new();

@@ -86,7 +86,7 @@ impl Recording {
             };
             draft.symbols.push(ProgramDraftSymbol {
                 name: decl.name.clone(),
-                reference: function_reference(declarations, id).to_text(),
+                reference: Reference::of_function(declarations, id).to_text(),
                 place,
                 len,
             });
@@ -105,7 +105,7 @@ impl Recording {
             };
             draft.symbols.push(ProgramDraftSymbol {
                 name: decl.name.clone(),
-                reference: data_reference(declarations, id).to_text(),
+                reference: Reference::of_data(declarations, id).to_text(),
                 place,
                 len,
             });
@@ -186,30 +186,16 @@ fn description_is_plain(description: &DataDescription) -> bool {
     description.function_relocs.is_empty() && description.data_relocs.is_empty()
 }
 
-fn function_reference(declarations: &ModuleDeclarations, id: FuncId) -> Reference<'_> {
-    match &declarations.get_function_decl(id).name {
-        Some(name) => Reference::Named(name),
-        None => Reference::Function(id),
-    }
-}
-
-fn data_reference(declarations: &ModuleDeclarations, id: DataId) -> Reference<'_> {
-    match &declarations.get_data_decl(id).name {
-        Some(name) => Reference::Named(name),
-        None => Reference::Data(id),
-    }
-}
-
 fn reference<'a>(
     declarations: &'a ModuleDeclarations,
     target: &ModuleRelocTarget,
 ) -> Option<Reference<'a>> {
     match target {
-        ModuleRelocTarget::User { .. } if ModuleDeclarations::is_function(target) => {
-            Some(function_reference(declarations, FuncId::from_name(target)))
-        }
+        ModuleRelocTarget::User { .. } if ModuleDeclarations::is_function(target) => Some(
+            Reference::of_function(declarations, FuncId::from_name(target)),
+        ),
         ModuleRelocTarget::User { .. } => {
-            Some(data_reference(declarations, DataId::from_name(target)))
+            Some(Reference::of_data(declarations, DataId::from_name(target)))
         }
         ModuleRelocTarget::LibCall(libcall) => Some(Reference::LibCall(*libcall)),
         ModuleRelocTarget::FunctionOffset(..) | ModuleRelocTarget::KnownSymbol(_) => None,

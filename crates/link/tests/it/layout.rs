@@ -23,11 +23,13 @@ fn parts(plan: &Plan<'_>, layout: &Layout, index: usize) -> Vec<(u64, u64, u64)>
     ]
 }
 
+fn plans_of(artifacts: &[Artifact], arch: Arch) -> Vec<Plan<'_>> {
+    let plan = |code| Plan::new(code, arch).expect("it can be linked");
+    artifacts.iter().map(plan).collect()
+}
+
 fn check(artifacts: &[Artifact], arch: Arch) {
-    let plans: Vec<Plan<'_>> = artifacts
-        .iter()
-        .map(|code| Plan::new(code, arch).expect("it can be linked"))
-        .collect();
+    let plans = plans_of(artifacts, arch);
     let layout = Layout::new(&plans, arch).expect("it fits");
     let mut taken: Vec<(u64, u64)> = vec![(0, layout.got.len)];
     for (index, plan) in plans.iter().enumerate() {
@@ -113,10 +115,7 @@ proptest! {
 #[test]
 fn names_are_shared() {
     let artifacts = [busy(Arch::X86_64), busy(Arch::X86_64)];
-    let plans: Vec<_> = artifacts
-        .iter()
-        .map(|code| Plan::new(code, Arch::X86_64).expect("it can be linked"))
-        .collect();
+    let plans = plans_of(&artifacts, Arch::X86_64);
     let layout = Layout::new(&plans, Arch::X86_64).expect("it fits");
     assert_eq!(layout.cells, ["called", "cell"]);
     assert_eq!(layout.entries[0].cells, layout.entries[1].cells);
@@ -130,10 +129,7 @@ fn a_cell_knows_the_one_entry_that_its_name_stands_for() {
     };
     let definitions = |symbols: &[&str]| {
         let artifacts: Vec<_> = symbols.iter().map(|symbol| named(symbol)).collect();
-        let plans: Vec<_> = artifacts
-            .iter()
-            .map(|code| Plan::new(code, Arch::X86_64).expect("it can be linked"))
-            .collect();
+        let plans = plans_of(&artifacts, Arch::X86_64);
         let layout = Layout::new(&plans, Arch::X86_64).expect("it fits");
         assert_eq!(layout.cells, ["called", "cell"]);
         layout.definitions

@@ -256,7 +256,7 @@ impl ImageHeader {
             frames_len,
             ..
         } = self.fields;
-        frames_offset as usize..frames_offset as usize + frames_len as usize
+        range(frames_offset, frames_len)
     }
 
     /// The part of the file that says which calls are direct; empty in an image without any.
@@ -266,7 +266,7 @@ impl ImageHeader {
             calls_len,
             ..
         } = self.fields;
-        calls_offset as usize..calls_offset as usize + calls_len as usize
+        range(calls_offset, calls_len)
     }
 
     /// How many cells there are at the start of the writable memory.
@@ -324,6 +324,10 @@ fn digest_of(bytes: &[u8; HeaderFields::LEN], secret: &Secret) -> [u8; 32] {
         .update(&bytes[..DIGESTED_LEN])
         .finalize()
         .as_bytes()
+}
+
+fn range(offset: u32, len: u32) -> core::ops::Range<usize> {
+    offset as usize..offset as usize + len as usize
 }
 
 /// Whether all parts lie within the file. The digest makes this a check of our own writer, and a

@@ -150,7 +150,7 @@ impl<'a> ImageView<'a> {
                 calls_digest(self.secret, &fields.image_id, bytes)
             })?;
         }
-        DirectCalls::read(bytes, self.header.cell_count())
+        self.direct_calls_checked_before()
     }
 
     /// The same of an image whose direct calls were checked before.
