@@ -364,13 +364,7 @@ impl Block {
                 memory.protect_shared(self.code, len, Access::ReadExecute)?;
             }
         }
-        Ok(Published {
-            chunk: self.chunk,
-            code: self.code,
-            code_len: self.demand.code_len,
-            data: self.data,
-            data_len: self.demand.data_len,
-        })
+        Ok(self.into_published())
     }
 
     /// The same for code that can be unwound through: the call frame records in the part `records`
@@ -394,17 +388,22 @@ impl Block {
             Some(records) if self.check_frames(&records)? => Some(self.code + records.start),
             _ => None,
         };
-        let published = Published {
+        let published = self.into_published();
+        if let Some(start) = records_start {
+            published.register_frames(start);
+        }
+        Ok(published)
+    }
+
+    /// What is left of a block that is written.
+    fn into_published(self) -> Published {
+        Published {
             chunk: self.chunk,
             code: self.code,
             code_len: self.demand.code_len,
             data: self.data,
             data_len: self.demand.data_len,
-        };
-        if let Some(start) = records_start {
-            published.register_frames(start);
         }
-        Ok(published)
     }
 
     /// Judges call frame records in a part of the code's bytes. Returns whether there are any.
@@ -432,13 +431,7 @@ impl Block {
                 memory.protect_shared(self.code, len, Access::Read)?;
             }
         }
-        Ok(Published {
-            chunk: self.chunk,
-            code: self.code,
-            code_len: self.demand.code_len,
-            data: self.data,
-            data_len: self.demand.data_len,
-        })
+        Ok(self.into_published())
     }
 }
 

@@ -50,23 +50,15 @@ pub(crate) fn kept_digest(
     mac.finish()
 }
 
-/// The digest of a program: of everything from the text to the end of the program part.
-pub(crate) fn program_digest(secret: &Secret, image_id: &[u8; 16], bytes: &[u8]) -> ShortDigest {
-    let mut mac = secret.mac(Use::Program, image_id);
-    mac.update(bytes);
-    mac.finish()
-}
-
-/// The digest of an image's direct calls.
-pub(crate) fn calls_digest(secret: &Secret, image_id: &[u8; 16], bytes: &[u8]) -> ShortDigest {
-    let mut mac = secret.mac(Use::Calls, image_id);
-    mac.update(bytes);
-    mac.finish()
-}
-
-/// The digest of the call frame information of all entries.
-pub(crate) fn frames_digest(secret: &Secret, image_id: &[u8; 16], bytes: &[u8]) -> ShortDigest {
-    let mut mac = secret.mac(Use::Frames, image_id);
+/// The digest of a part of an image: of a program, everything from the text to the end of the program
+/// part; of all entries, their direct calls or their call frame information.
+pub(crate) fn part_digest(
+    secret: &Secret,
+    usage: Use,
+    image_id: &[u8; 16],
+    bytes: &[u8],
+) -> ShortDigest {
+    let mut mac = secret.mac(usage, image_id);
     mac.update(bytes);
     mac.finish()
 }

@@ -12,7 +12,7 @@ use rekindle_artifact::{Artifact, SectionKind};
 use crate::environment::{FORMAT_VERSION, ScopeId};
 use crate::image::bindings::StoredBindings;
 use crate::image::calls::DirectCallsDraft;
-use crate::image::digest::{Digested, calls_digest, frames_digest, kept_digest, program_digest};
+use crate::image::digest::{Digested, kept_digest, part_digest};
 use crate::image::elf;
 use crate::image::entry::{EntryRecord, Kept, write_tables};
 use crate::image::header::{
@@ -21,7 +21,7 @@ use crate::image::header::{
 use crate::image::program::ProgramPartDraft;
 use crate::image::view::{Slot, slot_start_and_tag};
 use crate::key::Key;
-use crate::secret::{Secret, random};
+use crate::secret::{Secret, Use, random};
 
 /// A part of an image's memory, or what lies there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -356,7 +356,12 @@ impl ImageDraft<'_> {
         let program_end = plan.program as usize + program_len;
         let program_digest = match program_len {
             0 => [0; 16],
-            _ => program_digest(secret, &image_id, &file[plan.text as usize..program_end]),
+            _ => part_digest(
+                secret,
+                Use::Program,
+                &image_id,
+                &file[plan.text as usize..program_end],
+            ),
         };
         // The terminator belongs to it.
         let frames_len = match self.eh_frame.len {
@@ -399,10 +404,10 @@ impl ImageDraft<'_> {
             program_digest,
             frames_offset: frames.start as u32,
             frames_len: frames_len as u32,
-            frames_digest: frames_digest(secret, &image_id, &file[frames]),
+            frames_digest: part_digest(secret, Use::Frames, &image_id, &file[frames]),
             calls_offset: calls.start as u32,
             calls_len: calls_len as u32,
-            calls_digest: calls_digest(secret, &image_id, &file[calls]),
+            calls_digest: part_digest(secret, Use::Calls, &image_id, &file[calls]),
             reserved_tail: [0; 16],
             digest: [0; 32],
         };

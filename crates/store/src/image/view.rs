@@ -6,12 +6,12 @@ use rekindle_artifact::wire::Reader;
 
 use crate::image::bindings::{StoredBinding, StoredBindings};
 use crate::image::calls::DirectCalls;
-use crate::image::digest::{Digested, calls_digest, frames_digest, kept_digest, program_digest};
+use crate::image::digest::{Digested, kept_digest, part_digest};
 use crate::image::entry::{Damaged, EntryRecord, Kept, Tables, VerifiedRecord, slice};
 use crate::image::header::{ImageHeader, SLOT_LEN};
 use crate::image::program::ProgramPlaces;
 use crate::key::Key;
-use crate::secret::{Secret, ShortDigest, equal};
+use crate::secret::{Secret, ShortDigest, Use, equal};
 
 /// An image's bytes under its authenticated header.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +114,7 @@ impl<'a> ImageView<'a> {
         let end = start + fields.program_len as usize;
         let covered = &self.bytes[fields.text_offset as usize..end];
         self.check(&fields.program_digest, || {
-            program_digest(self.secret, &fields.image_id, covered)
+            part_digest(self.secret, Use::Program, &fields.image_id, covered)
         })?;
         let head = self.bytes[start..].first_chunk().ok_or(Damaged)?;
         ProgramPlaces::read(head, start, end, self.bytes.len()).map(Some)
@@ -133,7 +133,7 @@ impl<'a> ImageView<'a> {
         let fields = &self.header.fields;
         let bytes = self.bytes.get(range.clone()).ok_or(Damaged)?;
         self.check(&fields.frames_digest, || {
-            frames_digest(self.secret, &fields.image_id, bytes)
+            part_digest(self.secret, Use::Frames, &fields.image_id, bytes)
         })?;
         Ok(range)
     }
@@ -147,7 +147,7 @@ impl<'a> ImageView<'a> {
         if !bytes.is_empty() {
             let fields = &self.header.fields;
             self.check(&fields.calls_digest, || {
-                calls_digest(self.secret, &fields.image_id, bytes)
+                part_digest(self.secret, Use::Calls, &fields.image_id, bytes)
             })?;
         }
         self.direct_calls_checked_before()
