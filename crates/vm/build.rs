@@ -10,7 +10,13 @@ use std::{env, fs, io};
 
 /// What is digested: folders and files, seen from this crate's folder. A published crate stands
 /// alone, without the decoder's sources and the lock file; its version then says which they are.
-const INPUTS: [&str; 4] = ["src", "../rv-isa/src", "../../Cargo.lock", "Cargo.toml"];
+const INPUTS: [&str; 5] = [
+    "src",
+    "../hart/src",
+    "../rv-isa/src",
+    "../../Cargo.lock",
+    "Cargo.toml",
+];
 
 fn main() -> io::Result<()> {
     let folder = env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?;

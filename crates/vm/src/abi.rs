@@ -19,16 +19,16 @@ use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rekindle::{Code, HostAddr, SectionKind};
-use rv_isa::{Csr, CsrOp, Inst, RoundingMode};
+use rekindle_hart::faults;
+use rekindle_hart::float::{self, Flags};
+use rekindle_hart::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
+use rv_isa::{Csr, CsrOp};
 
-use crate::arch::x86_64::entry::{
+use crate::arch::x86_64::{
     MXCSR_FLAGS, MXCSR_MASKED, enter_text, exit_text, flags_from_mxcsr, landing_text,
     rounding_to_mxcsr,
 };
-use crate::float::{self, Flags, Rounding};
 use crate::jit::REGION_SIGNATURE;
-use crate::signal;
-use crate::state::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
 
 /// Why compiled code came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +67,11 @@ pub(crate) fn enter(state: &mut GuestState, code: RegionCode) -> Left {
     state.mxcsr = MXCSR_MASKED | rounding_to_mxcsr(state.frm);
     let landing = fault_landing as *const () as usize as u64;
     let address = (&raw mut *state).expose_provenance() as u64;
-    signal::arm(landing, address);
+    // SAFETY: the thread runs compiled code alone until it is disarmed.
+    unsafe { faults::arm(landing, address) };
     // SAFETY: `code` is a region's entry point and `state` is exclusively ours.
     let left = unsafe { enter_region(state, code.0.0) };
-    signal::disarm();
+    faults::disarm();
     state.fflags |= flags_from_mxcsr(state.mxcsr);
     match left {
         LEFT_UNLINKED => Left::Unlinked,
@@ -250,53 +251,13 @@ unsafe extern "sysv64" fn float_helper(
 ) -> u64 {
     // SAFETY: compiled code passes the state that `enter` lent it, and touches it only after this.
     let state = unsafe { &mut *state };
-    let (result, flags) = float_instruction(word as u32, state.frm, [a, b, c]);
+    let inst = rv_isa::decode(word as u32).map(|decoded| decoded.inst);
+    // Regions are not entered with a reserved rounding mode.
+    let result = inst.and_then(|inst| float::instruction(inst, state.frm, [a, b, c]));
+    debug_assert!(result.is_some(), "compiled code asks for {word:#x}");
+    let (result, flags) = result.unwrap_or((0, Flags::NONE));
     state.fflags |= flags.0;
     result
-}
-
-fn float_instruction(word: u32, frm: u32, [a, b, c]: [u64; 3]) -> (u64, Flags) {
-    let inst = rv_isa::decode(word).map(|decoded| decoded.inst);
-    // Regions are not entered with a reserved rounding mode.
-    let rounding = |mode| rounding(mode, frm).unwrap_or(Rounding::Rne);
-    match inst {
-        Some(Inst::FpBinary { op, format, rm, .. }) => {
-            float::binary(op, format, a, b, rounding(rm))
-        }
-        Some(Inst::FpFused { op, format, rm, .. }) => {
-            float::fused(op, format, (a, b, c), rounding(rm))
-        }
-        Some(Inst::FpSqrt { format, rm, .. }) => float::sqrt(format, a, rounding(rm)),
-        Some(Inst::FpMinMax { op, format, .. }) => float::min_max(op, format, a, b),
-        Some(Inst::FpCompare { op, format, .. }) => {
-            let (holds, flags) = float::compare(op, format, a, b);
-            (u64::from(holds), flags)
-        }
-        Some(Inst::FpClass { format, .. }) => (float::classify(format, a), Flags::NONE),
-        Some(Inst::FpToInt {
-            int, format, rm, ..
-        }) => float::to_int(int, format, a, rounding(rm)),
-        Some(Inst::IntToFp {
-            int, format, rm, ..
-        }) => float::from_int(format, int, a, rounding(rm)),
-        Some(Inst::FpConvert { to, rm, .. }) => float::convert(to, a, rounding(rm)),
-        _ => {
-            debug_assert!(false, "compiled code asks for {word:#x}");
-            (0, Flags::NONE)
-        }
-    }
-}
-
-/// The mode in which an instruction rounds; `None` where it is reserved.
-fn rounding(mode: RoundingMode, frm: u32) -> Option<Rounding> {
-    Rounding::from_field(match mode {
-        RoundingMode::Rne => 0,
-        RoundingMode::Rtz => 1,
-        RoundingMode::Rdn => 2,
-        RoundingMode::Rup => 3,
-        RoundingMode::Rmm => 4,
-        RoundingMode::Dyn => frm,
-    })
 }
 
 /// What [`environment_helper`] is to do, in one number: the CSR, how it changes, whether it does.

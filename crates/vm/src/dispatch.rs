@@ -4,17 +4,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::attention;
+use rekindle_hart::{Exit, FaultKind, GuestFault, GuestState, Interpreter, attention};
+
 use crate::config::GuestExit;
 use crate::debug::Resumed;
-use crate::exit::{Exit, FaultKind, GuestFault};
 use crate::fatal;
 use crate::guest_signal::SignalInfo;
-use crate::interpreter::Interpreter;
 use crate::module::GuestModule;
 use crate::process::Process;
 use crate::spawn;
-use crate::state::GuestState;
 use crate::syscall::{Kernel, Request};
 use crate::threads::ThreadEntry;
 

@@ -298,7 +298,7 @@ fn load_segment(index: usize, entry: &[u8], len: u64) -> Result<Option<Segment>,
     if segment.file_len > segment.memory_len {
         return Err(fault("more bytes in the file than in memory"));
     }
-    let limit = crate::guest_memory::GUEST_END;
+    let limit = rekindle_hart::guest_memory::GUEST_END;
     if segment
         .address
         .checked_add(segment.memory_len)

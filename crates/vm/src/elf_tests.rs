@@ -103,7 +103,7 @@ proptest! {
         }
         file.truncate(len);
         if let Ok(program) = parse(&file) {
-            prop_assert!(program.span().end <= crate::guest_memory::GUEST_END);
+            prop_assert!(program.span().end <= rekindle_hart::guest_memory::GUEST_END);
         }
         function_symbols(&file);
     }

@@ -21,8 +21,8 @@ impl Errno {
     pub(crate) const ENOSYS: Self = Self(libc::ENOSYS);
 }
 
-impl From<crate::guest_memory::AccessFault> for Errno {
-    fn from(_: crate::guest_memory::AccessFault) -> Self {
+impl From<rekindle_hart::guest_memory::AccessFault> for Errno {
+    fn from(_: rekindle_hart::guest_memory::AccessFault) -> Self {
         Self::EFAULT
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
+use rekindle_hart::GuestState;
 use rv_isa::XReg;
 
 use crate::process::Process;
-use crate::state::GuestState;
 
 /// `what` happened at the guest PC: where that is, and the registers.
 ///

@@ -11,11 +11,11 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rekindle::Cache;
+use rekindle_hart::guest_memory;
 
 use crate::elf::{self, ElfFault, ElfProgram, Segment};
 use crate::elf_head::read_head;
 use crate::errno::Errno;
-use crate::guest_memory;
 use crate::memory::{
     AddressSpace, Backing, FileBacking, MapRequest, Placement, Protection, page_ceil, page_floor,
 };

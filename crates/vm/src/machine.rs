@@ -5,22 +5,21 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rekindle::Cache;
+use rekindle_hart::guest_memory::GUEST_START;
+use rekindle_hart::{GuestState, Interpreter};
 use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
 
 use crate::config::{Config, GuestExit, Outcome};
 use crate::debug::Debugger;
 use crate::dispatch::{InterpretOnly, Machine, Translator};
 use crate::errno::Errno;
-use crate::guest_memory::GUEST_START;
 use crate::guest_signal::{IGNORE, SignalAction};
-use crate::interpreter::Interpreter;
 use crate::jit::{Jit, Shows};
 use crate::loader;
 use crate::process::{Memory, Process, ProcessStart};
 use crate::spawn;
 use crate::stack::{self, ProcessFacts, StackError};
 use crate::start_error::StartError;
-use crate::state::GuestState;
 use crate::stats::RunStatistics;
 use crate::syscall::{Kernel, host};
 use crate::sysroot::Sysroot;

@@ -1,14 +1,9 @@
-//! The door to host signals: faults of guest accesses become values, and signals from outside reach
-//! the guest thread that they are for.
+//! The door to host signals: those from outside reach the guest thread that they are for. What the
+//! hardware raises is [`rekindle_hart::faults`]'s.
 //!
-//! A `SIGSEGV` or `SIGBUS` that the hardware raised has one of three origins. An access of
-//! `guest_memory.rs` continues at its fixup. A fault in compiled code, on a thread that [`arm`] has
-//! prepared, is recorded and continues at the landing that the entry trampoline supplied. Anything
-//! else is a fault of the engine itself and goes to whoever handled the signal before.
-//!
-//! Every other signal that the guest has a use for is kept in a slot of the thread that the host
-//! chose, all further ones are blocked until the slot was emptied, and a system call that waits is
-//! cut short: see [`take_arrived`] and `syscall/host.rs`.
+//! Every signal that the guest has a use for is kept in a slot of the thread that the host chose, all
+//! further ones are blocked until the slot was emptied, and a system call that waits is cut short: see
+//! [`take_arrived`] and `syscall/host.rs`.
 
 #![expect(
     unsafe_code,
@@ -19,43 +14,23 @@ use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
-use crate::arch::x86_64::{DIRECTION_FLAG, EFLAGS, RDI, RIP};
-use crate::guest_memory;
+use rekindle_hart::faults;
+
 use crate::guest_signal::{
     DEFAULT, DefaultAction, IGNORE, INFO_LEN, SignalInfo, UNBLOCKABLE, bit, default_action,
 };
 use crate::syscall::host;
 
-/// A fault in compiled code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FaultRecord {
-    /// The host address of the instruction that faulted.
-    pub(crate) host_pc: u64,
-    /// The address that it accessed, or 0 where the host doesn't tell (a non-canonical address).
-    pub(crate) address: u64,
-    /// `SIGSEGV` or `SIGBUS`.
-    pub(crate) signal: i32,
-}
-
-/// Where a fault in compiled code continues on this thread.
-#[derive(Clone, Copy)]
-struct Landing {
-    /// Host address of the landing.
-    address: u64,
-    /// What the landing finds in the first argument register.
-    argument: u64,
-}
-
 /// The slot for the signal that arrived on a thread.
 struct Arrived(UnsafeCell<[u8; INFO_LEN]>);
 
+/// The index of `RIP` in a signal frame's `gregs`.
+const RIP: usize = libc::REG_RIP as usize;
+
 thread_local! {
-    static LANDING: Cell<Option<Landing>> = const { Cell::new(None) };
-    static FAULT: Cell<Option<FaultRecord>> = const { Cell::new(None) };
-    static ACCESS_FAULT: Cell<(c_int, u64)> = const { Cell::new(NO_FAULT) };
     /// The word by which this thread's guest code is asked to leave.
     static ATTENTION: Cell<*const AtomicU32> = const { Cell::new(ptr::null()) };
     static ARRIVED: Arrived = const { Arrived(UnsafeCell::new([0; INFO_LEN])) };
@@ -63,15 +38,10 @@ thread_local! {
     static INTERRUPT: AtomicU32 = const { AtomicU32::new(0) };
 }
 
-/// [`ACCESS_FAULT`]: what is so where no access was made, because its address is the engine's.
-const NO_FAULT: (c_int, u64) = (libc::SIGSEGV, 0);
 /// [`INTERRUPT`]: the slot holds a signal.
 const SIGNAL_ARRIVED: u32 = 1;
 /// [`INTERRUPT`]: the dispatch loop is wanted.
 const KICKED: u32 = 2;
-
-/// The handlers that stood before ours: of `SIGSEGV`, of `SIGBUS`.
-static PREVIOUS: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
 
 /// Signals that the hardware raises, or that the engine's threads send one another: never blocked.
 const NEVER_BLOCKED: u64 = bit(libc::SIGSEGV)
@@ -88,13 +58,10 @@ const KICK_VALUE: u64 = 0x7265_6b69_6e64_6c65;
 
 /// Installs the handlers of faults and of the engine's own signal, once for the process.
 pub(crate) fn install() {
-    PREVIOUS.get_or_init(|| {
-        replace_handler(KICK, collect as *const () as usize, 0);
-        let fault = handle as *const () as usize;
-        [
-            replace_handler(libc::SIGSEGV, fault, libc::SA_NODEFER),
-            replace_handler(libc::SIGBUS, fault, libc::SA_NODEFER),
-        ]
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        replace_handler(KICK, collect as *const () as usize);
+        faults::install(Some(collect));
     });
 }
 
@@ -108,33 +75,6 @@ pub(crate) fn adopt_thread(attention: *const AtomicU32) {
 pub(crate) fn leave_thread() {
     block_all();
     ATTENTION.set(ptr::null());
-}
-
-/// Tells the handler that this thread is about to run compiled code: a fault from here on continues
-/// at the host address `landing`, with `argument` in the first argument register.
-#[inline]
-pub(crate) fn arm(landing: u64, argument: u64) {
-    LANDING.set(Some(Landing {
-        address: landing,
-        argument,
-    }));
-}
-
-/// Tells the handler that this thread has left compiled code.
-#[inline]
-pub(crate) fn disarm() {
-    LANDING.set(None);
-}
-
-/// The fault that brought this thread to its landing.
-pub(crate) fn take_fault() -> Option<FaultRecord> {
-    FAULT.take()
-}
-
-/// The signal of this thread's latest failed access through `guest_memory.rs`, and the address that
-/// the host gave for it, or 0.
-pub(crate) fn take_access_fault() -> (i32, u64) {
-    ACCESS_FAULT.replace(NO_FAULT)
 }
 
 /// Sets what the host does with `signal` now that the guest's handler of it is `handler`: what the
@@ -155,20 +95,20 @@ pub(crate) fn forward(signal: c_int, handler: u64) {
         _ => true,
     };
     if collected {
-        replace_handler(signal, collect as *const () as usize, 0);
+        replace_handler(signal, collect as *const () as usize);
     } else {
         let disposition = match handler {
             IGNORE => libc::SIG_IGN,
             _ => libc::SIG_DFL,
         };
-        replace_handler(signal, disposition, 0);
+        replace_handler(signal, disposition);
     }
 }
 
 /// Puts the host's default action of `signal` back: the guest has died of it, and whoever ran the
 /// guest may want to die the same way.
 pub(crate) fn restore_default(signal: c_int) {
-    replace_handler(signal, libc::SIG_DFL, 0);
+    replace_handler(signal, libc::SIG_DFL);
     unblock_all();
 }
 
@@ -400,22 +340,20 @@ struct KernelAction {
     mask: u64,
 }
 
-/// Makes `handler` the one for `signal`, and returns the one before. Goes to the kernel itself
-/// where the C library refuses: for the two signals that it keeps.
-fn replace_handler(signal: c_int, handler: usize, flags: c_int) -> libc::sigaction {
+/// Makes `handler` the one for `signal`. Goes to the kernel itself where the C library refuses: for
+/// the two signals that it keeps.
+fn replace_handler(signal: c_int, handler: usize) {
     let mut action = empty_action();
     action.sa_sigaction = handler;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | flags;
-    let mut previous = empty_action();
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
     // SAFETY: fills the set with every signal: nothing interrupts our handlers but faults.
     unsafe { libc::sigfillset(&raw mut action.sa_mask) };
-    // SAFETY: both actions are whole, and the handlers are async-signal-safe: they touch their
-    // frame, constant thread-locals without destructors, and the fixup table.
-    let result = unsafe { libc::sigaction(signal, &raw const action, &raw mut previous) };
+    // SAFETY: the action is whole, and the handler is async-signal-safe: it touches its frame and
+    // constant thread-locals without destructors.
+    let result = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
     if result != 0 {
         replace_reserved(signal, action.sa_sigaction);
     }
-    previous
 }
 
 /// Makes `handler` the one for a signal that the C library keeps for itself.
@@ -457,68 +395,9 @@ fn empty_action() -> libc::sigaction {
     unsafe { action.assume_init() }
 }
 
-/// The handler of faults.
-extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: the kernel passes a `siginfo_t` that is valid during the handler.
-    let code = unsafe { (*info).si_code };
-    if code <= 0 {
-        return collect(signal, info, context);
-    }
-    // SAFETY: the kernel passes a `ucontext_t` that nothing else refers to during the handler.
-    let frame = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-    // SAFETY: the kernel passes a `siginfo_t` that is valid during the handler.
-    let info = unsafe { &*info };
-    // SAFETY: `si_addr` is defined for SIGSEGV and SIGBUS.
-    let address = unsafe { info.si_addr() }.addr() as u64;
-    let registers = &mut frame.uc_mcontext.gregs;
-    let pc = registers[RIP].cast_unsigned();
-    if let Some(stub) = guest_memory::fixup(pc) {
-        registers[RIP] = stub.cast_signed();
-        ACCESS_FAULT.set((signal, address));
-        return;
-    }
-    if let Some(landing) = LANDING.take() {
-        FAULT.set(Some(FaultRecord {
-            host_pc: pc,
-            address,
-            signal,
-        }));
-        registers[RIP] = landing.address.cast_signed();
-        registers[RDI] = landing.argument.cast_signed();
-        registers[EFLAGS] &= !DIRECTION_FLAG;
-        return;
-    }
-    pass_on(signal);
-}
-
-/// Puts the earlier handler of `signal` back, so that the fault, which repeats, reaches it.
-fn pass_on(signal: c_int) {
-    let [segv, bus] = match PREVIOUS.get() {
-        Some(previous) => *previous,
-        None => [empty_action(), empty_action()],
-    };
-    let action = if signal == libc::SIGSEGV { segv } else { bus };
-    // SAFETY: the action was returned by `sigaction` or is the default one.
-    unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
-}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guest_memory::{
-        AccessFault, compare_exchange64, copy_in, load8, load64, store32, zero,
-    };
-
-    #[test]
-    fn faulting_accesses_return() {
-        install();
-        assert_eq!(load64(0x1000), Err(AccessFault));
-        assert_eq!(take_access_fault(), (libc::SIGSEGV, 0x1000));
-        assert_eq!(load8(8), Err(AccessFault));
-        assert_eq!(store32(0x1000, 1), Err(AccessFault));
-        assert_eq!(compare_exchange64(0x1000, 1, 2), Err(AccessFault));
-        assert_eq!(copy_in(&mut [0; 16], 0x1000), Err(AccessFault));
-        assert_eq!(zero(0x1000..0x2000), Err(AccessFault));
-    }
 
     /// If it were sent again, this thread would do nothing else any more.
     #[test]
@@ -530,13 +409,5 @@ mod tests {
         let pending = pending.expect("the kernel says what is pending").trim();
         let pending = u64::from_str_radix(pending, 16).expect("in hexadecimal");
         assert_eq!(pending & bit(KICK), 0);
-    }
-
-    #[test]
-    fn engine_addresses_are_refused() {
-        let value = 7_u64;
-        assert_eq!(load64((&raw const value).addr() as u64), Err(AccessFault));
-        assert_eq!(load64(u64::MAX - 3), Err(AccessFault));
-        assert_eq!(load64(guest_memory::GUEST_END - 7), Err(AccessFault));
     }
 }

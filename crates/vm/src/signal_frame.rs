@@ -4,12 +4,13 @@
 //! offset 176 the registers: PC and x1 to x31, then f0 to f31 and `fcsr` in a union that is large
 //! enough for quad precision.
 
+use rekindle_hart::GuestState;
+use rekindle_hart::guest_memory::{copy_in, copy_out};
+
 use crate::errno::Errno;
-use crate::guest_memory::{copy_in, copy_out};
 use crate::guest_signal::{
     AlternateStack, INFO_LEN, SignalAction, SignalInfo, ThreadSignals, UNBLOCKABLE, bit,
 };
-use crate::state::GuestState;
 
 const CONTEXT: usize = INFO_LEN;
 const STACK: usize = CONTEXT + 16;

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 
+use rekindle_hart::guest_memory::store32;
+use rekindle_hart::{GuestState, Interpreter};
+
 use crate::attention::Attention;
 use crate::config::GuestExit;
 use crate::dispatch::{Machine, Translator};
 use crate::errno::Errno;
-use crate::guest_memory::store32;
-use crate::interpreter::Interpreter;
 use crate::process::Process;
 use crate::signal::{self, SharedWord};
-use crate::state::GuestState;
 use crate::syscall::{CloneRequest, ExecRequest, Kernel, host};
 use crate::threads::ThreadEntry;
 

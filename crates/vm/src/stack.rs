@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
+use rekindle_hart::guest_memory::{self, GUEST_END};
+
 use crate::errno::Errno;
-use crate::guest_memory::{self, GUEST_END};
 use crate::loader::LoadedProgram;
 use crate::memory::{AddressSpace, Backing, MapRequest, PAGE, Placement, Protection};
 

@@ -3,9 +3,10 @@
 //! Its functions make the calls of their names, and it holds the code to which signal handlers
 //! return. Being a module with a digest, it is compiled and cached like any other text.
 
+use rekindle_hart::guest_memory::copy_out;
+
 use crate::elf::{self, ElfProgram};
 use crate::errno::Errno;
-use crate::guest_memory::copy_out;
 use crate::memory::{Backing, MapRequest, Placement, Protection};
 use crate::module::GuestModule;
 use crate::process::Memory;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use rekindle_hart::attention;
+
 use super::{Action, Debugger, Reason};
-use crate::attention;
 use crate::dispatch::{Machine, Translator};
 use crate::signal;
 

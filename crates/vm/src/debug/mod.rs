@@ -17,16 +17,16 @@ use std::net::TcpListener;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rekindle_hart::GuestState;
+use rekindle_hart::guest_memory::copy_in;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{fcntl_dupfd_cloexec, write};
 
 use self::registers::Registers;
 use crate::config::GuestExit;
-use crate::guest_memory::copy_in;
 use crate::process::Process;
 use crate::signal;
-use crate::state::GuestState;
 
 /// The debugger's descriptors are moved here, out of the way of guests that close all of theirs, or
 /// that count on the lowest free number.

@@ -1,8 +1,7 @@
 //! A hart's registers as GDB numbers them: `target.xml` describes them to it.
 
 use gdbstub::arch;
-
-use crate::state::GuestState;
+use rekindle_hart::GuestState;
 
 /// RV64GC.
 #[derive(Debug)]

@@ -20,11 +20,11 @@ use gdbstub::target::ext::breakpoints::{
 };
 use gdbstub::target::ext::exec_file::{ExecFile, ExecFileOps};
 use gdbstub::target::{Target, TargetError, TargetResult};
+use rekindle_hart::guest_memory::{GUEST_END, copy_in};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use super::registers::{Registers, Riscv64};
 use super::{Action, Debugger, LOWEST_DESCRIPTOR, Watched, numbers};
-use crate::guest_memory::{GUEST_END, copy_in};
 use crate::process::Process;
 
 /// What Linux says where there is no such memory, and no such thread.

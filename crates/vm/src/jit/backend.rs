@@ -23,7 +23,7 @@ use super::metadata;
 use super::region::Region;
 use super::translate::{Host, Symbol, translate};
 use crate::abi;
-use crate::arch::x86_64::entry::load_becomes_address;
+use crate::arch::x86_64::load_becomes_address;
 use crate::syscall::host;
 
 /// Digest of the translator's sources: another one whenever a region could come out different.

@@ -26,6 +26,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rekindle::{Cache, Code, Environment, Lookup};
+use rekindle_hart::{
+    Exit, FaultKind, GuestFault, GuestState, Interpreter, JUMP_CACHE_LEN, JumpCacheEntry,
+    attention, faulting_part, faults,
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub(crate) use self::backend::REGION_SIGNATURE;
@@ -34,13 +38,8 @@ use self::compiler::{Compiler, Finished, Job};
 use self::installed::Installed;
 use self::scopes::ModuleScope;
 use crate::abi::{self, Left, RegionCode};
-use crate::attention;
 use crate::code_location::CodeLocation;
 use crate::dispatch::{Entered, FindModule, Translator};
-use crate::exit::{Exit, FaultKind, GuestFault};
-use crate::interpreter::{Interpreter, faulting_part};
-use crate::signal;
-use crate::state::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
 use crate::stats::RunStatistics;
 use crate::syscall::host;
 use crate::threads::Threads;
@@ -161,7 +160,7 @@ impl Jit {
 
     /// The exit for a fault in compiled code; the guest PC becomes that of the access.
     fn fault(&self, state: &mut GuestState) -> Exit {
-        let Some(record) = signal::take_fault() else {
+        let Some(record) = faults::take_fault() else {
             return Exit::Dispatch;
         };
         let shared = self.shared.lock();

@@ -1,11 +1,10 @@
 //! Which registers an instruction reads and writes, for the data flow over a region.
 
+use rekindle_hart::guest_memory::load16;
+use rekindle_hart::{GuestState, fetch};
 use rv_isa::{Csr, CsrOp, CsrSource, FReg, FpFormat, FpSignInjectOp, Inst, XReg};
 
 use super::reg_set::RegSet;
-use crate::fetch::fetch;
-use crate::guest_memory::load16;
-use crate::state::GuestState;
 
 /// What one instruction does to the register files.
 #[derive(Clone, Copy, Debug, Default)]

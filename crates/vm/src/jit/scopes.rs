@@ -4,12 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rekindle::{Cache, Environment, Key, KeyBuilder, Scope, ScopeId};
+use rekindle_hart::fetch;
+use rekindle_hart::guest_memory::{AccessFault, load16};
 use rv_isa::Decoded;
 
 use crate::abi;
 use crate::code_location::CodeLocation;
-use crate::fetch::fetch;
-use crate::guest_memory::{AccessFault, load16};
 use crate::module::GuestModule;
 
 /// A module whose code may be compiled.

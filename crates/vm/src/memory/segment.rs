@@ -1,10 +1,11 @@
 //! System V shared memory segments in the guest's address space.
 
+use rekindle_hart::guest_memory::GUEST_END;
+
 use super::{
     AddressSpace, Backing, PAGE, Placement, Protection, SegmentBacking, Vma, page_ceil, page_floor,
 };
 use crate::errno::Errno;
-use crate::guest_memory::GUEST_END;
 use crate::syscall::host;
 
 impl AddressSpace {

@@ -6,9 +6,10 @@
 use std::ffi::c_long;
 use std::ops::Range;
 
+use rekindle_hart::guest_memory::{GUEST_END, GUEST_START};
+
 use super::{Backing, PAGE, Protection, Vma, VmaMap, page_ceil};
 use crate::errno::Errno;
-use crate::guest_memory::{GUEST_END, GUEST_START};
 use crate::syscall::host;
 
 /// The mapping area ends here, below stack and its guard: see `stack.rs`.

@@ -2,10 +2,10 @@
 //! the host.
 
 use proptest::prelude::*;
+use rekindle_hart::guest_memory::{GUEST_END, GUEST_START, load8, store8};
 
 use super::*;
 use crate::errno::Errno;
-use crate::guest_memory::{GUEST_END, GUEST_START, load8, store8};
 use crate::signal;
 
 const PAGES: usize = 48;

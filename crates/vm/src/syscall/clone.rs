@@ -1,11 +1,12 @@
 //! `clone`, `clone3`, and what ends a thread.
 
+use rekindle_hart::GuestState;
+use rekindle_hart::guest_memory::{load64, store64};
+
 use super::{Kernel, Request, host};
 use crate::config::GuestExit;
 use crate::errno::Errno;
-use crate::guest_memory::{load64, store64};
 use crate::signal;
-use crate::state::GuestState;
 
 /// What a new thread or process is to be like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

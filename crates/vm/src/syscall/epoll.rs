@@ -2,10 +2,11 @@
 
 use std::ffi::c_long;
 
+use rekindle_hart::GuestState;
+use rekindle_hart::guest_memory::{load32, load64, store32, store64};
+
 use super::{Kernel, host, wait};
 use crate::errno::Errno;
-use crate::guest_memory::{load32, load64, store32, store64};
-use crate::state::GuestState;
 
 /// The size of the guest's `struct epoll_event`: events, padding, data.
 const EVENT_LEN: u64 = 16;

@@ -10,13 +10,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
+use rekindle_hart::GuestState;
+use rekindle_hart::guest_memory::{load64, read_c_string};
+
 use super::file::GuestPath;
 use super::{Kernel, Request, host};
 use crate::elf::is_guest_program;
 use crate::errno::Errno;
-use crate::guest_memory::{load64, read_c_string};
 use crate::signal;
-use crate::state::GuestState;
 
 /// The longest argument, and the most that all take together.
 const STRING_MAX: usize = 128 << 10;

@@ -3,10 +3,11 @@
 use std::ffi::{CString, c_long};
 use std::os::unix::ffi::OsStrExt;
 
+use rekindle_hart::GuestState;
+use rekindle_hart::guest_memory::{copy_out, load64, read_c_string};
+
 use super::{Kernel, host, proc_fs};
 use crate::errno::Errno;
-use crate::guest_memory::{copy_out, load64, read_c_string};
-use crate::state::GuestState;
 
 /// Which arguments of a call are paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! System V's shared memory, which has a place in the guest's memory map, and what of its
 //! semaphores is laid out otherwise than on this host.
 
+use rekindle_hart::GuestState;
+use rekindle_hart::guest_memory::copy_out;
+
 use super::{Kernel, host};
 use crate::errno::Errno;
-use crate::guest_memory::copy_out;
-use crate::state::GuestState;
 
 /// The size of the host's `struct shmid_ds`.
 const SHMID_DS_LEN: usize = size_of::<libc::shmid_ds>();

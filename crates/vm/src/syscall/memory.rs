@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::ops::Range;
 
+use rekindle_hart::GuestState;
+
 use super::{Kernel, stat};
 use crate::errno::Errno;
 use crate::memory::{Backing, FileBacking, MapRequest, Placement, Protection};
 use crate::module::GuestModule;
-use crate::state::GuestState;
 
 /// Flags that choose the address; they are the address space's to pass on.
 const PLACEMENT_FLAGS: u64 = (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) as u64;

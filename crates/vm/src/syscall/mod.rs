@@ -24,6 +24,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rekindle::Cache;
+use rekindle_hart::GuestState;
 use rv_isa::XReg;
 
 pub(crate) use self::clone::CloneRequest;
@@ -36,11 +37,9 @@ use crate::guest_signal::{
     DEFAULT, DefaultAction, IGNORE, SignalAction, SignalInfo, ThreadSignals, UNBLOCKABLE, bit,
     default_action,
 };
-
 use crate::process::{Memory, Process};
 use crate::signal as signal_door;
 use crate::signal_frame;
-use crate::state::GuestState;
 
 /// A call that needs more than its host's twin.
 type Handler = fn(&mut Kernel, &mut GuestState, [u64; 6]) -> Result<u64, Errno>;

@@ -4,9 +4,10 @@ use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rekindle_hart::guest_memory::{copy_in, copy_out};
+
 use super::{Kernel, host};
 use crate::errno::Errno;
-use crate::guest_memory::{copy_in, copy_out};
 use crate::memory::{Backing, Protection, Vma};
 
 /// What reading `/proc/self/<name>` gives, for the names that are stood in for.

@@ -1,10 +1,10 @@
 //! Calls about the process: its end, its limits, what machine it runs on.
 
+use rekindle_hart::guest_memory::{GUEST_END, copy_out, load64, store64};
+use rekindle_hart::{GuestState, TIMER_HZ};
+
 use super::{Kernel, host};
 use crate::errno::Errno;
-use crate::guest_memory::{GUEST_END, copy_out, load64, store64};
-use crate::interpreter::csr::TIMER_HZ;
-use crate::state::GuestState;
 
 /// Succeeds, having done nothing: the call is a promise or a wish that needs no action.
 pub(super) fn accept(_: &mut Kernel, _: &mut GuestState, _: [u64; 6]) -> Result<u64, Errno> {

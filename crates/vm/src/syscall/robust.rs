@@ -2,8 +2,9 @@
 //! `clear_child_tid` of the kernel, whose own twins run when the host thread ends, which is too late
 //! for a guest that joins its thread.
 
+use rekindle_hart::guest_memory::{AccessFault, compare_exchange32, load32, load64, store32};
+
 use super::host;
-use crate::guest_memory::{AccessFault, compare_exchange32, load32, load64, store32};
 
 /// A futex of a dead owner.
 const OWNER_DIED: u32 = 0x4000_0000;

@@ -1,14 +1,14 @@
 //! Calls about signals.
 
+use rekindle_hart::GuestState;
+use rekindle_hart::guest_memory::{copy_out, load32, load64, store32, store64};
 use rustix::process::getuid;
 
 use super::{Kernel, Request, host};
 use crate::errno::Errno;
-use crate::guest_memory::{copy_out, load32, load64, store32, store64};
 use crate::guest_signal::{AlternateStack, IGNORE, SignalAction, SignalInfo, UNBLOCKABLE, bit};
 use crate::signal;
 use crate::signal_frame;
-use crate::state::GuestState;
 
 /// The size of a signal set in bytes; the kernel takes no other.
 const SET_LEN: u64 = 8;

@@ -1,9 +1,10 @@
 //! `struct stat` as RISC-V lays it out, made from the host's `statx`, which is the same everywhere.
 
+use rekindle_hart::GuestState;
+use rekindle_hart::guest_memory::copy_out;
+
 use super::{Kernel, file, host};
 use crate::errno::Errno;
-use crate::guest_memory::copy_out;
-use crate::state::GuestState;
 
 /// The basic fields of `statx`.
 const BASIC_STATS: u64 = libc::STATX_BASIC_STATS as u64;

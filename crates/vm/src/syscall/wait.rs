@@ -6,12 +6,13 @@
 
 use std::ffi::c_long;
 
+use rekindle_hart::GuestState;
+use rekindle_hart::guest_memory::load64;
+
 use super::{Kernel, host};
 use crate::errno::Errno;
-use crate::guest_memory::load64;
 use crate::guest_signal::UNBLOCKABLE;
 use crate::signal::host_mask;
-use crate::state::GuestState;
 
 /// The size of a signal set in bytes; the kernel takes no other.
 const SET_LEN: u64 = 8;

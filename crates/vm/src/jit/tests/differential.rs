@@ -1,10 +1,10 @@
 //! Random programs, interpreted and compiled: registers, memory, flags and faults must agree.
 
+use rekindle_hart::Exit;
 use rekindle_testkit::fuzz::{Pool, Random};
 use rv_isa::{BranchOp, FReg, Inst, LoadOp, StoreOp, XReg};
 
 use super::{Bench, DATA_LEN};
-use crate::exit::Exit;
 
 /// The register that holds the address of the data.
 const DATA: XReg = XReg::new(5);

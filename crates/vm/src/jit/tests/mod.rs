@@ -5,18 +5,16 @@ mod differential;
 use std::sync::{MutexGuard, PoisonError};
 
 use rekindle::{Cache, Environment, KeyBuilder, Lookup, Scope, ScopeId};
+use rekindle_hart::guest_memory::{copy_in, copy_out, load16, store32};
+use rekindle_hart::{Exit, FaultKind, GuestFault, GuestState, Interpreter, faults};
 use rv_isa::{Decoded, Inst};
 
 use super::backend::{Backend, Request};
 use super::{metadata, region};
 use crate::abi::{self, Left, LinkSlots, RegionCode};
-use crate::exit::{Exit, FaultKind, GuestFault};
-use crate::guest_memory::{copy_in, copy_out, load16, store32};
-use crate::interpreter::Interpreter;
 use crate::machine::ADDRESS_SPACE;
 use crate::memory::{AddressSpace, MapRequest, Placement, Protection};
 use crate::signal;
-use crate::state::GuestState;
 
 /// How much code and data there is, in bytes.
 const CODE_LEN: u64 = 0x1000;
@@ -174,7 +172,7 @@ impl Bench {
                 Left::Interpret => return self.interpret(state),
                 Left::Syscall => return Exit::Syscall,
                 Left::Fault => {
-                    let record = signal::take_fault().expect("a fault");
+                    let record = faults::take_fault().expect("a fault");
                     let located = self.scope.locate(rekindle::HostAddr(record.host_pc));
                     let trap = located.and_then(|located| located.trap).expect("a trap");
                     state.pc = tables.accesses[usize::from(trap) - 1];

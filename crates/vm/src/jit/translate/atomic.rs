@@ -7,10 +7,10 @@ use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, Type, Value, types};
+use rekindle_hart::GuestState;
 use rv_isa::{AmoOp, AmoWidth, Inst, XReg};
 
 use super::{Symbol, Translator};
-use crate::state::GuestState;
 
 const RESERVATION_ADDRESS: i32 = offset_of!(GuestState, reservation_address) as i32;
 const RESERVATION_VALUE: i32 = offset_of!(GuestState, reservation_value) as i32;

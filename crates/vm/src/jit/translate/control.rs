@@ -4,13 +4,13 @@ use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+use rekindle_hart::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
 use rv_isa::{BranchOp, Inst, XReg};
 
 use super::{Known, Locals, Symbol, Translator, state};
 use crate::jit::flow::{CARRIED, CARRIED_SET};
 use crate::jit::reg_set::RegSet;
 use crate::jit::region::{Block, Edge, End, Leave};
-use crate::state::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
 
 impl Translator<'_, '_> {
     pub(super) fn end(&mut self, block: &Block) {

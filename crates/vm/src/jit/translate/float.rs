@@ -14,13 +14,13 @@ use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+use rekindle_hart::GuestState;
 use rv_isa::{
     Csr, CsrOp, CsrSource, FReg, FpBinaryOp, FpCompareOp, FpFormat, FpFusedOp, FpMinMaxOp,
     FpSignInjectOp, Inst, RoundingMode, XReg,
 };
 
 use super::{Symbol, Translator};
-use crate::state::GuestState;
 
 impl Translator<'_, '_> {
     #[expect(

@@ -8,11 +8,11 @@
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+use rekindle_hart::GuestState;
 use rv_isa::{FReg, FpFormat, XReg};
 
 use super::{Symbol, Translator, state};
 use crate::jit::reg_set::RegSet;
-use crate::state::GuestState;
 
 /// The upper half of a boxed single.
 const BOX: i64 = 0xffff_ffff_0000_0000_u64.cast_signed();

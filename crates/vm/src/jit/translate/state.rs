@@ -3,10 +3,10 @@
 use std::mem::offset_of;
 
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
+use rekindle_hart::GuestState;
 use rv_isa::XReg;
 
 use super::{Known, Symbol, Translator};
-use crate::state::GuestState;
 
 /// Offset of an integer register in the state.
 pub(super) const fn x_offset(register: usize) -> i32 {

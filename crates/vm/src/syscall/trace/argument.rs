@@ -1,7 +1,8 @@
 //! An argument of a system call in words, as `strace` has it.
 
+use rekindle_hart::guest_memory::{copy_in, load32, load64, read_c_string};
+
 use super::names;
-use crate::guest_memory::{copy_in, load32, load64, read_c_string};
 
 /// How much of a string is shown.
 const STRING_MAX: usize = 32;

@@ -16,7 +16,7 @@ const fn low(value: u64) -> u32 {
 
 /// Whether a branch is taken.
 #[inline(always)]
-pub(crate) const fn branch(op: BranchOp, a: u64, b: u64) -> bool {
+pub(super) const fn branch(op: BranchOp, a: u64, b: u64) -> bool {
     match op {
         BranchOp::Eq => a == b,
         BranchOp::Ne => a != b,
@@ -29,7 +29,7 @@ pub(crate) const fn branch(op: BranchOp, a: u64, b: u64) -> bool {
 
 /// An operation on a register and an immediate.
 #[inline(always)]
-pub(crate) const fn alu_imm(op: AluImmOp, a: u64, imm: i32) -> u64 {
+pub(super) const fn alu_imm(op: AluImmOp, a: u64, imm: i32) -> u64 {
     let b = imm as i64 as u64;
     let shift = imm.cast_unsigned();
     match op {
@@ -58,7 +58,7 @@ pub(crate) const fn alu_imm(op: AluImmOp, a: u64, imm: i32) -> u64 {
 
 /// An operation on two registers.
 #[inline(always)]
-pub(crate) const fn alu(op: AluOp, a: u64, b: u64) -> u64 {
+pub(super) const fn alu(op: AluOp, a: u64, b: u64) -> u64 {
     let shift = b as u32;
     match op {
         AluOp::Add => a.wrapping_add(b),
@@ -172,7 +172,7 @@ const fn divide_word(op: AluOp, a: u32, b: u32) -> u64 {
 
 /// An operation on one register.
 #[inline(always)]
-pub(crate) const fn alu_unary(op: AluUnaryOp, a: u64) -> u64 {
+pub(super) const fn alu_unary(op: AluUnaryOp, a: u64) -> u64 {
     match op {
         AluUnaryOp::Clz => a.leading_zeros() as u64,
         AluUnaryOp::Ctz => a.trailing_zeros() as u64,

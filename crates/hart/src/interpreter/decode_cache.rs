@@ -8,7 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use rv_isa::{Decoded, Inst};
 
 /// The most instructions in one block.
-pub(crate) const MAX_BLOCK_LEN: usize = 64;
+const MAX_BLOCK_LEN: usize = 64;
 /// Entries of the table in front of the map; a power of two.
 const NEAR_LEN: usize = 1 << 12;
 /// When this many instructions are held, everything is dropped and decoded again.

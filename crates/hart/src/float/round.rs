@@ -6,21 +6,21 @@ use super::format::Layout;
 
 /// Exceptions, as bits of `fflags`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Flags(pub(crate) u32);
+pub struct Flags(pub u32);
 
 impl Flags {
     /// No exception.
-    pub(crate) const NONE: Self = Self(0);
+    pub const NONE: Self = Self(0);
     /// The result is rounded.
-    pub(crate) const INEXACT: Self = Self(1);
+    pub const INEXACT: Self = Self(1);
     /// The result is rounded and tiny.
-    pub(crate) const UNDERFLOW: Self = Self(2);
+    pub const UNDERFLOW: Self = Self(2);
     /// The result is too large for the format.
-    pub(crate) const OVERFLOW: Self = Self(4);
+    pub const OVERFLOW: Self = Self(4);
     /// A finite value was divided by zero.
-    pub(crate) const DIVIDE_BY_ZERO: Self = Self(8);
+    pub const DIVIDE_BY_ZERO: Self = Self(8);
     /// The operation has no meaning for these operands.
-    pub(crate) const INVALID: Self = Self(16);
+    pub const INVALID: Self = Self(16);
 
     /// `self` if `condition` holds, else no exception.
     pub(super) const fn when(self, condition: bool) -> Self {

@@ -7,7 +7,7 @@ use rv_isa::Decoded;
 ///
 /// # Errors
 /// What `half` returns.
-pub(crate) fn fetch<E>(
+pub fn fetch<E>(
     pc: u64,
     mut half: impl FnMut(u64) -> Result<u16, E>,
 ) -> Result<Option<Decoded>, E> {

@@ -94,7 +94,7 @@ macro_rules! enter_text {
         xor r9d, r9d
         call rax
         ",
-            $crate::arch::x86_64::entry::leave_text!()
+            $crate::arch::x86_64::leave_text!()
         )
     };
 }
@@ -108,7 +108,7 @@ macro_rules! landing_text {
         mov rsp, [r15 + {host_stack}]
         mov eax, {left}
         ",
-            $crate::arch::x86_64::entry::leave_text!()
+            $crate::arch::x86_64::leave_text!()
         )
     };
 }

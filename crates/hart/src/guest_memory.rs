@@ -3,7 +3,7 @@
 //! Guest addresses are host addresses. Every function here refuses addresses from [`GUEST_END`] up,
 //! where the engine lives, so no access made here can touch the engine's own memory; below it, an
 //! address is mapped for the guest or faults. A fault is turned into an [`AccessFault`] by the
-//! handler of `signal.rs`, which must be installed before the first access.
+//! handler of `faults.rs`, which must be installed before the first access.
 
 #![expect(
     unsafe_code,
@@ -16,13 +16,13 @@ use std::ops::Range;
 use crate::arch::x86_64::fallible_access;
 
 /// The first address that a guest may use.
-pub(crate) const GUEST_START: u64 = 0x1_0000;
+pub const GUEST_START: u64 = 0x1_0000;
 /// The end of the addresses that a guest may use: the user half of Sv39.
-pub(crate) const GUEST_END: u64 = 1 << 38;
+pub const GUEST_END: u64 = 1 << 38;
 
 /// An access touched memory that isn't mapped, or not mapped for this kind of access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct AccessFault;
+pub struct AccessFault;
 
 /// The fixup table: pairs of self-relative offsets (instruction, stub), one pair for each access.
 mod table {
@@ -66,7 +66,7 @@ macro_rules! load {
     ($(#[$doc:meta])* $name:ident, $int:ty, $class:ident, $text:literal) => {
         $(#[$doc])*
         #[inline(always)]
-        pub(crate) fn $name(address: u64) -> Result<$int, AccessFault> {
+        pub fn $name(address: u64) -> Result<$int, AccessFault> {
             if !below_engine(address, size_of::<$int>() as u64) {
                 return Err(AccessFault);
             }
@@ -92,7 +92,7 @@ macro_rules! store {
     ($(#[$doc:meta])* $name:ident, $int:ty, $class:ident, $text:literal) => {
         $(#[$doc])*
         #[inline(always)]
-        pub(crate) fn $name(address: u64, value: $int) -> Result<(), AccessFault> {
+        pub fn $name(address: u64, value: $int) -> Result<(), AccessFault> {
             if !below_engine(address, size_of::<$int>() as u64) {
                 return Err(AccessFault);
             }
@@ -134,7 +134,7 @@ macro_rules! compare_exchange {
     ($(#[$doc:meta])* $name:ident, $int:ty, $accumulator:tt, $text:literal) => {
         $(#[$doc])*
         #[inline]
-        pub(crate) fn $name(address: u64, expected: $int, new: $int) -> Result<$int, AccessFault> {
+        pub fn $name(address: u64, expected: $int, new: $int) -> Result<$int, AccessFault> {
             if !below_engine(address, size_of::<$int>() as u64) {
                 return Err(AccessFault);
             }
@@ -163,7 +163,7 @@ compare_exchange!(/// Atomically replaces a double-word that equals `expected`; 
     compare_exchange64, u64, "rax", "lock cmpxchg qword ptr [{address}], {new}");
 
 /// Copies guest memory at `address` into `destination`; after a fault its contents are unspecified.
-pub(crate) fn copy_in(destination: &mut [u8], address: u64) -> Result<(), AccessFault> {
+pub fn copy_in(destination: &mut [u8], address: u64) -> Result<(), AccessFault> {
     let len = destination.len() as u64;
     if len > GUEST_END || !below_engine(address, len) {
         return Err(AccessFault);
@@ -185,7 +185,7 @@ pub(crate) fn copy_in(destination: &mut [u8], address: u64) -> Result<(), Access
 }
 
 /// Copies `source` to guest memory at `address`; after a fault a part may have been written.
-pub(crate) fn copy_out(address: u64, source: &[u8]) -> Result<(), AccessFault> {
+pub fn copy_out(address: u64, source: &[u8]) -> Result<(), AccessFault> {
     let len = source.len() as u64;
     if len > GUEST_END || !below_engine(address, len) {
         return Err(AccessFault);
@@ -207,7 +207,7 @@ pub(crate) fn copy_out(address: u64, source: &[u8]) -> Result<(), AccessFault> {
 }
 
 /// Fills a guest range with zeros; after a fault a part may have been written.
-pub(crate) fn zero(range: Range<u64>) -> Result<(), AccessFault> {
+pub fn zero(range: Range<u64>) -> Result<(), AccessFault> {
     let len = range.end.saturating_sub(range.start);
     if len > GUEST_END || !below_engine(range.start, len) {
         return Err(AccessFault);
@@ -229,7 +229,7 @@ pub(crate) fn zero(range: Range<u64>) -> Result<(), AccessFault> {
 }
 
 /// Reads a NUL-terminated string of at most `limit` bytes, without its NUL.
-pub(crate) fn read_c_string(address: u64, limit: usize) -> Result<Option<Vec<u8>>, AccessFault> {
+pub fn read_c_string(address: u64, limit: usize) -> Result<Option<Vec<u8>>, AccessFault> {
     let mut bytes = Vec::new();
     for offset in 0..limit as u64 {
         match load8(address.wrapping_add(offset))? {

@@ -13,6 +13,7 @@ mod compare;
 mod convert;
 pub(crate) mod fast;
 mod format;
+mod instruction;
 mod round;
 #[cfg(test)]
 mod tests;
@@ -21,4 +22,7 @@ pub(crate) use arithmetic::{binary, fused, sqrt};
 pub(crate) use compare::{classify, compare, min_max, sign_inject};
 pub(crate) use convert::{convert, from_int, to_int};
 pub(crate) use format::{boxed, unbox};
-pub(crate) use round::{Flags, Rounding};
+pub use instruction::instruction;
+pub(crate) use instruction::rounding;
+pub use round::Flags;
+pub(crate) use round::Rounding;

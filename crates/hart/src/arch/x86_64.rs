@@ -5,8 +5,6 @@
 //! stub that sets the fault flag and jumps to `3`. The signal handler looks the faulting instruction
 //! up there and continues at the stub.
 
-pub(crate) mod entry;
-
 /// The index of `RIP` in a signal frame's `gregs`.
 pub(crate) const RIP: usize = libc::REG_RIP as usize;
 /// The index of `RDI`, which carries the first argument of a function, in `gregs`.

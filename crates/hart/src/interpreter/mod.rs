@@ -4,9 +4,9 @@
 //! knows nothing of system calls or compilation: it stops with an [`Exit`] and says which blocks
 //! became hot.
 
-pub(crate) mod alu;
+mod alu;
 mod atomic;
-pub(crate) mod csr;
+mod csr;
 mod decode_cache;
 mod execute;
 mod fp;
@@ -17,23 +17,24 @@ use std::time::Instant;
 use rustc_hash::FxHashSet;
 use rv_isa::Decoded;
 
+pub use self::csr::TIMER_HZ;
 use self::decode_cache::{Block, BlockId, DecodeCache};
 use self::execute::{Step, execute};
 use crate::exit::{Exit, FaultKind, GuestFault};
 use crate::fetch::fetch;
 use crate::guest_memory::load16;
 use crate::state::GuestState;
-use crate::{attention, signal};
+use crate::{attention, faults};
 
 /// Gives the mapping that holds an address, if the guest may execute it.
-pub(crate) type Executable<'a> = &'a dyn Fn(u64) -> Option<Range<u64>>;
+pub type Executable<'a> = &'a dyn Fn(u64) -> Option<Range<u64>>;
 
 /// How often a block is entered before it is reported as hot.
-pub(crate) const HOT_ENTRIES: u32 = 50;
+const HOT_ENTRIES: u32 = 50;
 
 /// The interpreter of one hart.
 #[derive(Debug)]
-pub(crate) struct Interpreter {
+pub struct Interpreter {
     cache: DecodeCache,
     hot: Vec<u64>,
     decoded: Option<u64>,
@@ -48,7 +49,7 @@ pub(crate) struct Interpreter {
 /// The fault of an access to `address` that just failed.
 #[cold]
 fn fault_at(address: u64) -> Exit {
-    let (signal, reported) = signal::take_access_fault();
+    let (signal, reported) = faults::take_access_fault();
     Exit::Fault(GuestFault {
         address: faulting_part(address, reported),
         kind: FaultKind::from_signal(signal),
@@ -58,14 +59,14 @@ fn fault_at(address: u64) -> Exit {
 /// The address of the part of an access at `address` that faulted, of which the host says that it is
 /// `reported`: the start of the second page where the access crosses into one. The host says nothing
 /// of addresses that aren't canonical, and isn't asked about those that are the engine's.
-pub(crate) fn faulting_part(address: u64, reported: u64) -> u64 {
+pub fn faulting_part(address: u64, reported: u64) -> u64 {
     let is_inside = reported.wrapping_sub(address) < 8;
     if is_inside { reported } else { address }
 }
 
 impl Interpreter {
     /// An interpreter that reports hot blocks if `reports_heat`.
-    pub(crate) fn new(reports_heat: bool) -> Self {
+    pub fn new(reports_heat: bool) -> Self {
         Self {
             cache: DecodeCache::new(),
             hot: Vec::new(),
@@ -79,27 +80,27 @@ impl Interpreter {
     }
 
     /// How many instructions were executed.
-    pub(crate) fn instructions(&self) -> u64 {
+    pub fn instructions(&self) -> u64 {
         self.instructions
     }
 
     /// The guest PCs of the blocks that became hot since the last call, in that order.
-    pub(crate) fn take_hot(&mut self) -> Vec<u64> {
+    pub fn take_hot(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.hot)
     }
 
     /// The guest PC of the block before which the last run stopped because it was new.
-    pub(crate) fn take_decoded(&mut self) -> Option<u64> {
+    pub fn take_decoded(&mut self) -> Option<u64> {
         self.decoded.take()
     }
 
     /// The guest PCs of all instructions in decoded blocks.
-    pub(crate) fn decoded_instructions(&self) -> FxHashSet<u64> {
+    pub fn decoded_instructions(&self) -> FxHashSet<u64> {
         self.cache.instruction_pcs()
     }
 
     /// Starts counting the entries of the block at `pc` again.
-    pub(crate) fn cool(&mut self, pc: u64) {
+    pub fn cool(&mut self, pc: u64) {
         if let Some(id) = self.cache.find(pc)
             && let Some(block) = self.cache.block_mut(id)
         {
@@ -109,7 +110,7 @@ impl Interpreter {
 
     /// Notes whether compiled code is installed for `pc`: the interpreter stops before such a block.
     /// One whose code is gone is counted from the start, so that it is reported once more.
-    pub(crate) fn set_compiled(&mut self, pc: u64, is_compiled: bool) {
+    pub fn set_compiled(&mut self, pc: u64, is_compiled: bool) {
         if is_compiled {
             self.compiled.insert(pc);
         } else {
@@ -126,18 +127,18 @@ impl Interpreter {
     }
 
     /// From now on, [`Self::run`] stops before instructions at these guest PCs.
-    pub(crate) fn set_stops(&mut self, stops: FxHashSet<u64>) {
+    pub fn set_stops(&mut self, stops: FxHashSet<u64>) {
         self.stops = stops;
         self.cache.clear();
     }
 
     /// Whether it stops there.
-    pub(crate) fn is_stop(&self, pc: u64) -> bool {
+    pub fn is_stop(&self, pc: u64) -> bool {
         self.stops.contains(&pc)
     }
 
     /// Executes the instruction at the guest PC, and nothing else.
-    pub(crate) fn step(&mut self, state: &mut GuestState, executable: Executable<'_>) -> Exit {
+    pub fn step(&mut self, state: &mut GuestState, executable: Executable<'_>) -> Exit {
         let mut code = CodeReader {
             executable,
             checked: 0..0,
@@ -159,7 +160,7 @@ impl Interpreter {
 
     /// Forgets decoded instructions if there are any in `range`; what [`Self::set_compiled`] said
     /// holds on.
-    pub(crate) fn invalidate(&mut self, range: &Range<u64>) {
+    pub fn invalidate(&mut self, range: &Range<u64>) {
         if self.cache.touches(range) {
             self.cache.clear();
         }
@@ -168,7 +169,7 @@ impl Interpreter {
     /// Runs from the guest PC until something happens that is not the interpreter's to do, or a
     /// block becomes hot or was decoded just now, or the next block is compiled or a stop; with
     /// `insists`, the first block is run though it be compiled.
-    pub(crate) fn run(
+    pub fn run(
         &mut self,
         state: &mut GuestState,
         executable: Executable<'_>,

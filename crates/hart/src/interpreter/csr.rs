@@ -7,7 +7,7 @@ use rv_isa::{Csr, CsrOp};
 use crate::state::GuestState;
 
 /// The frequency of the `time` register, as `riscv_hwprobe` tells it.
-pub(crate) const TIMER_HZ: u64 = 10_000_000;
+pub const TIMER_HZ: u64 = 10_000_000;
 
 /// The bits of `fcsr` that exist: flags in the low five, the rounding mode in the next three.
 const FCSR_MASK: u64 = 0xff;

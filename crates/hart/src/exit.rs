@@ -3,7 +3,7 @@
 /// Why guest execution stopped. Except after `Dispatch`, the guest PC is that of the instruction
 /// that is responsible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// The instruction at the guest PC is next; someone has to decide who runs it.
     Dispatch,
     /// An `ecall`.
@@ -20,16 +20,16 @@ pub(crate) enum Exit {
 
 /// A memory access that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct GuestFault {
+pub struct GuestFault {
     /// The address that was accessed, or that instructions were fetched from.
-    pub(crate) address: u64,
+    pub address: u64,
     /// What was wrong with it.
-    pub(crate) kind: FaultKind,
+    pub kind: FaultKind,
 }
 
 /// What was wrong with an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FaultKind {
+pub enum FaultKind {
     /// Nothing is mapped there for this kind of access: `SIGSEGV`.
     Segmentation,
     /// The mapped file has no such byte: `SIGBUS`.
@@ -40,7 +40,7 @@ pub(crate) enum FaultKind {
 
 impl FaultKind {
     /// From the signal that the host raised.
-    pub(crate) const fn from_signal(signal: i32) -> Self {
+    pub const fn from_signal(signal: i32) -> Self {
         if signal == libc::SIGBUS {
             Self::Bus
         } else {
@@ -49,7 +49,7 @@ impl FaultKind {
     }
 
     /// The signal that Linux sends for it.
-    pub(crate) const fn signal(self) -> i32 {
+    pub const fn signal(self) -> i32 {
         match self {
             Self::Segmentation => libc::SIGSEGV,
             Self::Bus | Self::Misaligned => libc::SIGBUS,

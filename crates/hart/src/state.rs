@@ -6,12 +6,12 @@
 use std::sync::atomic::AtomicU32;
 
 /// Entries of the jump cache; a power of two.
-pub(crate) const JUMP_CACHE_LEN: usize = 4096;
+pub const JUMP_CACHE_LEN: usize = 4096;
 
 /// One hart's registers, and what compiled code needs at hand.
 #[repr(C)]
 #[derive(Debug)]
-pub(crate) struct GuestState {
+pub struct GuestState {
     /// Integer registers; `x[0]` is always 0.
     pub x: [u64; 32],
     /// Floating-point registers as raw bits, singles NaN-boxed.
@@ -43,7 +43,7 @@ pub(crate) struct GuestState {
 
 impl GuestState {
     /// A hart as Linux starts it: all registers zero.
-    pub(crate) fn new() -> Box<Self> {
+    pub fn new() -> Box<Self> {
         Box::new(Self {
             x: [0; 32],
             f: [0; 32],
@@ -62,7 +62,7 @@ impl GuestState {
     }
 
     /// The state of a hart that starts with this one's registers, and nothing else of its.
-    pub(crate) fn copy(&self) -> Box<Self> {
+    pub fn copy(&self) -> Box<Self> {
         let mut state = Self::new();
         state.x = self.x;
         state.f = self.f;
@@ -76,7 +76,7 @@ impl GuestState {
 /// A guest PC and the host address of its compiled code.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct JumpCacheEntry {
+pub struct JumpCacheEntry {
     /// The guest PC, or `u64::MAX` where the entry is empty.
     pub guest_pc: u64,
     /// The host address of the region's entry point.
@@ -85,7 +85,7 @@ pub(crate) struct JumpCacheEntry {
 
 impl JumpCacheEntry {
     /// An entry that no guest PC matches.
-    pub(crate) const EMPTY: Self = Self {
+    pub const EMPTY: Self = Self {
         guest_pc: u64::MAX,
         code: 0,
     };

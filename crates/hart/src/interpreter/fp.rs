@@ -172,15 +172,7 @@ fn convert(state: &mut GuestState, inst: Inst) -> Result<(), ReservedRounding> {
 }
 
 fn rounding(state: &GuestState, mode: RoundingMode) -> Result<Rounding, ReservedRounding> {
-    let mode = match mode {
-        RoundingMode::Rne => Some(Rounding::Rne),
-        RoundingMode::Rtz => Some(Rounding::Rtz),
-        RoundingMode::Rdn => Some(Rounding::Rdn),
-        RoundingMode::Rup => Some(Rounding::Rup),
-        RoundingMode::Rmm => Some(Rounding::Rmm),
-        RoundingMode::Dyn => Rounding::from_field(state.frm),
-    };
-    mode.ok_or(ReservedRounding)
+    float::rounding(mode, state.frm).ok_or(ReservedRounding)
 }
 
 /// A result that raised nothing, or nothing new.

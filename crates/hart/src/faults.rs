@@ -1,0 +1,205 @@
+//! The door to the host's faults: those of guest accesses and of compiled code become values.
+//!
+//! A `SIGSEGV` or `SIGBUS` that the hardware raised has one of three origins. An access of
+//! `guest_memory.rs` continues at its fixup. A fault in compiled code, on a thread that [`arm`] has
+//! prepared, is recorded and continues at the landing that whoever entered that code supplied.
+//! Anything else is a fault of the engine itself and goes to whoever handled the signal before.
+//!
+//! One that a process sent isn't a fault, and goes to the handler that [`install`] was given.
+
+#![expect(
+    unsafe_code,
+    reason = "signal handlers are installed and signal frames edited"
+)]
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::OnceLock;
+
+use crate::arch::x86_64::{DIRECTION_FLAG, EFLAGS, RDI, RIP};
+use crate::guest_memory;
+
+/// A fault in compiled code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultRecord {
+    /// The host address of the instruction that faulted.
+    pub host_pc: u64,
+    /// The address that it accessed, or 0 where the host doesn't tell (a non-canonical address).
+    pub address: u64,
+    /// `SIGSEGV` or `SIGBUS`.
+    pub signal: i32,
+}
+
+/// Where a fault in compiled code continues on this thread.
+#[derive(Clone, Copy)]
+struct Landing {
+    /// Host address of the landing.
+    address: u64,
+    /// What the landing finds in the first argument register.
+    argument: u64,
+}
+
+thread_local! {
+    static LANDING: Cell<Option<Landing>> = const { Cell::new(None) };
+    static FAULT: Cell<Option<FaultRecord>> = const { Cell::new(None) };
+    static ACCESS_FAULT: Cell<(c_int, u64)> = const { Cell::new(NO_FAULT) };
+}
+
+/// [`ACCESS_FAULT`]: what is so where no access was made, because its address is the engine's.
+const NO_FAULT: (c_int, u64) = (libc::SIGSEGV, 0);
+
+/// Takes the signal number, the `siginfo_t` and the `ucontext_t` that the kernel gave a handler, as
+/// that handler would.
+pub type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
+/// What [`install`] found and was given.
+struct Installed {
+    /// The handlers that stood before ours: of `SIGSEGV`, of `SIGBUS`.
+    previous: [libc::sigaction; 2],
+    /// Who handles those that a process sent, if anyone does.
+    sent: Option<Handler>,
+}
+
+static INSTALLED: OnceLock<Installed> = OnceLock::new();
+
+/// Installs the handlers of faults, once for the process. `sent` handles a `SIGSEGV` or `SIGBUS`
+/// that a process sent, and must be async-signal-safe; without it, such a signal is dropped.
+pub fn install(sent: Option<Handler>) {
+    INSTALLED.get_or_init(|| Installed {
+        previous: [
+            replace_handler(libc::SIGSEGV),
+            replace_handler(libc::SIGBUS),
+        ],
+        sent,
+    });
+}
+
+/// Tells the handler that this thread is about to run compiled code: a fault from here on continues
+/// at the host address `landing`, with `argument` in the first argument register.
+///
+/// # Safety
+/// Until [`disarm`], whatever faults on this thread may go on at the landing instead.
+#[inline]
+pub unsafe fn arm(landing: u64, argument: u64) {
+    LANDING.set(Some(Landing {
+        address: landing,
+        argument,
+    }));
+}
+
+/// Tells the handler that this thread has left compiled code.
+#[inline]
+pub fn disarm() {
+    LANDING.set(None);
+}
+
+/// The fault that brought this thread to its landing.
+pub fn take_fault() -> Option<FaultRecord> {
+    FAULT.take()
+}
+
+/// The signal of this thread's latest failed access through `guest_memory.rs`, and the address that
+/// the host gave for it, or 0.
+pub fn take_access_fault() -> (i32, u64) {
+    ACCESS_FAULT.replace(NO_FAULT)
+}
+
+/// Makes ours the handler of a fault's signal, and returns the one before.
+fn replace_handler(signal: c_int) -> libc::sigaction {
+    let mut action = empty_action();
+    action.sa_sigaction = handle as *const () as usize;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+    let mut previous = empty_action();
+    // SAFETY: fills the set with every signal: nothing interrupts our handler but faults.
+    unsafe { libc::sigfillset(&raw mut action.sa_mask) };
+    // SAFETY: both actions are whole, and the handler is async-signal-safe: it touches its frame,
+    // constant thread-locals without destructors, and the fixup table.
+    unsafe { libc::sigaction(signal, &raw const action, &raw mut previous) };
+    previous
+}
+
+/// A `sigaction` with the default disposition.
+fn empty_action() -> libc::sigaction {
+    let action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: all-zero is a valid `sigaction`: SIG_DFL, an empty mask, no flags.
+    unsafe { action.assume_init() }
+}
+
+/// The handler of faults.
+extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel passes a `siginfo_t` that is valid during the handler.
+    let code = unsafe { (*info).si_code };
+    if code <= 0 {
+        if let Some(sent) = INSTALLED.get().and_then(|installed| installed.sent) {
+            // SAFETY: it gets what the kernel passes to a handler.
+            unsafe { sent(signal, info, context) };
+        }
+        return;
+    }
+    // SAFETY: the kernel passes a `ucontext_t` that nothing else refers to during the handler.
+    let frame = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    // SAFETY: the kernel passes a `siginfo_t` that is valid during the handler.
+    let info = unsafe { &*info };
+    // SAFETY: `si_addr` is defined for SIGSEGV and SIGBUS.
+    let address = unsafe { info.si_addr() }.addr() as u64;
+    let registers = &mut frame.uc_mcontext.gregs;
+    let pc = registers[RIP].cast_unsigned();
+    if let Some(stub) = guest_memory::fixup(pc) {
+        registers[RIP] = stub.cast_signed();
+        ACCESS_FAULT.set((signal, address));
+        return;
+    }
+    if let Some(landing) = LANDING.take() {
+        FAULT.set(Some(FaultRecord {
+            host_pc: pc,
+            address,
+            signal,
+        }));
+        registers[RIP] = landing.address.cast_signed();
+        registers[RDI] = landing.argument.cast_signed();
+        registers[EFLAGS] &= !DIRECTION_FLAG;
+        return;
+    }
+    pass_on(signal);
+}
+
+/// Puts the earlier handler of `signal` back, so that the fault, which repeats, reaches it.
+fn pass_on(signal: c_int) {
+    let [segv, bus] = match INSTALLED.get() {
+        Some(installed) => installed.previous,
+        None => [empty_action(), empty_action()],
+    };
+    let action = if signal == libc::SIGSEGV { segv } else { bus };
+    // SAFETY: the action was returned by `sigaction` or is the default one.
+    unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest_memory::{
+        AccessFault, compare_exchange64, copy_in, load8, load64, store32, zero,
+    };
+
+    #[test]
+    fn faulting_accesses_return() {
+        install(None);
+        assert_eq!(load64(0x1000), Err(AccessFault));
+        assert_eq!(take_access_fault(), (libc::SIGSEGV, 0x1000));
+        assert_eq!(load8(8), Err(AccessFault));
+        assert_eq!(store32(0x1000, 1), Err(AccessFault));
+        assert_eq!(compare_exchange64(0x1000, 1, 2), Err(AccessFault));
+        assert_eq!(copy_in(&mut [0; 16], 0x1000), Err(AccessFault));
+        assert_eq!(zero(0x1000..0x2000), Err(AccessFault));
+    }
+
+    #[test]
+    fn engine_addresses_are_refused() {
+        let value = 7_u64;
+        assert_eq!(load64((&raw const value).addr() as u64), Err(AccessFault));
+        assert_eq!(load64(u64::MAX - 3), Err(AccessFault));
+        assert_eq!(load64(guest_memory::GUEST_END - 7), Err(AccessFault));
+    }
+}
