@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+use cargo_metadata::{DependencyKind, Metadata};
 
 use super::document::{CrateRow, Document};
 use crate::shell::root;
@@ -14,12 +14,8 @@ struct Imports {
     test: BTreeSet<String>,
 }
 
-pub(crate) fn check(document: &Document) -> anyhow::Result<Vec<String>> {
-    let metadata = MetadataCommand::new()
-        .manifest_path(root().join("Cargo.toml"))
-        .no_deps()
-        .exec()?;
-    let actual = imports(&metadata);
+pub(crate) fn check(document: &Document, metadata: &Metadata) -> Vec<String> {
+    let actual = imports(metadata);
     let mut faults = same_crates(document, &actual);
     for row in &document.crates {
         if let Some(imports) = actual.get(&row.name) {
@@ -41,7 +37,7 @@ pub(crate) fn check(document: &Document) -> anyhow::Result<Vec<String>> {
             ));
         }
     }
-    Ok(faults)
+    faults
 }
 
 fn imports(metadata: &Metadata) -> BTreeMap<String, Imports> {

@@ -3,10 +3,12 @@
 //! The document's tables are what is checked, so the document cannot fall behind in silence.
 
 mod arrows;
+mod circles;
 mod document;
 mod sources;
 
 use anyhow::{Context, ensure};
+use cargo_metadata::MetadataCommand;
 
 use crate::shell::root;
 use document::Document;
@@ -16,8 +18,13 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let text = std::fs::read_to_string(&path).context("ARCHITECTURE.md")?;
     let document = Document::parse(&text)?;
     let mut faults = document.missing_paths(root());
-    faults.extend(arrows::check(&document)?);
+    let metadata = MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .exec()?;
+    faults.extend(arrows::check(&document, &metadata));
     faults.extend(sources::check(&document, root())?);
+    faults.extend(circles::check(&metadata, root())?);
     for fault in &faults {
         println!("tidy: {fault}");
     }

@@ -3,28 +3,14 @@
 use super::elf;
 use super::generate;
 use super::inputs::Input;
+use super::mode::{CODE, Mode};
 use super::random::Random;
 use super::sequence::Sequence;
 
-/// Where the harness has the sequences' code.
-pub const CODE: u64 = 0x1000_0000;
 /// Where the first sequence is in it: behind the headers of the library that it may be.
 const FIRST: usize = 256;
 /// How many states a batch's sequences start from.
 const INPUTS: u64 = 24;
-
-/// How a batch's sequences are run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mode {
-    /// Whether they may access what isn't mapped, which their process then has handlers for: that
-    /// makes the translator keep the state exact at every access.
-    pub faults: bool,
-    /// Whether the code is a library's, which must not depend on where it is loaded.
-    pub library: bool,
-    /// Whether there are instructions that make the machine forget what it decoded, and so keep
-    /// code from getting hot.
-    pub fences: bool,
-}
 
 /// Sequences, and the states that they start from.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 
 use rv_isa::{AmoOp, AmoOrdering, AmoWidth, BranchOp, FReg, FpFormat, Inst, LoadOp, StoreOp, XReg};
 
-use super::batch::Mode;
 use super::instructions::Pool;
+use super::mode::Mode;
 use super::random::Random;
 use super::sequence::{Item, Sequence, add};
 

@@ -1,7 +1,7 @@
 //! What sequences start from: registers and memory.
 
-use super::batch::{CODE, Mode};
 use super::generate::WILD;
+use super::mode::{CODE, Mode};
 use super::random::Random;
 
 /// Where the harness's data are; see `programs/sequences.c`.

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::batch::{Batch, CODE};
+use super::batch::Batch;
 use super::inputs::Input;
+use super::mode::CODE;
 use super::ways::{Machines, Made, Way};
 
 /// The sequence of a batch of one, and where the ways first disagree.
