@@ -16,7 +16,7 @@ use crate::shell::{root, succeed};
 const SHIPPED: &[&str] = &["raytrace", "lisp", "manyfuncs"];
 
 /// Where the shared object is that the machine maps into every guest.
-const VDSO: &str = "crates/vm/vdso";
+const VDSO: &str = "crates/linux/vdso";
 
 /// What to do with the guests.
 #[derive(Debug, Subcommand)]

@@ -11,7 +11,9 @@
 )]
 
 use std::arch::asm;
+use std::io;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::arch::x86_64::fallible_access;
 
@@ -226,6 +228,70 @@ pub fn zero(range: Range<u64>) -> Result<(), AccessFault> {
         );
     }
     if fault == 0 { Ok(()) } else { Err(AccessFault) }
+}
+
+/// Anonymous pages of guest memory, mapped for as long as this lives: for those who have no address
+/// space of a guest, as examples and tests.
+#[derive(Debug)]
+pub struct Pages(Range<u64>);
+
+impl Pages {
+    /// Maps `len` bytes, rounded up to pages: readable, writable, and full of zeros.
+    ///
+    /// # Errors
+    /// If the host gives no memory, or has none free where it is looked for.
+    pub fn map(len: u64) -> io::Result<Self> {
+        /// Where the next one may go.
+        static NEXT: AtomicU64 = AtomicU64::new(1 << 36);
+        const PAGE: u64 = 4096;
+        const TRIES: u32 = 64;
+        let too_long = || io::Error::from(io::ErrorKind::OutOfMemory);
+        let len = len
+            .checked_next_multiple_of(PAGE)
+            .filter(|len| (1..GUEST_END / 4).contains(len))
+            .ok_or_else(too_long)?;
+        let mut error = too_long();
+        for _ in 0..TRIES {
+            // A page stays free behind each.
+            let start = NEXT.fetch_add(len + PAGE, Ordering::Relaxed);
+            if !below_engine(start, len) {
+                break;
+            }
+            match map_anonymous(start, len) {
+                Ok(()) => return Ok(Self(start..start + len)),
+                Err(taken) => error = taken,
+            }
+        }
+        Err(error)
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn range(&self) -> Range<u64> {
+        self.0.clone()
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        let start = std::ptr::without_provenance_mut(self.0.start as usize);
+        // SAFETY: the range was mapped by `map` and is nobody else's; nothing in Rust refers to it.
+        unsafe { libc::munmap(start, (self.0.end - self.0.start) as usize) };
+    }
+}
+
+/// Maps `len` bytes at `start`, where nothing may be.
+fn map_anonymous(start: u64, len: u64) -> io::Result<()> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    let wanted = std::ptr::without_provenance_mut(start as usize);
+    // SAFETY: replaces no mapping, by its flag.
+    let mapped = unsafe { libc::mmap(wanted, len as usize, protection, flags, -1, 0) };
+    if mapped == wanted {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Reads a NUL-terminated string of at most `limit` bytes, without its NUL.

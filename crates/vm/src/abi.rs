@@ -19,9 +19,8 @@ use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rekindle::{Code, HostAddr, SectionKind};
-use rekindle_hart::faults;
 use rekindle_hart::float::{self, Flags};
-use rekindle_hart::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
+use rekindle_hart::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry, faults};
 use rv_isa::{Csr, CsrOp};
 
 use crate::arch::x86_64::{

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use rekindle::CacheConfig;
+use rekindle_linux::GuestExit;
 
 use crate::code_location::CodeLocation;
 use crate::stats::RunStatistics;
@@ -60,19 +61,4 @@ pub struct Outcome {
     pub exit: GuestExit,
     /// What the run did.
     pub statistics: RunStatistics,
-}
-
-/// How a guest ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GuestExit {
-    /// It called `exit` with this status, of which the low eight bits count.
-    Code(i32),
-    /// A signal killed it.
-    Signal {
-        /// The signal's number on Linux.
-        signal: i32,
-        /// What to tell a person: the fault, the guest PC and the address, or empty where the
-        /// guest sent the signal itself.
-        message: String,
-    },
 }

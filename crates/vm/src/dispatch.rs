@@ -5,16 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rekindle_hart::{Exit, FaultKind, GuestFault, GuestState, Interpreter, attention};
+use rekindle_linux::{
+    GuestExit, GuestModule, Kernel, Process, Request, SignalInfo, ThreadEntry, fatal,
+};
 
-use crate::config::GuestExit;
-use crate::debug::Resumed;
-use crate::fatal;
-use crate::guest_signal::SignalInfo;
-use crate::module::GuestModule;
-use crate::process::Process;
+use crate::debug::{Debugger, Resumed};
 use crate::spawn;
-use crate::syscall::{Kernel, Request};
-use crate::threads::ThreadEntry;
 
 /// What became of the attempt to run compiled code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +138,8 @@ pub(crate) struct Machine<T> {
     pub(crate) translator: T,
     /// What other threads know of it.
     pub(crate) entry: Arc<ThreadEntry>,
+    /// The debugger of the process that was started; see [`Self::debugger`].
+    pub(crate) debugger: Option<Arc<Debugger>>,
     /// How many changes of code it has seen.
     pub(crate) seen_changes: u64,
     /// Whether it was compiled code that it left last.
@@ -156,9 +154,15 @@ impl<T: Translator> Machine<T> {
         &self.kernel.process
     }
 
+    /// Its debugger: in processes that the guest made there is none.
+    pub(crate) fn debugger(&self) -> Option<&Arc<Debugger>> {
+        let debugger = self.debugger.as_ref();
+        debugger.filter(|_| !self.process().is_child())
+    }
+
     /// Runs the guest thread until it ends, or its process does.
     pub(crate) fn run(&mut self) {
-        if let Some(debugger) = self.process().debugger().cloned() {
+        if let Some(debugger) = self.debugger().cloned() {
             self.run_debugged(&debugger);
         }
         while !self.process().is_ending() && self.kernel.thread_exit.is_none() {
@@ -279,7 +283,7 @@ impl<T: Translator> Machine<T> {
     }
 
     fn fail_access(&mut self, fault: GuestFault) {
-        let mapped = self.process().memory().space.find(fault.address).is_some();
+        let mapped = self.process().is_mapped(fault.address);
         // SEGV_MAPERR and SEGV_ACCERR; BUS_ADRALN and BUS_ADRERR.
         let (code, what) = match fault.kind {
             FaultKind::Segmentation => (1 + i32::from(mapped), "segmentation fault"),
@@ -292,7 +296,7 @@ impl<T: Translator> Machine<T> {
     /// The instruction at the guest PC raises `signal`: its handler is entered, or the guest ends.
     fn fail(&mut self, signal: i32, code: i32, address: u64, what: &str) {
         let mut info = SignalInfo::fault(signal, code, address);
-        if let Some(debugger) = self.kernel.process.debugger() {
+        if let Some(debugger) = self.debugger().cloned() {
             match debugger.faulted(&self.kernel.process, &mut self.state, signal) {
                 Resumed::With(Some(wanted)) => info = info.or_other(wanted),
                 // The instruction is executed again.

@@ -1,31 +1,19 @@
 //! Starts a guest and runs it to its end.
 
 use std::io;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rekindle::Cache;
-use rekindle_hart::guest_memory::GUEST_START;
-use rekindle_hart::{GuestState, Interpreter};
-use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
+use rekindle_hart::Interpreter;
+use rekindle_linux::signal::{self, host_mask};
+use rekindle_linux::{GuestExit, Kernel, Start, StartError, Started, Threads, Tracer, start};
 
-use crate::config::{Config, GuestExit, Outcome};
+use crate::config::{Config, Outcome};
 use crate::debug::Debugger;
 use crate::dispatch::{InterpretOnly, Machine, Translator};
-use crate::errno::Errno;
-use crate::guest_signal::{IGNORE, SignalAction};
 use crate::jit::{Jit, Shows};
-use crate::loader;
-use crate::process::{Memory, Process, ProcessStart};
 use crate::spawn;
-use crate::stack::{self, ProcessFacts, StackError};
-use crate::start_error::StartError;
 use crate::stats::RunStatistics;
-use crate::syscall::{Kernel, host};
-use crate::sysroot::Sysroot;
-use crate::threads::Threads;
-use crate::vdso::{self, Vdso};
-use crate::{signal, signal::host_mask};
 
 /// Held while a guest runs: guest addresses are host addresses, so a process has room for one.
 pub(crate) static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
@@ -63,15 +51,6 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
     Ok(outcome)
 }
 
-/// Whether the kernel started this process to run a RISC-V program that somebody executed by name, as
-/// it does for a registration that keeps `argv[0]`: the arguments are then the program's path, its
-/// own name, and what it is given. (Linux 5.12 and newer say so, in the auxiliary vector.)
-#[must_use]
-pub fn is_started_by_binfmt() -> bool {
-    const PRESERVES_ARGV0: u64 = 1;
-    host::auxiliary_value(libc::AT_FLAGS) & PRESERVES_ARGV0 != 0
-}
-
 /// Runs the guest with the translator that `translator` makes, which is returned.
 fn run_with<T: Translator>(
     config: &Config,
@@ -91,14 +70,14 @@ fn run_with<T: Translator>(
     let startup_ns = nanoseconds(config.started.elapsed());
     machine.kernel.apply_mask();
     machine.run();
-    if machine.process().is_child.load(Ordering::Relaxed) {
+    if machine.process().is_child() {
         spawn::end_process(&mut machine);
     }
     spawn::wait_for_threads(&mut machine);
     signal::leave_thread();
     machine.process().threads.remove(&machine.entry);
     let exit = machine.process().exit().unwrap_or(GuestExit::Code(0));
-    if let Some(debugger) = machine.process().debugger() {
+    if let Some(debugger) = machine.debugger() {
         debugger.end(&exit);
     }
     if let GuestExit::Signal { signal, .. } = exit {
@@ -129,7 +108,7 @@ fn nanoseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Loads the program and lays out its stack. `inherited` is the mask with which this process was
+/// Prepares the process and its first thread. `inherited` is the mask with which this process was
 /// started.
 fn prepare<T: Translator>(
     config: &Config,
@@ -137,54 +116,24 @@ fn prepare<T: Translator>(
     inherited: u64,
     translator: impl FnOnce(Cache, Arc<Threads>) -> T,
 ) -> Result<Machine<T>, StartError> {
-    let sysroot = match &config.sysroot {
-        None => None,
-        Some(path) => Some(Sysroot::new(path).map_err(|source| StartError::Sysroot {
-            path: path.clone(),
-            source,
-        })?),
-    };
-    let mut memory = Memory::default();
-    let program = loader::load(&mut memory, &config.program, sysroot.as_ref(), &cache)?;
-    let vdso = vdso::map(&mut memory).map_err(|errno| StartError::Memory {
-        path: config.program.clone(),
-        what: "the vDSO",
-        start: GUEST_START,
-        end: stack::LOWEST,
-        source: io::Error::from_raw_os_error(errno.0),
-    })?;
-    let facts = process_facts(&vdso);
-    let built = stack::build(
-        &mut memory.space,
-        &program,
-        &config.args,
-        &config.env,
-        &facts,
-    );
-    let initial = built.map_err(|error| stack_error(config, error))?;
-    memory.space.take_stale_code();
     let debugger = match &config.gdb {
         None => None,
         Some(_) => Some(Arc::new(Debugger::new().map_err(debugger_error)?)),
     };
-    let start = ProcessStart {
-        program: program.path,
-        args: config.args.clone(),
-        sysroot,
-        relaunch: config.relaunch.clone(),
-        signal_return: vdso.signal_return,
+    let tracer = debugger.clone().map(|debugger| debugger as Arc<dyn Tracer>);
+    let wanted = Start {
+        program: &config.program,
+        args: &config.args,
+        env: &config.env,
+        sysroot: config.sysroot.as_ref(),
+        relaunch: &config.relaunch,
         traces_calls: config.traces_calls,
-        debugger: debugger.clone(),
+        tracer,
     };
-    let process = Arc::new(Process::new(start, memory));
-    let _ = process.auxiliary_vector.set(initial.auxiliary_vector);
-    inherit_actions(&process);
+    let Started { process, state } = start(wanted, &cache)?;
     if let (Some(listener), Some(debugger)) = (&config.gdb, &debugger) {
         debugger.serve(listener, &process).map_err(debugger_error)?;
     }
-    let mut state = GuestState::new();
-    state.pc = program.start;
-    state.x[2] = initial.pointer;
     let mut translator = translator(cache.clone(), Arc::clone(&process.threads));
     if config.exact_faults {
         translator.make_faults_exact();
@@ -198,57 +147,13 @@ fn prepare<T: Translator>(
         interpreter: Interpreter::new(translator.is_active()),
         translator,
         entry,
+        debugger,
         seen_changes: 0,
         left_compiled_code: false,
         is_leader: true,
     })
 }
 
-/// Takes over what this process was told to ignore, and has the host collect what the guest dies of.
-fn inherit_actions(process: &Process) {
-    let mut actions = process.actions();
-    for number in 1..=64 {
-        let mut action = SignalAction::default();
-        if signal::inherited_is_ignored(number) {
-            action.handler = IGNORE;
-        }
-        actions.set(number, action);
-        signal::forward(number, action.handler);
-    }
-}
-
 fn debugger_error(source: io::Error) -> StartError {
     StartError::Debugger { source }
-}
-
-fn stack_error(config: &Config, error: StackError) -> StartError {
-    let path = config.program.clone();
-    match error {
-        StackError::TooLong => StartError::ArgumentsTooLong { path },
-        StackError::Memory(Errno(errno)) => StartError::Memory {
-            path,
-            what: "the stack",
-            start: stack::LOWEST,
-            end: stack::TOP,
-            source: io::Error::from_raw_os_error(errno),
-        },
-    }
-}
-
-/// What the initial stack tells the guest of its process.
-fn process_facts(vdso: &Vdso) -> ProcessFacts {
-    let mut random = [0_u8; 16];
-    let address = random.as_mut_ptr() as u64;
-    // Without entropy the guest's guards are weak, no more.
-    let _ = host::call(libc::SYS_getrandom, [address, 16, 0, 0, 0, 0]);
-    ProcessFacts {
-        vdso: vdso.base,
-        uid: u64::from(getuid().as_raw()),
-        euid: u64::from(geteuid().as_raw()),
-        gid: u64::from(getgid().as_raw()),
-        egid: u64::from(getegid().as_raw()),
-        clock_ticks: host::auxiliary_value(libc::AT_CLKTCK),
-        random,
-        stack_limit: getrlimit(Resource::Stack).current.unwrap_or(u64::MAX),
-    }
 }

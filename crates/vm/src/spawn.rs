@@ -4,20 +4,17 @@
 //! starts is this executable again, told to run it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 
 use rekindle_hart::guest_memory::store32;
 use rekindle_hart::{GuestState, Interpreter};
+use rekindle_linux::signal::{self, SharedWord};
+use rekindle_linux::{
+    Attention, CloneRequest, Errno, ExecRequest, GuestExit, Kernel, ThreadEntry, end_as,
+    fork as fork_host, vfork as vfork_host,
+};
 
-use crate::attention::Attention;
-use crate::config::GuestExit;
 use crate::dispatch::{Machine, Translator};
-use crate::errno::Errno;
-use crate::process::Process;
-use crate::signal::{self, SharedWord};
-use crate::syscall::{CloneRequest, ExecRequest, Kernel, host};
-use crate::threads::ThreadEntry;
 
 /// The stack of a host thread that runs a guest thread.
 const HOST_STACK_LEN: usize = 1 << 20;
@@ -53,6 +50,7 @@ pub(crate) fn thread<T: Translator>(
     let translator = parent.translator.for_thread();
     let interpreter = Interpreter::new(translator.is_active());
     let request = *request;
+    let debugger = parent.debugger.clone();
     let (started, number) = sync_channel(1);
     let work = move || {
         let entry = register(&kernel, &state);
@@ -71,6 +69,7 @@ pub(crate) fn thread<T: Translator>(
             interpreter,
             translator,
             entry,
+            debugger,
             seen_changes,
             left_compiled_code: false,
             is_leader: false,
@@ -128,28 +127,7 @@ pub(crate) fn end_process<T: Translator>(machine: &mut Machine<T>) -> ! {
     wait_for_threads(machine);
     machine.translator.flush();
     let exit = machine.process().exit();
-    die(machine.process(), exit.unwrap_or(GuestExit::Code(0)))
-}
-
-/// Ends a process that `fork` or `vfork` made as its guest ended.
-fn die(process: &Process, exit: GuestExit) -> ! {
-    match exit {
-        GuestExit::Code(code) => host::end_process(code & 0xff),
-        GuestExit::Signal { signal, message } => {
-            if !message.is_empty() {
-                // Nobody else is there to say it.
-                let program = process.start.program.display();
-                host::write_to_standard_error(&format!("rekindle: {program}: {message}\n"));
-            }
-            signal::restore_default(signal);
-            let process = u64::from(std::process::id());
-            let arguments = [process, signal as u64, 0, 0, 0, 0];
-            // Twice, in case a handler of the engine's swallows the first.
-            let _ = host::call(libc::SYS_kill, arguments);
-            let _ = host::call(libc::SYS_kill, arguments);
-            host::end_process(128 + signal)
-        }
-    }
+    end_as(machine.process(), exit.unwrap_or(GuestExit::Code(0)))
 }
 
 /// Makes this process two; returns the child's number, or 0 in the child.
@@ -162,15 +140,13 @@ pub(crate) fn fork<T: Translator>(
     let mut result = Err(Errno::EAGAIN);
     machine.translator.fork(&mut || {
         let held = process.hold();
-        result = host::fork();
+        result = fork_host();
         drop(held);
         result == Ok(0)
     });
     let is_child = result == Ok(0);
     if is_child {
-        machine.entry.set_number(signal::thread_id());
-        process.threads.keep_only(&machine.entry);
-        process.is_child.store(true, Ordering::Relaxed);
+        process.become_child(&machine.entry);
         machine.is_leader = true;
         machine.kernel.clear_tid = request.clear_tid;
         if request.stack != 0 {
@@ -207,17 +183,18 @@ pub(crate) fn vfork<T: Translator>(
         interpreter: std::mem::replace(&mut machine.interpreter, Interpreter::new(false)),
         translator: machine.translator.for_thread(),
         entry,
+        debugger: None,
         seen_changes: machine.seen_changes,
         left_compiled_code: false,
         is_leader: true,
     };
-    let result = host::vfork(&mut || {
+    let result = vfork_host(&mut || {
         signal::adopt_thread(word);
         signal::restore_mask(mask);
         child.run();
         let exit = child.process().exit();
         let code = child.kernel.thread_exit.map(GuestExit::Code);
-        die(child.process(), exit.or(code).unwrap_or(GuestExit::Code(0)))
+        end_as(child.process(), exit.or(code).unwrap_or(GuestExit::Code(0)))
     });
     machine.process().threads.remove(&child.entry);
     machine.interpreter = child.interpreter;
@@ -237,7 +214,7 @@ pub(crate) fn execute<T: Translator>(
     machine: &mut Machine<T>,
     request: ExecRequest,
 ) -> Result<u64, Errno> {
-    if !machine.process().shares_memory {
+    if !machine.process().shares_memory() {
         machine.translator.flush();
     }
     machine.kernel.trace_execution(&machine.state);

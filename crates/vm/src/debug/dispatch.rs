@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use rekindle_hart::attention;
+use rekindle_linux::signal;
 
 use super::{Action, Debugger, Reason};
 use crate::dispatch::{Machine, Translator};
-use crate::signal;
 
 impl Debugger {
     fn watches(&self) -> bool {
@@ -61,7 +61,7 @@ impl<T: Translator> Machine<T> {
             };
             self.entry.leave();
             self.act_on(exit);
-            if process.debugger().is_none() {
+            if self.debugger().is_none() {
                 self.interpreter.set_stops(Default::default());
                 return;
             }

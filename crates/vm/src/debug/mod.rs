@@ -19,14 +19,12 @@ use std::time::{Duration, Instant};
 
 use rekindle_hart::GuestState;
 use rekindle_hart::guest_memory::copy_in;
+use rekindle_linux::{GuestExit, Process, Tracer, signal};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{fcntl_dupfd_cloexec, write};
 
 use self::registers::Registers;
-use crate::config::GuestExit;
-use crate::process::Process;
-use crate::signal;
 
 /// The debugger's descriptors are moved here, out of the way of guests that close all of theirs, or
 /// that count on the lowest free number.
@@ -201,20 +199,6 @@ impl Debugger {
         }
     }
 
-    /// The calling thread is about to receive a signal.
-    pub(crate) fn signalled(
-        &self,
-        process: &Process,
-        state: &mut GuestState,
-        signal: i32,
-    ) -> Option<i32> {
-        loop {
-            if let Resumed::With(signal) = self.stop(process, state, Reason::Signal(signal)) {
-                return signal;
-            }
-        }
-    }
-
     /// The instruction at the calling thread's PC raises a signal.
     pub(crate) fn faulted(
         &self,
@@ -330,5 +314,15 @@ impl Debugger {
         }
         drop(shared);
         self.resume();
+    }
+}
+
+impl Tracer for Debugger {
+    fn signalled(&self, process: &Process, state: &mut GuestState, signal: i32) -> Option<i32> {
+        loop {
+            if let Resumed::With(signal) = self.stop(process, state, Reason::Signal(signal)) {
+                return signal;
+            }
+        }
     }
 }

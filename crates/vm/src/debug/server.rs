@@ -9,14 +9,13 @@ use gdbstub::conn::Connection;
 use gdbstub::stub::state_machine::GdbStubStateMachine;
 use gdbstub::stub::{DisconnectReason, GdbStub, MultiThreadStopReason};
 use gdbstub::target::ext::breakpoints::WatchKind;
+use rekindle_linux::{GuestExit, Process};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::AsFd;
 use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 
 use super::target::{Guest, tid};
 use super::{Debugger, LOWEST_DESCRIPTOR, Reason, numbers};
-use crate::config::GuestExit;
-use crate::process::Process;
 
 type Machine<'a> = GdbStubStateMachine<'a, Guest, Link>;
 type Stop = MultiThreadStopReason<u64>;

@@ -21,11 +21,11 @@ use gdbstub::target::ext::breakpoints::{
 use gdbstub::target::ext::exec_file::{ExecFile, ExecFileOps};
 use gdbstub::target::{Target, TargetError, TargetResult};
 use rekindle_hart::guest_memory::{GUEST_END, copy_in};
+use rekindle_linux::Process;
 use rustix::io::fcntl_dupfd_cloexec;
 
 use super::registers::{Registers, Riscv64};
 use super::{Action, Debugger, LOWEST_DESCRIPTOR, Watched, numbers};
-use crate::process::Process;
 
 /// What Linux says where there is no such memory, and no such thread.
 const NO_MEMORY: TargetError<io::Error> = TargetError::Errno(libc::EFAULT as u8);
@@ -266,8 +266,8 @@ impl HwWatchpoint for Guest {
 
 impl Auxv for Guest {
     fn get_auxv(&self, offset: u64, len: usize, buffer: &mut [u8]) -> TargetResult<usize, Self> {
-        let vector = self.process.auxiliary_vector.get();
-        Ok(part(vector.map_or(&[], Vec::as_slice), offset, len, buffer))
+        let vector = self.process.auxiliary_vector();
+        Ok(part(vector, offset, len, buffer))
     }
 }
 
@@ -279,7 +279,7 @@ impl ExecFile for Guest {
         len: usize,
         buffer: &mut [u8],
     ) -> TargetResult<usize, Self> {
-        let path = self.process.start.program.as_os_str().as_bytes();
+        let path = self.process.program().as_os_str().as_bytes();
         Ok(part(path, offset, len, buffer))
     }
 }

@@ -16,6 +16,7 @@ use rekindle::cranelift::{Description, artifact_from_compiled};
 use rekindle::{
     Artifact, Environment, RelocationKind, SectionKind, Signature, Target, ZeroSection,
 };
+use rekindle_linux::write_to_standard_error;
 
 use super::dump;
 use super::flow::{CARRIED, Flow, analyse};
@@ -24,7 +25,6 @@ use super::region::Region;
 use super::translate::{Host, Symbol, translate};
 use crate::abi;
 use crate::arch::x86_64::load_becomes_address;
-use crate::syscall::host;
 
 /// Digest of the translator's sources: another one whenever a region could come out different.
 const TRANSLATOR_SOURCES: &str = env!("REKINDLE_VM_SOURCES");
@@ -179,7 +179,7 @@ impl Backend {
         let mut artifact = self.convert(&*isa, name)?;
         if request.is_dumped {
             let text = dump::text(region, &self.context.func, &artifact);
-            host::write_to_standard_error(&text);
+            write_to_standard_error(&text);
         }
         let slots = u32::try_from(tables.slots.len()).unwrap_or(u32::MAX);
         artifact.bss = ZeroSection {

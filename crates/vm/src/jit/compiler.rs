@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use rekindle::{Code, Scope, Ticket};
+use rekindle_linux::{GuestModule, signal};
 
 use super::backend::{Backend, Request};
 use super::perf_map::PerfMap;
 use super::region::Region;
-use crate::module::GuestModule;
-use crate::signal;
 
 /// A region to compile.
 #[derive(Debug)]

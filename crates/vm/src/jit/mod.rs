@@ -30,6 +30,7 @@ use rekindle_hart::{
     Exit, FaultKind, GuestFault, GuestState, Interpreter, JUMP_CACHE_LEN, JumpCacheEntry,
     attention, faulting_part, faults,
 };
+use rekindle_linux::{Threads, write_to_standard_error};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub(crate) use self::backend::REGION_SIGNATURE;
@@ -41,8 +42,6 @@ use crate::abi::{self, Left, RegionCode};
 use crate::code_location::CodeLocation;
 use crate::dispatch::{Entered, FindModule, Translator};
 use crate::stats::RunStatistics;
-use crate::syscall::host;
-use crate::threads::Threads;
 
 /// One guest thread's end of the compiled tier, which the threads of a process share.
 #[derive(Debug)]
@@ -414,7 +413,7 @@ impl Translator for Jit {
             }
             if !state.has_dumped {
                 let text = format!("rekindle: the guest has no code at {location} to compile\n");
-                host::write_to_standard_error(&text);
+                write_to_standard_error(&text);
             }
         });
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use rekindle::{Cache, Environment, Key, KeyBuilder, Scope, ScopeId};
 use rekindle_hart::fetch;
 use rekindle_hart::guest_memory::{AccessFault, load16};
+use rekindle_linux::GuestModule;
 use rv_isa::Decoded;
 
 use crate::abi;
 use crate::code_location::CodeLocation;
-use crate::module::GuestModule;
 
 /// A module whose code may be compiled.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl ModuleScope {
         Self {
             scope,
             is_stale: false,
-            dumped: dumped.and_then(|location| module.find(location)),
+            dumped: dumped.and_then(|location| find(&module, location)),
             module,
         }
     }
@@ -102,4 +102,13 @@ impl ModuleScope {
         };
         fetch(pc, half).ok()?
     }
+}
+
+/// Where a place is, if the module's code holds it.
+fn find(module: &GuestModule, location: &CodeLocation) -> Option<u64> {
+    let pc = match location {
+        CodeLocation::Pc(pc) => *pc,
+        CodeLocation::Function { name, offset } => module.function(name)?.checked_add(*offset)?,
+    };
+    module.has_code_at(pc).then_some(pc)
 }

@@ -27,7 +27,6 @@ const NOT_YET_UNTIED: &[&str] = &[
     "rekindle-cranelift",
     "rekindle-link",
     "rekindle-store",
-    "rekindle-vm",
 ];
 
 /// One fault for each circle of files in a crate of the workspace.

@@ -2,19 +2,14 @@
 
 mod differential;
 
-use std::sync::{MutexGuard, PoisonError};
-
 use rekindle::{Cache, Environment, KeyBuilder, Lookup, Scope, ScopeId};
-use rekindle_hart::guest_memory::{copy_in, copy_out, load16, store32};
+use rekindle_hart::guest_memory::{Pages, copy_in, copy_out, load16, store32};
 use rekindle_hart::{Exit, FaultKind, GuestFault, GuestState, Interpreter, faults};
 use rv_isa::{Decoded, Inst};
 
 use super::backend::{Backend, Request};
 use super::{metadata, region};
 use crate::abi::{self, Left, LinkSlots, RegionCode};
-use crate::machine::ADDRESS_SPACE;
-use crate::memory::{AddressSpace, MapRequest, Placement, Protection};
-use crate::signal;
 
 /// How much code and data there is, in bytes.
 const CODE_LEN: u64 = 0x1000;
@@ -22,14 +17,13 @@ const DATA_LEN: u64 = 0x2000;
 
 /// Guest memory with room for code and data, and both tiers over it.
 struct Bench {
-    space: AddressSpace,
+    pages: [Pages; 2],
     code: u64,
     data: u64,
     backend: Backend,
     scope: Scope,
     compilations: u64,
     interpreter: Interpreter,
-    _alone: MutexGuard<'static, ()>,
 }
 
 /// What can be seen of a guest after it ran.
@@ -46,17 +40,10 @@ struct Seen {
 
 impl Bench {
     fn new() -> Self {
-        let alone = ADDRESS_SPACE.lock().unwrap_or_else(PoisonError::into_inner);
-        signal::install();
-        let mut space = AddressSpace::default();
-        let all = Protection::READ
-            .union(Protection::WRITE)
-            .union(Protection::EXEC);
-        let mut map = |len| {
-            let request = MapRequest::anonymous(Placement::Anywhere, len, all);
-            space.map(request).expect("memory")
-        };
-        let (code, data) = (map(CODE_LEN), map(DATA_LEN));
+        faults::install(None);
+        let map = |len| Pages::map(len).expect("memory");
+        let pages = [map(CODE_LEN), map(DATA_LEN)];
+        let [code, data] = pages.each_ref().map(|pages| pages.range().start);
         let symbols = move |name: &str| match name {
             "rekindle_vm.module_base" => Some(code),
             _ => abi::symbol(name),
@@ -65,14 +52,13 @@ impl Bench {
         let scope =
             Cache::in_memory().scope(&environment, ScopeId::from_name("tests"), Box::new(symbols));
         Self {
-            space,
+            pages,
             code,
             data,
             backend: Backend::new().expect("Cranelift"),
             scope,
             compilations: 0,
             interpreter: Interpreter::new(false),
-            _alone: alone,
         }
     }
 
@@ -130,8 +116,9 @@ impl Bench {
 
     /// Interprets until something other than a block's end happens.
     fn interpret(&mut self, state: &mut GuestState) -> Exit {
-        let space = &self.space;
-        let executable = |address| space.find(address).map(|vma| vma.start..vma.end);
+        let ranges = self.pages.each_ref().map(Pages::range);
+        let holding = |address| ranges.iter().find(|range| range.contains(address)).cloned();
+        let executable = |address| holding(&address);
         self.interpreter.run(state, &executable, true)
     }
 

@@ -1,0 +1,271 @@
+//! Guest modules: ELF files in memory, as the translator and messages about faults know them.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use rekindle::{Cache, Digest};
+
+use crate::elf::{self, ElfProgram, ElfSymbol, Segment};
+use crate::elf_head::read_head;
+use crate::memory::{page_ceil, page_floor};
+
+/// An ELF file that is mapped for the guest.
+#[derive(Debug)]
+pub struct GuestModule {
+    path: PathBuf,
+    base: u64,
+    digest: Digest,
+    spans: Vec<Range<u64>>,
+    text_ranges: Vec<Range<u64>>,
+    symbols: OnceLock<Vec<ElfSymbol>>,
+}
+
+impl GuestModule {
+    /// The module of `file`, whose `segments` are loaded at `base`. Reads the file's text unless
+    /// `cache` remembers what its digest is.
+    pub(crate) fn new(
+        path: PathBuf,
+        file: &File,
+        base: u64,
+        segments: &[Segment],
+        cache: &Cache,
+    ) -> Self {
+        Self {
+            digest: cache.file_digest(file, || text_digest(file, segments)),
+            path,
+            base,
+            spans: spans(base, segments),
+            text_ranges: text_ranges(base, segments),
+            symbols: OnceLock::new(),
+        }
+    }
+
+    /// The module of an ELF file that isn't one of the guest's, but these bytes.
+    pub(crate) fn of_image(name: &str, image: &[u8], base: u64, segments: &[Segment]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("rekindle guest module image v1");
+        hasher.update(image);
+        Self {
+            digest: Digest(*hasher.finalize().as_bytes()),
+            path: PathBuf::from(name),
+            base,
+            spans: spans(base, segments),
+            text_ranges: text_ranges(base, segments),
+            symbols: OnceLock::from(elf::function_symbols(image)),
+        }
+    }
+
+    /// The module of which `mapping`, an executable one of `file` from `offset` on, is the text.
+    /// `None` where the file isn't one, or the mapping isn't as a dynamic loader makes it.
+    pub(crate) fn of_mapping(
+        file: &File,
+        path: PathBuf,
+        mapping: &Range<u64>,
+        offset: u64,
+        cache: &Cache,
+    ) -> Option<Self> {
+        let len = file.metadata().ok()?.len();
+        let head = read_head(file, len).ok()?;
+        let program = ElfProgram::parse_loadable(&head, len).ok()?;
+        let text = program
+            .segments
+            .iter()
+            .find(|segment| segment.is_text() && page_floor(segment.file_offset) == offset)?;
+        let base = mapping.start.checked_sub(page_floor(text.address))?;
+        let end = base.checked_add(text.address)?.checked_add(text.file_len)?;
+        let covers = program.position_independent && end <= page_ceil(mapping.end)?;
+        covers.then(|| Self::new(path, file, base, &program.segments, cache))
+    }
+
+    /// What is added to the file's addresses: 0 for a program at fixed addresses.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// The file's name, without its folder.
+    pub fn name(&self) -> String {
+        self.path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    /// The ranges whose bytes come from the file, that the guest may execute and can't write.
+    pub fn text_ranges(&self) -> &[Range<u64>] {
+        &self.text_ranges
+    }
+
+    /// The digest of everything about the file that translations depend on: where its executable
+    /// segments lie, and their bytes.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The name of the region at `head`: the file, the address in it, and the function's name where one
+    /// is known. `libc.so.6:0x919d0:malloc+0x1c`.
+    pub fn region_name(&self, head: u64) -> String {
+        let name = format!("{}:{:#x}", self.name(), head.wrapping_sub(self.base));
+        match self.function_at(head) {
+            Some((function, 0)) => format!("{name}:{function}"),
+            Some((function, offset)) => format!("{name}:{function}+{offset:#x}"),
+            None => name,
+        }
+    }
+
+    /// The function that holds `pc`, and the offset in it; for messages.
+    pub(crate) fn function_at(&self, pc: u64) -> Option<(&str, u64)> {
+        let address = pc.checked_sub(self.base)?;
+        let symbols = self.symbols();
+        let end = symbols.partition_point(|symbol| symbol.address <= address);
+        let symbol = symbols[..end].last()?;
+        let offset = address - symbol.address;
+        (symbol.len == 0 || offset < symbol.len).then_some((symbol.name.as_str(), offset))
+    }
+
+    /// Where the function of this name is.
+    pub fn function(&self, name: &str) -> Option<u64> {
+        let symbol = self.symbols().iter().find(|symbol| symbol.name == name)?;
+        self.base.checked_add(symbol.address)
+    }
+
+    fn symbols(&self) -> &[ElfSymbol] {
+        self.symbols.get_or_init(|| {
+            std::fs::read(&self.path)
+                .map(|file| elf::function_symbols(&file))
+                .unwrap_or_default()
+        })
+    }
+
+    /// Whether `pc` lies in one of the module's segments.
+    fn spans(&self, pc: u64) -> bool {
+        self.spans.iter().any(|span| span.contains(&pc))
+    }
+
+    /// Whether `pc` lies in its code.
+    pub fn has_code_at(&self, pc: u64) -> bool {
+        self.text_ranges.iter().any(|text| text.contains(&pc))
+    }
+
+    /// Whether some of its code lies in `range`.
+    pub fn overlaps(&self, range: &Range<u64>) -> bool {
+        self.text_ranges
+            .iter()
+            .any(|text| text.start < range.end && range.start < text.end)
+    }
+}
+
+fn spans(base: u64, segments: &[Segment]) -> Vec<Range<u64>> {
+    let span =
+        |segment: &Segment| base + segment.address..base + segment.address + segment.memory_len;
+    segments.iter().map(span).collect()
+}
+
+fn text_ranges(base: u64, segments: &[Segment]) -> Vec<Range<u64>> {
+    let text = segments.iter().filter(|segment| segment.is_text());
+    text.map(|segment| base + segment.address..base + segment.address + segment.file_len)
+        .collect()
+}
+
+fn text_digest(file: &File, segments: &[Segment]) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("rekindle guest module text v1");
+    let mut buffer = vec![0_u8; 1 << 16];
+    for segment in segments.iter().filter(|segment| segment.is_text()) {
+        let Segment {
+            address,
+            memory_len,
+            file_offset: _,
+            file_len,
+            protection: _,
+        } = *segment;
+        for number in [address, memory_len, file_len] {
+            hasher.update(&number.to_le_bytes());
+        }
+        let mut done = 0;
+        while done < file_len {
+            let len =
+                usize::try_from(file_len - done).map_or(buffer.len(), |rest| rest.min(1 << 16));
+            match file.read_at(&mut buffer[..len], segment.file_offset + done) {
+                Ok(count) if count > 0 => {
+                    hasher.update(&buffer[..count]);
+                    done += count as u64;
+                }
+                // The file shrank or fails: what was read is hashed with what it lacks, so the
+                // digest can't be that of a whole file.
+                _ => {
+                    hasher.update(&(file_len - done).to_le_bytes());
+                    break;
+                }
+            }
+        }
+    }
+    Digest(*hasher.finalize().as_bytes())
+}
+
+/// The modules of a guest: its program, its dynamic loader, its libraries.
+#[derive(Debug, Default)]
+pub(crate) struct Modules {
+    modules: Vec<Arc<GuestModule>>,
+}
+
+impl Modules {
+    /// Adds a module.
+    pub(crate) fn add(&mut self, module: GuestModule) {
+        self.modules.push(Arc::new(module));
+    }
+
+    /// Forgets the modules of which some text lies in `range`.
+    pub(crate) fn forget(&mut self, range: &Range<u64>) {
+        self.modules.retain(|module| !module.overlaps(range));
+    }
+
+    /// The module that holds `pc` in one of its text ranges.
+    pub(crate) fn find(&self, pc: u64) -> Option<Arc<GuestModule>> {
+        self.modules
+            .iter()
+            .find(|module| module.has_code_at(pc))
+            .cloned()
+    }
+
+    /// `pc` for a message: in hexadecimal, with the function's name where one is known.
+    pub(crate) fn describe(&self, pc: u64) -> String {
+        let module = self.modules.iter().find(|module| module.spans(pc));
+        match module.and_then(|module| module.function_at(pc)) {
+            Some((name, offset)) => format!("{pc:#x} ({name}+{offset:#x})"),
+            None => format!("{pc:#x}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The C library of Debian's cross compilers. It is a program too, whose interpreter's path
+    /// stands a megabyte behind its headers.
+    const LIBC: &str = "/usr/riscv64-linux-gnu/lib/libc.so.6";
+
+    #[test]
+    fn a_mapped_c_library_is_a_module() {
+        let file = File::open(LIBC).expect("Debian's libc6-riscv64-cross is installed");
+        let len = file.metadata().expect("it has a length").len();
+        let mapping = 0x10_0000..0x10_0000 + page_ceil(len).expect("it is small");
+        let cache = Cache::in_memory();
+        let module = GuestModule::of_mapping(&file, PathBuf::from(LIBC), &mapping, 0, &cache)
+            .expect("it is mapped as a dynamic loader does");
+        assert_eq!(module.base(), 0x10_0000);
+        let [text] = module.text_ranges() else {
+            panic!("{:x?}", module.text_ranges());
+        };
+        assert!(
+            text.start == 0x10_0000 && text.end <= mapping.end,
+            "{text:x?}"
+        );
+
+        let elsewhere = mapping.start..mapping.start + 0x1000;
+        let part = GuestModule::of_mapping(&file, PathBuf::from(LIBC), &elsewhere, 0, &cache);
+        assert!(part.is_none(), "what isn't mapped can't be relied on");
+    }
+}
