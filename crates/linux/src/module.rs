@@ -145,12 +145,12 @@ impl GuestModule {
     }
 
     /// Whether `pc` lies in its code.
-    pub fn has_code_at(&self, pc: u64) -> bool {
+    fn has_code_at(&self, pc: u64) -> bool {
         self.text_ranges.iter().any(|text| text.contains(&pc))
     }
 
     /// Whether some of its code lies in `range`.
-    pub fn overlaps(&self, range: &Range<u64>) -> bool {
+    fn overlaps(&self, range: &Range<u64>) -> bool {
         self.text_ranges
             .iter()
             .any(|text| text.start < range.end && range.start < text.end)

@@ -158,6 +158,15 @@ pub fn block_all() -> u64 {
     change_mask(libc::SIG_SETMASK, host_mask(u64::MAX))
 }
 
+/// Does `work` while the calling thread blocks all signals but faults: a thread that it starts does so
+/// for good, so that signals are for the guest's threads.
+pub fn without_signals<R>(work: impl FnOnce() -> R) -> R {
+    let mask = block_all();
+    let result = work();
+    restore_mask(mask);
+    result
+}
+
 fn unblock_all() {
     change_mask(libc::SIG_SETMASK, 0);
 }

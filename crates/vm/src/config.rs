@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use rekindle::CacheConfig;
 use rekindle_linux::GuestExit;
+use rekindle_tiers::CodeLocation;
 
-use crate::code_location::CodeLocation;
 use crate::stats::RunStatistics;
 
 /// How to run one guest program.

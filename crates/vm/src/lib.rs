@@ -27,19 +27,16 @@
 //! # Ok::<(), rekindle_vm::StartError>(())
 //! ```
 
-mod abi;
-mod arch;
-mod code_location;
 mod config;
 mod debug;
 mod dispatch;
-mod jit;
 mod machine;
 mod spawn;
 mod stats;
+mod surroundings;
 
-pub use code_location::{CodeLocation, NoCodeLocation};
 pub use config::{Config, Outcome};
 pub use machine::run;
 pub use rekindle_linux::{ElfFault, GuestExit, StartError, is_started_by_binfmt};
+pub use rekindle_tiers::{CodeLocation, NoCodeLocation};
 pub use stats::RunStatistics;

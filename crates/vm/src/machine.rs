@@ -7,13 +7,14 @@ use rekindle::Cache;
 use rekindle_hart::Interpreter;
 use rekindle_linux::signal::{self, host_mask};
 use rekindle_linux::{GuestExit, Kernel, Start, StartError, Started, Threads, Tracer, start};
+use rekindle_tiers::{InterpretOnly, Jit, Shows, TierStatistics, Translator};
 
 use crate::config::{Config, Outcome};
 use crate::debug::Debugger;
-use crate::dispatch::{InterpretOnly, Machine, Translator};
-use crate::jit::{Jit, Shows};
+use crate::dispatch::Machine;
 use crate::spawn;
 use crate::stats::RunStatistics;
+use crate::surroundings::{ProcessAround, module_at};
 
 /// Held while a guest runs: guest addresses are host addresses, so a process has room for one.
 pub(crate) static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
@@ -41,11 +42,22 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
         dump: config.dump_asm.clone(),
         perf_map: config.perf_map,
     };
-    let new = |cache, threads| Jit::new(cache, threads, shows);
+    let new = |cache, threads| Jit::new(cache, Arc::new(ProcessAround(threads)), shows);
     let (mut outcome, mut jit) = run_with(&config, cache.clone(), new)?;
     jit.end();
     let statistics = &mut outcome.statistics;
-    jit.add_to(statistics);
+    let TierStatistics {
+        regions_compiled,
+        regions_loaded,
+        misses,
+        compile_ns_spent,
+        compile_ns_avoided,
+    } = jit.statistics();
+    statistics.regions_compiled = regions_compiled;
+    statistics.regions_loaded = regions_loaded;
+    statistics.misses = misses;
+    statistics.compile_ns_spent = compile_ns_spent;
+    statistics.compile_ns_avoided = compile_ns_avoided;
     statistics.image_bytes_mapped = cache.statistics().image_bytes_mapped;
     statistics.wall_ns = nanoseconds(config.started.elapsed());
     Ok(outcome)
@@ -84,7 +96,7 @@ fn run_with<T: Translator>(
         signal::restore_default(signal);
     }
     let process = Arc::clone(&machine.kernel.process);
-    let modules = |pc| process.module_at(pc);
+    let modules = |pc| module_at(&process, pc);
     machine.translator.finish_dump(&modules);
     if config.finish_compiles {
         machine

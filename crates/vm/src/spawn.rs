@@ -13,8 +13,9 @@ use rekindle_linux::{
     Attention, CloneRequest, Errno, ExecRequest, GuestExit, Kernel, ThreadEntry, end_as,
     fork as fork_host, vfork as vfork_host,
 };
+use rekindle_tiers::Translator;
 
-use crate::dispatch::{Machine, Translator};
+use crate::dispatch::Machine;
 
 /// The stack of a host thread that runs a guest thread.
 const HOST_STACK_LEN: usize = 1 << 20;

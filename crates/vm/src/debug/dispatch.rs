@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use rekindle_hart::attention;
 use rekindle_linux::signal;
+use rekindle_tiers::Translator;
 
 use super::{Action, Debugger, Reason};
-use crate::dispatch::{Machine, Translator};
+use crate::dispatch::Machine;
 
 impl Debugger {
     fn watches(&self) -> bool {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rv_isa::{Decoded, Inst, XReg};
 
-use super::operands::{changes_rounding, touches_environment};
+use crate::operands::{changes_rounding, touches_environment};
 
 /// The most guest instructions in one region.
 pub(crate) const REGION_INSTRUCTIONS_MAX: usize = 200;

@@ -12,7 +12,7 @@ use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 
 use super::{HELPER_CONVENTION, Translator};
-use crate::jit::flow::CARRIED;
+use crate::abi::CARRIED;
 
 /// What a name in code means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

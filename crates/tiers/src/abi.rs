@@ -18,16 +18,22 @@ use std::arch::{asm, naked_asm};
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rekindle::{Code, HostAddr, SectionKind};
+use rekindle::{Code, HostAddr, SectionKind, Signature};
 use rekindle_hart::float::{self, Flags};
 use rekindle_hart::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry, faults};
 use rv_isa::{Csr, CsrOp};
 
 use crate::arch::x86_64::{
-    MXCSR_FLAGS, MXCSR_MASKED, enter_text, exit_text, flags_from_mxcsr, landing_text,
+    CARRIED_LEN, MXCSR_FLAGS, MXCSR_MASKED, enter_text, exit_text, flags_from_mxcsr, landing_text,
     rounding_to_mxcsr,
 };
-use crate::jit::REGION_SIGNATURE;
+
+/// The signature number of regions: `tail` functions of the carried registers and a word.
+pub(crate) const REGION_SIGNATURE: Signature = Signature(0x7265_6769_6f6e_0001);
+
+/// Integer registers that travel between regions in host registers instead of through the state: in
+/// the order of the host's first arguments, in which the text of `arch` moves them.
+pub(crate) const CARRIED: [usize; CARRIED_LEN] = [1, 2, 10, 11, 15];
 
 /// Why compiled code came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +93,9 @@ const LEFT_INTERPRET: u64 = 2;
 const LEFT_SYSCALL: u64 = 3;
 const LEFT_FAULT: u64 = 4;
 
-/// Offset of an integer register, for assembly text.
-const fn x(register: usize) -> usize {
-    offset_of!(GuestState, x) + 8 * register
+/// Offset of a carried register in the state, for assembly text.
+const fn carried(position: usize) -> usize {
+    offset_of!(GuestState, x) + 8 * CARRIED[position]
 }
 
 /// Enters compiled code; returns when an exit or the fault landing returns.
@@ -102,11 +108,11 @@ unsafe extern "sysv64" fn enter_region(state: *mut GuestState, code: u64) -> u64
         enter_text!(),
         host_stack = const offset_of!(GuestState, host_stack),
         mxcsr = const offset_of!(GuestState, mxcsr),
-        x1 = const x(1),
-        x2 = const x(2),
-        x10 = const x(10),
-        x11 = const x(11),
-        x15 = const x(15),
+        carried_0 = const carried(0),
+        carried_1 = const carried(1),
+        carried_2 = const carried(2),
+        carried_3 = const carried(3),
+        carried_4 = const carried(4),
     )
 }
 
@@ -130,11 +136,11 @@ macro_rules! exits {
                 exit_text!(),
                 left = const $left,
                 word = const offset_of!(GuestState, $word),
-                x1 = const x(1),
-                x2 = const x(2),
-                x10 = const x(10),
-                x11 = const x(11),
-                x15 = const x(15),
+                carried_0 = const carried(0),
+                carried_1 = const carried(1),
+                carried_2 = const carried(2),
+                carried_3 = const carried(3),
+                carried_4 = const carried(4),
             )
         }
     )*};

@@ -7,9 +7,9 @@ use rekindle_hart::guest_memory::{Pages, copy_in, copy_out, load16, store32};
 use rekindle_hart::{Exit, FaultKind, GuestFault, GuestState, Interpreter, faults};
 use rv_isa::{Decoded, Inst};
 
-use super::backend::{Backend, Request};
-use super::{metadata, region};
 use crate::abi::{self, Left, LinkSlots, RegionCode};
+use crate::backend::{Backend, Request};
+use crate::{metadata, region};
 
 /// How much code and data there is, in bytes.
 const CODE_LEN: u64 = 0x1000;
@@ -117,8 +117,7 @@ impl Bench {
     /// Interprets until something other than a block's end happens.
     fn interpret(&mut self, state: &mut GuestState) -> Exit {
         let ranges = self.pages.each_ref().map(Pages::range);
-        let holding = |address| ranges.iter().find(|range| range.contains(address)).cloned();
-        let executable = |address| holding(&address);
+        let executable = |address| ranges.iter().find(|it| it.contains(&address)).cloned();
         self.interpreter.run(state, &executable, true)
     }
 

@@ -10,14 +10,14 @@
 //! the state with bits of its own, so where such a register and a loose one would meet in one
 //! variable, the loose one is made canonical before they do.
 
-use super::operands::{has_no_effect, is_access, is_arithmetic, operands};
-use super::reg_set::RegSet;
-use super::region::{Block, Instruction, Region};
 use rv_isa::Inst;
 
-/// Integer registers that travel between regions in host registers instead of through the state.
-pub(crate) const CARRIED: [usize; 5] = [1, 2, 10, 11, 15];
-/// The same as a set.
+use crate::abi::CARRIED;
+use crate::operands::{has_no_effect, is_access, is_arithmetic, operands};
+use crate::reg_set::RegSet;
+use crate::region::{Block, Instruction, Region};
+
+/// The registers that travel between regions in host registers.
 pub(crate) const CARRIED_SET: RegSet = RegSet::of(&CARRIED);
 
 /// What is known about a region's registers.

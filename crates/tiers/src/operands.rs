@@ -4,7 +4,7 @@ use rekindle_hart::guest_memory::load16;
 use rekindle_hart::{GuestState, fetch};
 use rv_isa::{Csr, CsrOp, CsrSource, FReg, FpFormat, FpSignInjectOp, Inst, XReg};
 
-use super::reg_set::RegSet;
+use crate::reg_set::RegSet;
 
 /// What one instruction does to the register files.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,7 @@
 //! Layout, little-endian: version (4 bytes, 1), number of slots (4), number of accesses (4), then
 //! the distances, 4 bytes each, slots first.
 
-use super::translate::Tables;
+use crate::translate::Tables;
 
 const VERSION: u32 = 1;
 

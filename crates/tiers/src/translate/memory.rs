@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, types};
 use rv_isa::{LoadOp, StoreOp, XReg};
 
 use super::{Translator, state};
-use crate::jit::flow::CARRIED_SET;
+use crate::flow::CARRIED_SET;
 
 /// Bit of `fence`'s sets for writes.
 const WRITES: u8 = 1;

@@ -8,9 +8,10 @@ use rekindle_hart::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
 use rv_isa::{BranchOp, Inst, XReg};
 
 use super::{Known, Locals, Symbol, Translator, state};
-use crate::jit::flow::{CARRIED, CARRIED_SET};
-use crate::jit::reg_set::RegSet;
-use crate::jit::region::{Block, Edge, End, Leave};
+use crate::abi::CARRIED;
+use crate::flow::CARRIED_SET;
+use crate::reg_set::RegSet;
+use crate::region::{Block, Edge, End, Leave};
 
 impl Translator<'_, '_> {
     pub(super) fn end(&mut self, block: &Block) {

@@ -30,7 +30,7 @@ fn main() -> io::Result<()> {
         }
     }
     let digest = hasher.finalize().to_hex();
-    println!("cargo::rustc-env=REKINDLE_VM_SOURCES={digest}");
+    println!("cargo::rustc-env=REKINDLE_TIERS_SOURCES={digest}");
     Ok(())
 }
 

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use rekindle::{Code, Scope, Ticket};
-use rekindle_linux::{GuestModule, signal};
 
-use super::backend::{Backend, Request};
-use super::perf_map::PerfMap;
-use super::region::Region;
+use crate::backend::{Backend, Request};
+use crate::code_module::CodeModule;
+use crate::perf_map::PerfMap;
+use crate::region::Region;
+use crate::surroundings::Surroundings;
 
 /// A region to compile.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(super) struct Job {
     /// The number of the scope where it goes.
     pub scope_index: usize,
     /// The module whose code it is.
-    pub module: Arc<GuestModule>,
+    pub module: Arc<dyn CodeModule>,
     /// Where it goes.
     pub scope: Scope,
     /// The miss that it answers.
@@ -54,14 +55,11 @@ struct Shared {
     perf_map: OnceLock<Option<PerfMap>>,
 }
 
-/// Called on the compile thread when a result is waiting.
-type Notify = Box<dyn Fn() + Send + Sync>;
-
 /// The owner's end of the compile thread. The thread starts with the first job.
 pub(super) struct Compiler {
     shared: Arc<Shared>,
     thread: Option<Running>,
-    notify: Arc<Notify>,
+    surroundings: Arc<dyn Surroundings>,
     perf_map: bool,
 }
 
@@ -82,11 +80,11 @@ struct Running {
 
 impl Compiler {
     /// A compiler whose thread isn't running yet; `perf_map` has it name what it makes for perf.
-    pub(super) fn new(notify: Notify, perf_map: bool) -> Self {
+    pub(super) fn new(surroundings: Arc<dyn Surroundings>, perf_map: bool) -> Self {
         Self {
             shared: Arc::default(),
             thread: None,
-            notify: Arc::new(notify),
+            surroundings,
             perf_map,
         }
     }
@@ -106,15 +104,10 @@ impl Compiler {
         let (jobs, queue) = channel();
         let (sender, results) = channel();
         let shared = Arc::clone(&self.shared);
-        let notify = Arc::clone(&self.notify);
-        let builder = std::thread::Builder::new().name("rekindle-compile".to_owned());
-        // Signals are for the guest's threads.
-        let mask = signal::block_all();
+        let surroundings = Arc::clone(&self.surroundings);
         let perf_map = self.perf_map;
-        let work = move || work(&queue, &sender, &shared, &**notify, perf_map);
-        let spawned = builder.spawn(work);
-        signal::restore_mask(mask);
-        match spawned {
+        let work = move || work(&queue, &sender, &shared, &*surroundings, perf_map);
+        match self.surroundings.spawn("rekindle-compile", Box::new(work)) {
             Ok(handle) => Some(Running {
                 jobs,
                 results,
@@ -186,7 +179,7 @@ fn work(
     queue: &Receiver<Job>,
     results: &Sender<Finished>,
     shared: &Shared,
-    notify: &(dyn Fn() + Send + Sync),
+    surroundings: &dyn Surroundings,
     wants_perf_map: bool,
 ) {
     let mut backend = match Backend::new() {
@@ -207,6 +200,9 @@ fn work(
         let working = shared.working.lock();
         let (head, scope_index) = (job.region.head, job.scope_index);
         let code = compile(&mut backend, job, shared, perf_map);
+        if let Some(text) = backend.take_dump() {
+            surroundings.show(&text);
+        }
         let finished = Finished {
             head,
             scope_index,
@@ -218,7 +214,7 @@ fn work(
             return;
         }
         shared.ready.store(true, Ordering::Release);
-        notify();
+        surroundings.notify();
     }
 }
 

@@ -5,21 +5,6 @@
 //! back, and runs installed code. The stages of a compilation are [`region`] (what), [`flow`] (what
 //! is known about it), [`translate`] (to CLIF) and [`backend`] (to machine code).
 
-mod backend;
-mod compiler;
-mod dump;
-mod flow;
-mod installed;
-mod metadata;
-mod operands;
-mod perf_map;
-mod reg_set;
-mod region;
-mod scopes;
-#[cfg(test)]
-mod tests;
-mod translate;
-
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -30,22 +15,23 @@ use rekindle_hart::{
     Exit, FaultKind, GuestFault, GuestState, Interpreter, JUMP_CACHE_LEN, JumpCacheEntry,
     attention, faulting_part, faults,
 };
-use rekindle_linux::{Threads, write_to_standard_error};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-pub(crate) use self::backend::REGION_SIGNATURE;
-use self::backend::Request;
-use self::compiler::{Compiler, Finished, Job};
-use self::installed::Installed;
-use self::scopes::ModuleScope;
 use crate::abi::{self, Left, RegionCode};
+use crate::backend::Request;
 use crate::code_location::CodeLocation;
-use crate::dispatch::{Entered, FindModule, Translator};
-use crate::stats::RunStatistics;
+use crate::code_module::FindModule;
+use crate::compiler::{Compiler, Finished, Job};
+use crate::installed::Installed;
+use crate::scopes::ModuleScope;
+use crate::statistics::TierStatistics;
+use crate::surroundings::Surroundings;
+use crate::translator::{Entered, Translator};
+use crate::{backend, dump, operands, region};
 
 /// One guest thread's end of the compiled tier, which the threads of a process share.
 #[derive(Debug)]
-pub(crate) struct Jit {
+pub struct Jit {
     shared: Arc<Shared>,
     /// How much of [`State::log`] this thread's interpreter knows.
     seen: usize,
@@ -61,11 +47,11 @@ const RECENT_LEN: usize = 256;
 
 /// What of compiled code people are to see.
 #[derive(Clone, Debug)]
-pub(crate) struct Shows {
+pub struct Shows {
     /// The place whose code is printed.
-    pub(crate) dump: Option<CodeLocation>,
+    pub dump: Option<CodeLocation>,
     /// Whether perf is told what fresh code is called.
-    pub(crate) perf_map: bool,
+    pub perf_map: bool,
 }
 
 #[derive(Debug)]
@@ -81,6 +67,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     cache: Cache,
+    surroundings: Arc<dyn Surroundings>,
     environment: Environment,
     /// Whether compiled code writes registers back before every access that may fault.
     exact_faults: bool,
@@ -106,16 +93,18 @@ struct State {
 }
 
 impl Jit {
-    /// A JIT that keeps its code in `cache`, and tells `threads` when there is news.
-    pub(crate) fn new(cache: Cache, threads: Arc<Threads>, shows: Shows) -> Self {
+    /// A JIT that keeps its code in `cache`.
+    pub fn new(cache: Cache, surroundings: Arc<dyn Surroundings>, shows: Shows) -> Self {
         let Shows { dump, perf_map } = shows;
+        let compiler = Compiler::new(Arc::clone(&surroundings), perf_map);
         let state = State {
             cache,
+            surroundings,
             environment: backend::environment(false),
             exact_faults: false,
             scopes: Vec::new(),
             installed: Installed::default(),
-            compiler: Compiler::new(Box::new(move || threads.raise_all()), perf_map),
+            compiler,
             dump,
             has_dumped: false,
             requested: FxHashSet::default(),
@@ -140,21 +129,24 @@ impl Jit {
     }
 
     /// Ends the compile thread, and writes what was compiled.
-    pub(crate) fn end(&mut self) {
+    pub fn end(&mut self) {
         let mut state = self.shared.lock();
         state.compiler.end();
         state.flush();
     }
 
-    /// Enters what was done into the run's statistics.
-    pub(crate) fn add_to(&self, statistics: &mut RunStatistics) {
+    /// What was done.
+    #[must_use]
+    pub fn statistics(&self) -> TierStatistics {
         let state = self.shared.lock();
         let (regions_compiled, compile_ns_spent) = state.compiler.totals();
-        statistics.regions_compiled = regions_compiled;
-        statistics.compile_ns_spent = compile_ns_spent;
-        statistics.regions_loaded = state.regions_loaded;
-        statistics.compile_ns_avoided = state.avoided_ns;
-        statistics.misses.clone_from(&state.misses);
+        TierStatistics {
+            regions_compiled,
+            regions_loaded: state.regions_loaded,
+            misses: state.misses.clone(),
+            compile_ns_spent,
+            compile_ns_avoided: state.avoided_ns,
+        }
     }
 
     /// The exit for a fault in compiled code; the guest PC becomes that of the access.
@@ -413,7 +405,7 @@ impl Translator for Jit {
             }
             if !state.has_dumped {
                 let text = format!("rekindle: the guest has no code at {location} to compile\n");
-                write_to_standard_error(&text);
+                state.surroundings.show(&text);
             }
         });
     }

@@ -13,24 +13,18 @@ use cranelift_codegen::settings::{Configurable, Flags};
 use cranelift_codegen::{Context, isa, settings};
 use cranelift_frontend::FunctionBuilderContext;
 use rekindle::cranelift::{Description, artifact_from_compiled};
-use rekindle::{
-    Artifact, Environment, RelocationKind, SectionKind, Signature, Target, ZeroSection,
-};
-use rekindle_linux::write_to_standard_error;
+use rekindle::{Artifact, Environment, RelocationKind, SectionKind, Target, ZeroSection};
 
-use super::dump;
-use super::flow::{CARRIED, Flow, analyse};
-use super::metadata;
-use super::region::Region;
-use super::translate::{Host, Symbol, translate};
-use crate::abi;
+use crate::abi::{self, CARRIED, REGION_SIGNATURE};
 use crate::arch::x86_64::load_becomes_address;
+use crate::dump;
+use crate::flow::{Flow, analyse};
+use crate::metadata;
+use crate::region::Region;
+use crate::translate::{Host, Symbol, translate};
 
 /// Digest of the translator's sources: another one whenever a region could come out different.
-const TRANSLATOR_SOURCES: &str = env!("REKINDLE_VM_SOURCES");
-
-/// The signature number of regions: `tail` functions of the carried registers and a word.
-pub(crate) const REGION_SIGNATURE: Signature = Signature(0x7265_6769_6f6e_0001);
+const TRANSLATOR_SOURCES: &str = env!("REKINDLE_TIERS_SOURCES");
 
 /// Settings of every compilation. The verifier, which changes nothing, is set apart.
 const SETTINGS: [(&str, &str); 6] = [
@@ -123,6 +117,7 @@ pub(crate) struct Backend {
     plain: OwnedTargetIsa,
     context: Context,
     builder_context: FunctionBuilderContext,
+    dump: Option<String>,
 }
 
 impl Backend {
@@ -136,6 +131,7 @@ impl Backend {
             plain: build_isa("none")?,
             context: Context::new(),
             builder_context: FunctionBuilderContext::new(),
+            dump: None,
         })
     }
 
@@ -178,8 +174,7 @@ impl Backend {
             .map_err(|error| CompileError::Cranelift(format!("{:?}", error.inner)))?;
         let mut artifact = self.convert(&*isa, name)?;
         if request.is_dumped {
-            let text = dump::text(region, &self.context.func, &artifact);
-            write_to_standard_error(&text);
+            self.dump = Some(dump::text(region, &self.context.func, &artifact));
         }
         let slots = u32::try_from(tables.slots.len()).unwrap_or(u32::MAX);
         artifact.bss = ZeroSection {
@@ -189,6 +184,11 @@ impl Backend {
         artifact.metadata = metadata::encode(region.head, &tables);
         artifact.compile_time_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok(artifact)
+    }
+
+    /// The text of the latest region that is to be shown to a person.
+    pub(crate) fn take_dump(&mut self) -> Option<String> {
+        self.dump.take()
     }
 
     fn isa(&self, flow: &Flow) -> &OwnedTargetIsa {

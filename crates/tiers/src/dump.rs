@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{Function, Inst as ClifInst, SourceLoc};
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction as HostInst, IntelFormatter};
 use rekindle::{Artifact, SectionKind, Target};
 
-use super::region::{End, Instruction, Region};
+use crate::region::{End, Instruction, Region};
 
 /// How wide the column of CLIF is. Longer lines push the host code to the right.
 const CLIF_WIDTH: usize = 64;

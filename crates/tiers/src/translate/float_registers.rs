@@ -12,7 +12,7 @@ use rekindle_hart::GuestState;
 use rv_isa::{FReg, FpFormat, XReg};
 
 use super::{Symbol, Translator, state};
-use crate::jit::reg_set::RegSet;
+use crate::reg_set::RegSet;
 
 /// The upper half of a boxed single.
 const BOX: i64 = 0xffff_ffff_0000_0000_u64.cast_signed();

@@ -1,10 +1,12 @@
 //! x86-64: the text of the entry trampoline, of the exits, and what MXCSR means.
 //!
 //! While compiled code runs, `r15` holds the guest state's address, and the carried guest registers
-//! `x1 x2 x10 x11 x15` travel in `rdi rsi rdx rcx r8` wherever one region jumps to another or to an
-//! exit; `r9` holds a word for whoever is jumped to. The frame that [`enter_text`] builds (callee-
+//! travel in `rdi rsi rdx rcx r8` wherever one region jumps to another or to an exit; `r9` holds a word for whoever is jumped to. The frame that [`enter_text`] builds (callee-
 //! saved registers, and the host's MXCSR in the lowest slot) stays below all of them; its stack
 //! pointer is kept in the state, so that a fault finds back.
+
+/// How many guest registers travel in host registers: those of the first arguments, but one.
+pub(crate) const CARRIED_LEN: usize = 5;
 
 /// MXCSR with every exception masked, no flag, rounding to nearest.
 pub(crate) const MXCSR_MASKED: u32 = 0x1f80;
@@ -86,11 +88,11 @@ macro_rules! enter_text {
         mov [r15 + {host_stack}], rsp
         stmxcsr [rsp]
         ldmxcsr [r15 + {mxcsr}]
-        mov rdi, [r15 + {x1}]
-        mov rsi, [r15 + {x2}]
-        mov rdx, [r15 + {x10}]
-        mov rcx, [r15 + {x11}]
-        mov r8, [r15 + {x15}]
+        mov rdi, [r15 + {carried_0}]
+        mov rsi, [r15 + {carried_1}]
+        mov rdx, [r15 + {carried_2}]
+        mov rcx, [r15 + {carried_3}]
+        mov r8, [r15 + {carried_4}]
         xor r9d, r9d
         call rax
         ",
@@ -117,11 +119,11 @@ macro_rules! landing_text {
 macro_rules! exit_text {
     () => {
         "
-        mov [r15 + {x1}], rdi
-        mov [r15 + {x2}], rsi
-        mov [r15 + {x10}], rdx
-        mov [r15 + {x11}], rcx
-        mov [r15 + {x15}], r8
+        mov [r15 + {carried_0}], rdi
+        mov [r15 + {carried_1}], rsi
+        mov [r15 + {carried_2}], rdx
+        mov [r15 + {carried_3}], rcx
+        mov [r15 + {carried_4}], r8
         mov [r15 + {word}], r9
         mov eax, {left}
         ret

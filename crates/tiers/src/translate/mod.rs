@@ -2,7 +2,7 @@
 //!
 //! One region becomes one function of the `tail` calling convention. Host register `r15` (Cranelift's
 //! pinned register) holds the address of the guest state throughout; the registers of
-//! [`CARRIED`](super::flow::CARRIED) come in as parameters and go on as arguments, since nearly
+//! [`CARRIED`](crate::abi::CARRIED) come in as parameters and go on as arguments, since nearly
 //! every region uses them; a sixth argument is a word for whoever is jumped to: the address of the
 //! link slot, or a guest PC. The other guest registers are loaded on entry where the flow analysis
 //! says so, live in SSA variables, and are written back where control leaves.
@@ -26,10 +26,11 @@ use rv_isa::Inst;
 
 use self::symbols::Imports;
 pub(super) use self::symbols::Symbol;
-use super::dump;
-use super::flow::{CARRIED, Flow, mattering_after};
-use super::reg_set::RegSet;
-use super::region::{Instruction, Region};
+use crate::abi::CARRIED;
+use crate::dump;
+use crate::flow::{Flow, mattering_after};
+use crate::reg_set::RegSet;
+use crate::region::{Instruction, Region};
 
 /// What the translator must know about the region's module and the host.
 #[derive(Clone, Copy)]

@@ -6,9 +6,9 @@ use std::ops::Range;
 use rekindle::{Code, HostAddr, Scope};
 use rustc_hash::FxHashMap;
 
-use super::metadata;
-use super::translate::Tables;
 use crate::abi::{LinkSlots, RegionCode};
+use crate::metadata;
+use crate::translate::Tables;
 
 /// A region that can be entered.
 #[derive(Debug)]

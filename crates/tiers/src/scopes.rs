@@ -6,16 +6,16 @@ use std::sync::Arc;
 use rekindle::{Cache, Environment, Key, KeyBuilder, Scope, ScopeId};
 use rekindle_hart::fetch;
 use rekindle_hart::guest_memory::{AccessFault, load16};
-use rekindle_linux::GuestModule;
 use rv_isa::Decoded;
 
 use crate::abi;
 use crate::code_location::CodeLocation;
+use crate::code_module::{CodeModule, find, text_at};
 
 /// A module whose code may be compiled.
 #[derive(Debug)]
 pub(super) struct ModuleScope {
-    pub(super) module: Arc<GuestModule>,
+    pub(super) module: Arc<dyn CodeModule>,
     pub(super) scope: Scope,
     /// Whether the guest may have changed the module's code in memory. What its file said is no
     /// longer what runs, so nothing is looked up or compiled any more.
@@ -27,7 +27,7 @@ pub(super) struct ModuleScope {
 impl ModuleScope {
     /// Opens the scope of `module`.
     pub(super) fn open(
-        module: Arc<GuestModule>,
+        module: Arc<dyn CodeModule>,
         cache: &Cache,
         environment: &Environment,
         dumped: Option<&CodeLocation>,
@@ -43,7 +43,7 @@ impl ModuleScope {
         Self {
             scope,
             is_stale: false,
-            dumped: dumped.and_then(|location| find(&module, location)),
+            dumped: dumped.and_then(|location| find(&*module, location)),
             module,
         }
     }
@@ -55,7 +55,8 @@ impl ModuleScope {
 
     /// Whether a change of `range` would change the module's code.
     pub(super) fn overlaps(&self, range: &Range<u64>) -> bool {
-        self.module.overlaps(range)
+        let overlaps = |text: &Range<u64>| text.start < range.end && range.start < text.end;
+        self.text().iter().any(overlaps)
     }
 
     /// Where its code is.
@@ -69,7 +70,7 @@ impl ModuleScope {
     }
 
     fn range(&self, pc: u64) -> Option<&Range<u64>> {
-        self.text().iter().find(|text| text.contains(&pc))
+        text_at(&*self.module, pc)
     }
 
     /// The base on which code must not depend; `None` for a module at fixed addresses.
@@ -102,13 +103,4 @@ impl ModuleScope {
         };
         fetch(pc, half).ok()?
     }
-}
-
-/// Where a place is, if the module's code holds it.
-fn find(module: &GuestModule, location: &CodeLocation) -> Option<u64> {
-    let pc = match location {
-        CodeLocation::Pc(pc) => *pc,
-        CodeLocation::Function { name, offset } => module.function(name)?.checked_add(*offset)?,
-    };
-    module.has_code_at(pc).then_some(pc)
 }
