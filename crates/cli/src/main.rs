@@ -56,7 +56,7 @@ fn end(result: anyhow::Result<(String, bool)>) -> ExitCode {
     }
 }
 
-/// Sets logging up when `REKINDLE_LOG` holds a filter (`warn`, `rekindle_vm=debug`). A run without
+/// Sets logging up when `REKINDLE_LOG` holds a filter (`warn`, `rekindle_tiers=debug`). A run without
 /// it doesn't pay for it.
 fn log_if_asked() {
     if std::env::var_os("REKINDLE_LOG").is_some() {

@@ -2,8 +2,9 @@
 //!
 //! [`Jit`] is what the dispatch loop knows. It looks a block up in the cache when the interpreter
 //! decodes it, asks the compile thread for a region when the block becomes hot, installs what comes
-//! back, and runs installed code. The stages of a compilation are [`region`] (what), [`flow`] (what
-//! is known about it), [`translate`] (to CLIF) and [`backend`] (to machine code).
+//! back, and runs installed code. The stages of a compilation are [`region`] (what),
+//! [`flow`](crate::flow) (what is known about it), [`translate`](crate::translate) (to CLIF) and
+//! [`backend`] (to machine code).
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,52 +1,18 @@
 //! The dispatch loop of a guest thread: decides who runs the instruction at the guest PC, and acts
 //! on why they stopped.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use rekindle_hart::{Exit, FaultKind, GuestFault, GuestState, Interpreter, attention};
-use rekindle_linux::{GuestExit, Kernel, Process, Request, SignalInfo, ThreadEntry, fatal};
+use rekindle_hart::{Exit, FaultKind, GuestFault, attention};
+use rekindle_linux::{GuestExit, Request, SignalInfo, fatal};
 use rekindle_tiers::{Entered, Translator};
 
-use crate::debug::{Debugger, Resumed};
+use crate::debug::Resumed;
+use crate::guest_thread::Machine;
 use crate::spawn;
 use crate::surroundings::module_at;
 
-/// A guest thread that runs.
-#[derive(Debug)]
-pub(crate) struct Machine<T> {
-    /// Its hart.
-    pub(crate) state: Box<GuestState>,
-    /// What the kernel knows of it.
-    pub(crate) kernel: Kernel,
-    /// Tier 0.
-    pub(crate) interpreter: Interpreter,
-    /// The tiers above.
-    pub(crate) translator: T,
-    /// What other threads know of it.
-    pub(crate) entry: Arc<ThreadEntry>,
-    /// The debugger of the process that was started; see [`Self::debugger`].
-    pub(crate) debugger: Option<Arc<Debugger>>,
-    /// How many changes of code it has seen.
-    pub(crate) seen_changes: u64,
-    /// Whether it was compiled code that it left last.
-    pub(crate) left_compiled_code: bool,
-    /// Whether it is the one that waits for the others when it ends.
-    pub(crate) is_leader: bool,
-}
-
 impl<T: Translator> Machine<T> {
-    /// Its process.
-    pub(crate) fn process(&self) -> &Process {
-        &self.kernel.process
-    }
-
-    /// Its debugger: in processes that the guest made there is none.
-    pub(crate) fn debugger(&self) -> Option<&Arc<Debugger>> {
-        let debugger = self.debugger.as_ref();
-        debugger.filter(|_| !self.process().is_child())
-    }
-
     /// Runs the guest thread until it ends, or its process does.
     pub(crate) fn run(&mut self) {
         if let Some(debugger) = self.debugger().cloned() {

@@ -30,6 +30,7 @@
 mod config;
 mod debug;
 mod dispatch;
+mod guest_thread;
 mod machine;
 mod spawn;
 mod stats;

@@ -11,7 +11,7 @@ use rekindle_tiers::{InterpretOnly, Jit, Shows, TierStatistics, Translator};
 
 use crate::config::{Config, Outcome};
 use crate::debug::Debugger;
-use crate::dispatch::Machine;
+use crate::guest_thread::Machine;
 use crate::spawn;
 use crate::stats::RunStatistics;
 use crate::surroundings::{ProcessAround, module_at};

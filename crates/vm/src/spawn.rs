@@ -15,7 +15,7 @@ use rekindle_linux::{
 };
 use rekindle_tiers::Translator;
 
-use crate::dispatch::Machine;
+use crate::guest_thread::Machine;
 
 /// The stack of a host thread that runs a guest thread.
 const HOST_STACK_LEN: usize = 1 << 20;
