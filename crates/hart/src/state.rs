@@ -1,12 +1,20 @@
 //! The state of a guest hart, laid out for compiled code.
 //!
 //! Compiled code receives a pointer to a [`GuestState`] and addresses its fields by
-//! `offset_of!`, so the layout is `repr(C)` and part of the translator's version.
+//! `offset_of!`, so the layout is `repr(C)` and part of the translator's version. The fields that are
+//! compiled code's alone hold addresses that it jumps to, so they are private: [`offsets`] says where
+//! they are, and what Rust may do with them has a name.
 
+#![expect(
+    unsafe_code,
+    reason = "compiled code believes what its fields hold, so callers answer for it"
+)]
+
+use std::mem::offset_of;
 use std::sync::atomic::AtomicU32;
 
 /// Entries of the jump cache; a power of two.
-pub const JUMP_CACHE_LEN: usize = 4096;
+const JUMP_CACHE_LEN: usize = 4096;
 
 /// One hart's registers, and what compiled code needs at hand.
 #[repr(C)]
@@ -27,18 +35,18 @@ pub struct GuestState {
     /// The value that LR read there, zero-extended.
     pub reservation_value: u64,
     /// The address of the link slot through which compiled code left, or 0.
-    pub exit_slot: u64,
+    exit_slot: u64,
     /// The host stack pointer to which the entry trampoline returns after a fault.
-    pub host_stack: u64,
+    host_stack: u64,
     /// The floating-point control and status register of the host while compiled code runs.
-    pub mxcsr: u32,
+    mxcsr: u32,
     /// Not 0 where the engine asks that compiled code leave at the next opportunity. A signal handler
     /// of this thread may set it.
     pub attention: AtomicU32,
     /// Where compiled code stores what nobody reads.
-    pub scratch: u64,
+    scratch: u64,
     /// Where indirect jumps find compiled code, direct-mapped by guest PC.
-    pub jump_cache: [JumpCacheEntry; JUMP_CACHE_LEN],
+    jump_cache: [JumpCacheEntry; JUMP_CACHE_LEN],
 }
 
 impl GuestState {
@@ -73,19 +81,84 @@ impl GuestState {
     }
 }
 
+impl GuestState {
+    /// The address of the link slot through which compiled code left, or 0.
+    #[must_use]
+    #[inline]
+    pub fn exit_slot(&self) -> u64 {
+        self.exit_slot
+    }
+
+    /// The host's floating-point control and status register, as compiled code left it.
+    #[must_use]
+    #[inline]
+    pub fn mxcsr(&self) -> u32 {
+        self.mxcsr
+    }
+
+    /// Sets what the host's register holds while compiled code runs.
+    ///
+    /// # Safety
+    /// It is a value that the host takes, with all exceptions masked.
+    #[inline]
+    pub unsafe fn set_mxcsr(&mut self, mxcsr: u32) {
+        self.mxcsr = mxcsr;
+    }
+
+    /// Has indirect jumps to `guest_pc` find the code at host address `code`, until another jump takes
+    /// its place or [`Self::forget_jumps`].
+    ///
+    /// # Safety
+    /// `code` is compiled code of `guest_pc`, and stays so for as long.
+    #[inline]
+    pub unsafe fn remember_jump(&mut self, guest_pc: u64, code: u64) {
+        let entry = JumpCacheEntry { guest_pc, code };
+        self.jump_cache[(guest_pc >> 1) as usize % JUMP_CACHE_LEN] = entry;
+    }
+
+    /// Has indirect jumps find no code.
+    pub fn forget_jumps(&mut self) {
+        self.jump_cache.fill(JumpCacheEntry::EMPTY);
+    }
+}
+
+/// Where compiled code finds what is its own.
+pub mod offsets {
+    use super::{GuestState, JumpCacheEntry, offset_of};
+
+    /// Of the address of the link slot through which it left.
+    pub const EXIT_SLOT: usize = offset_of!(GuestState, exit_slot);
+    /// Of the host stack pointer to which the entry trampoline returns after a fault.
+    pub const HOST_STACK: usize = offset_of!(GuestState, host_stack);
+    /// Of the floating-point control and status register of the host.
+    pub const MXCSR: usize = offset_of!(GuestState, mxcsr);
+    /// Of a double-word that nobody reads.
+    pub const SCRATCH: usize = offset_of!(GuestState, scratch);
+    /// Of the jump cache: entries, found by half the guest PC modulo their number.
+    pub const JUMP_CACHE: usize = offset_of!(GuestState, jump_cache);
+    /// How many entries it has, a power of two.
+    pub const JUMP_CACHE_LEN: usize = super::JUMP_CACHE_LEN;
+    /// The size of an entry.
+    pub const JUMP_CACHE_ENTRY_LEN: usize = size_of::<JumpCacheEntry>();
+    /// In an entry, of the guest PC; `u64::MAX` where it is empty.
+    pub const JUMP_GUEST_PC: usize = offset_of!(JumpCacheEntry, guest_pc);
+    /// In an entry, of the host address of the code.
+    pub const JUMP_CODE: usize = offset_of!(JumpCacheEntry, code);
+}
+
 /// A guest PC and the host address of its compiled code.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct JumpCacheEntry {
+struct JumpCacheEntry {
     /// The guest PC, or `u64::MAX` where the entry is empty.
-    pub guest_pc: u64,
+    guest_pc: u64,
     /// The host address of the region's entry point.
-    pub code: u64,
+    code: u64,
 }
 
 impl JumpCacheEntry {
     /// An entry that no guest PC matches.
-    pub const EMPTY: Self = Self {
+    const EMPTY: Self = Self {
         guest_pc: u64::MAX,
         code: 0,
     };

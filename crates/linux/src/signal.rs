@@ -192,7 +192,7 @@ fn change_mask(how: c_int, set: u64) -> u64 {
     before
 }
 
-/// The signal that arrived on this thread, if one did; until the next [`set_mask`] no other does.
+/// The signal that arrived on this thread, if one did; until its mask is set, no other does.
 pub fn take_arrived() -> Option<SignalInfo> {
     let flags = interrupt::take();
     if flags & SIGNAL_ARRIVED == 0 {
@@ -227,8 +227,8 @@ unsafe impl Send for SharedWord {}
 unsafe impl Sync for SharedWord {}
 
 impl SharedWord {
-    /// Reaches `word`, which must not move, and live until nobody calls [`Self::set`] any more: the
-    /// registry of threads calls it for registered threads alone, holding its lock.
+    /// Reaches `word`, which must not move, and live until nobody sets it by this any more: the
+    /// registry of threads does so for registered threads alone, holding its lock.
     pub fn new(word: &AtomicU32) -> Self {
         Self(word)
     }

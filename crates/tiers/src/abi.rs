@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rekindle::{Code, HostAddr, SectionKind, Signature};
 use rekindle_hart::float::{self, Flags};
-use rekindle_hart::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry, faults};
+use rekindle_hart::{GuestState, faults, offsets};
 use rv_isa::{Csr, CsrOp};
 
 use crate::arch::x86_64::{
@@ -59,17 +59,14 @@ impl RegionCode {
     pub(crate) fn of(code: &Code) -> Option<Self> {
         (code.signature() == REGION_SIGNATURE).then(|| Self(code.address()))
     }
-
-    /// Its address.
-    pub(crate) fn address(self) -> HostAddr {
-        self.0
-    }
 }
 
 /// Runs compiled code until it comes back. `state.pc` is exact afterwards, but after
 /// [`Left::Unlinked`] and [`Left::Fault`].
 pub(crate) fn enter(state: &mut GuestState, code: RegionCode) -> Left {
-    state.mxcsr = MXCSR_MASKED | rounding_to_mxcsr(state.frm);
+    let mxcsr = MXCSR_MASKED | rounding_to_mxcsr(state.frm);
+    // SAFETY: every exception is masked, and the rounding mode is one of four.
+    unsafe { state.set_mxcsr(mxcsr) };
     let landing = fault_landing as *const () as usize as u64;
     let address = (&raw mut *state).expose_provenance() as u64;
     // SAFETY: the thread runs compiled code alone until it is disarmed.
@@ -77,7 +74,7 @@ pub(crate) fn enter(state: &mut GuestState, code: RegionCode) -> Left {
     // SAFETY: `code` is a region's entry point and `state` is exclusively ours.
     let left = unsafe { enter_region(state, code.0.0) };
     faults::disarm();
-    state.fflags |= flags_from_mxcsr(state.mxcsr);
+    state.fflags |= flags_from_mxcsr(state.mxcsr());
     match left {
         LEFT_UNLINKED => Left::Unlinked,
         LEFT_INDIRECT => Left::Indirect,
@@ -106,8 +103,8 @@ const fn carried(position: usize) -> usize {
 unsafe extern "sysv64" fn enter_region(state: *mut GuestState, code: u64) -> u64 {
     naked_asm!(
         enter_text!(),
-        host_stack = const offset_of!(GuestState, host_stack),
-        mxcsr = const offset_of!(GuestState, mxcsr),
+        host_stack = const offsets::HOST_STACK,
+        mxcsr = const offsets::MXCSR,
         carried_0 = const carried(0),
         carried_1 = const carried(1),
         carried_2 = const carried(2),
@@ -121,21 +118,21 @@ unsafe extern "sysv64" fn enter_region(state: *mut GuestState, code: u64) -> u64
 unsafe extern "sysv64" fn fault_landing(state: *mut GuestState) {
     naked_asm!(
         landing_text!(),
-        host_stack = const offset_of!(GuestState, host_stack),
-        mxcsr = const offset_of!(GuestState, mxcsr),
+        host_stack = const offsets::HOST_STACK,
+        mxcsr = const offsets::MXCSR,
         left = const LEFT_FAULT,
     )
 }
 
 macro_rules! exits {
-    ($($(#[$doc:meta])* $name:ident = $left:ident, $word:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $left:ident, $word:expr;)*) => {$(
         $(#[$doc])*
         #[unsafe(naked)]
         unsafe extern "sysv64" fn $name() {
             naked_asm!(
                 exit_text!(),
                 left = const $left,
-                word = const offset_of!(GuestState, $word),
+                word = const $word,
                 carried_0 = const carried(0),
                 carried_1 = const carried(1),
                 carried_2 = const carried(2),
@@ -148,13 +145,13 @@ macro_rules! exits {
 
 exits! {
     /// Where every link slot leads at first. The extra argument is the slot's address.
-    exit_unlinked = LEFT_UNLINKED, exit_slot;
+    exit_unlinked = LEFT_UNLINKED, offsets::EXIT_SLOT;
     /// Where indirect jumps go whose target the jump cache doesn't know.
-    exit_indirect = LEFT_INDIRECT, pc;
+    exit_indirect = LEFT_INDIRECT, offset_of!(GuestState, pc);
     /// Where regions go that want an instruction interpreted.
-    exit_interpret = LEFT_INTERPRET, pc;
+    exit_interpret = LEFT_INTERPRET, offset_of!(GuestState, pc);
     /// Where regions go for a system call.
-    exit_syscall = LEFT_SYSCALL, pc;
+    exit_syscall = LEFT_SYSCALL, offset_of!(GuestState, pc);
 }
 
 /// The value of a name that compiled code refers to; the module's base isn't known here.
@@ -170,6 +167,12 @@ pub(crate) fn symbol(name: &str) -> Option<u64> {
     Some(address as usize as u64)
 }
 
+/// Has indirect jumps to `guest_pc` find `code`, which is its region, without the engine.
+pub(crate) fn remember_jump(state: &mut GuestState, guest_pc: u64, code: RegionCode) {
+    // SAFETY: regions are never unmapped, and whoever changes code has the jumps forgotten.
+    unsafe { state.remember_jump(guest_pc, code.0.0) };
+}
+
 /// The layout on which compiled code relies, as a list of numbers for the cache's environment.
 pub(crate) fn state_layout() -> [usize; 15] {
     [
@@ -182,12 +185,12 @@ pub(crate) fn state_layout() -> [usize; 15] {
         offset_of!(GuestState, reservation_address),
         offset_of!(GuestState, reservation_value),
         offset_of!(GuestState, attention),
-        offset_of!(GuestState, scratch),
-        offset_of!(GuestState, jump_cache),
-        JUMP_CACHE_LEN,
-        size_of::<JumpCacheEntry>(),
-        offset_of!(JumpCacheEntry, guest_pc),
-        offset_of!(JumpCacheEntry, code),
+        offsets::SCRATCH,
+        offsets::JUMP_CACHE,
+        offsets::JUMP_CACHE_LEN,
+        offsets::JUMP_CACHE_ENTRY_LEN,
+        offsets::JUMP_GUEST_PC,
+        offsets::JUMP_CODE,
     ]
 }
 

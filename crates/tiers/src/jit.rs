@@ -13,8 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rekindle::{Cache, Code, Environment, Lookup};
 use rekindle_hart::{
-    Exit, FaultKind, GuestFault, GuestState, Interpreter, JUMP_CACHE_LEN, JumpCacheEntry,
-    attention, faulting_part, faults,
+    Exit, FaultKind, GuestFault, GuestState, Interpreter, attention, faulting_part, faults,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -433,7 +432,7 @@ impl Translator for Jit {
     fn enter(&mut self, state: &mut GuestState) -> Entered {
         let generation = self.shared.generation.load(Ordering::Acquire);
         if generation != self.generation {
-            state.jump_cache.fill(JumpCacheEntry::EMPTY);
+            state.forget_jumps();
             self.recent.fill(None);
             self.generation = generation;
         }
@@ -442,15 +441,12 @@ impl Translator for Jit {
         };
         loop {
             let next = match abi::enter(state, code) {
-                Left::Unlinked => self.follow_slot(state.exit_slot, &mut state.pc),
+                Left::Unlinked => self.follow_slot(state.exit_slot(), &mut state.pc),
                 Left::Indirect => {
                     let code = self.entry(state.pc);
                     if let Some(code) = code {
-                        let entry = JumpCacheEntry {
-                            guest_pc: state.pc,
-                            code: code.address().0,
-                        };
-                        state.jump_cache[(state.pc >> 1) as usize % JUMP_CACHE_LEN] = entry;
+                        let pc = state.pc;
+                        abi::remember_jump(state, pc, code);
                     }
                     code
                 }

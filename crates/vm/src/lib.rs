@@ -27,6 +27,8 @@
 //! # Ok::<(), rekindle_vm::StartError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod config;
 mod debug;
 mod dispatch;

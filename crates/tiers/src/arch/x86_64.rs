@@ -137,6 +137,24 @@ pub(crate) use {enter_text, exit_text, landing_text, leave_text};
 mod tests {
     use super::*;
 
+    /// `abi.rs` says which guest register has which position; the text must move each position between
+    /// its field and the host register of the argument that compiled code takes it for.
+    #[test]
+    fn carried_registers_travel_in_the_hosts_first_arguments() {
+        const HOST: [&str; CARRIED_LEN] = ["rdi", "rsi", "rdx", "rcx", "r8"];
+        for (position, register) in HOST.iter().enumerate() {
+            let field = format!("[r15 + {{carried_{position}}}]");
+            for (text, moves) in [
+                (enter_text!(), format!("mov {register}, {field}\n")),
+                (exit_text!(), format!("mov {field}, {register}\n")),
+            ] {
+                assert_eq!(text.matches(&field).count(), 1, "{field}");
+                assert!(text.contains(&moves), "{moves}");
+                assert_eq!(text.matches("{carried_").count(), CARRIED_LEN);
+            }
+        }
+    }
+
     #[test]
     fn flags_are_the_guests() {
         assert_eq!(flags_from_mxcsr(MXCSR_MASKED), 0);

@@ -150,7 +150,7 @@ impl Bench {
             let slots = LinkSlots::new(&code, tables.slots.len());
             match abi::enter(state, entry) {
                 Left::Unlinked => {
-                    let address = rekindle::HostAddr(state.exit_slot);
+                    let address = rekindle::HostAddr(state.exit_slot());
                     let slot = slots.index_of(address).expect("a slot of this region");
                     state.pc = tables.slots[slot];
                 }

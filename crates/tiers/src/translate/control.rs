@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
-use rekindle_hart::{GuestState, JUMP_CACHE_LEN, JumpCacheEntry};
+use rekindle_hart::{GuestState, offsets};
 use rv_isa::{BranchOp, Inst, XReg};
 
 use super::{Known, Locals, Symbol, Translator, state};
@@ -201,21 +201,22 @@ impl Translator<'_, '_> {
     fn leave_indirect(&mut self, target: Value) {
         self.write_back(self.x_dirty, self.f_dirty);
         // Entries are 16 bytes and instructions at least 2, so bits 1 and up select.
+        const { assert!(offsets::JUMP_CACHE_ENTRY_LEN == 16) };
         let scaled = self.builder.ins().ishl_imm_u(target, 3);
         let index = self
             .builder
             .ins()
-            .band_imm_s(scaled, 16 * (JUMP_CACHE_LEN as i64 - 1));
+            .band_imm_s(scaled, 16 * (offsets::JUMP_CACHE_LEN as i64 - 1));
         let state = self.state();
         let entry = self.builder.ins().iadd(state, index);
-        let cache = offset_of!(GuestState, jump_cache) as i32;
+        let cache = offsets::JUMP_CACHE as i32;
         let flags = MemFlagsData::trusted();
-        let tag_offset = cache + offset_of!(JumpCacheEntry, guest_pc) as i32;
+        let tag_offset = cache + offsets::JUMP_GUEST_PC as i32;
         let tag = self
             .builder
             .ins()
             .load(types::I64, flags, entry, tag_offset);
-        let code_offset = cache + offset_of!(JumpCacheEntry, code) as i32;
+        let code_offset = cache + offsets::JUMP_CODE as i32;
         let code = self
             .builder
             .ins()

@@ -10,11 +10,9 @@
 //! Where the host differs from RISC-V, the rare case is told apart inline and handed to a helper,
 //! which does the whole instruction in software.
 
-use std::mem::offset_of;
-
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
-use rekindle_hart::GuestState;
+use rekindle_hart::offsets;
 use rv_isa::{
     Csr, CsrOp, CsrSource, FReg, FpBinaryOp, FpCompareOp, FpFormat, FpFusedOp, FpMinMaxOp,
     FpSignInjectOp, Inst, RoundingMode, XReg,
@@ -145,7 +143,7 @@ impl Translator<'_, '_> {
 
     /// Keeps a value that nothing reads from being dropped with the flags that it raises.
     pub(super) fn keep(&mut self, value: Value) {
-        self.store_state(value, offset_of!(GuestState, scratch) as i32);
+        self.store_state(value, offsets::SCRATCH as i32);
     }
 
     fn float_load(&mut self, pc: u64, format: FpFormat, rd: FReg, rs1: XReg, offset: i32) {
