@@ -3,7 +3,8 @@
 use rekindle_artifact::{Relocation, RelocationKind};
 
 use crate::address::Address;
-use crate::relocation::{PatchError, Row};
+use crate::machine::{DirectCall, Veneer};
+use crate::relocation::Row;
 use crate::{aarch64, x86_64};
 
 /// A machine that code can be linked for. Any host can link for any of them.
@@ -13,24 +14,6 @@ pub enum Arch {
     X86_64,
     /// AArch64, little-endian.
     Aarch64,
-}
-
-/// Code that jumps to where a cell says: what a direct call reaches when its target lies anywhere.
-pub(crate) struct Veneer {
-    /// The instructions, with the fields that lead to the cell still empty.
-    pub(crate) template: &'static [u8],
-    /// Stores the way from the veneer at an address to a cell.
-    pub(crate) patch: fn(&mut [u8], Address, Address) -> Result<(), PatchError>,
-    /// Where a veneer may start.
-    pub(crate) align: u64,
-}
-
-/// A direct call or jump.
-pub(crate) struct DirectCall {
-    /// Its relocation.
-    pub(crate) kind: RelocationKind,
-    /// The addend with which it leads to the very start of its target.
-    pub(crate) addend: i64,
 }
 
 /// Bytes of the field of a direct call or jump that holds the distance.

@@ -16,6 +16,7 @@ mod arch;
 mod error;
 mod layout;
 mod link;
+mod machine;
 mod plan;
 mod relocation;
 mod x86_64;

@@ -5,7 +5,7 @@
 
 use rekindle_artifact::RelocationKind as Kind;
 
-use crate::arch::{DirectCall, Veneer};
+use crate::machine::{DirectCall, Veneer};
 use crate::relocation::Formula::{Absolute, PageOffset, Relative, RelativePage};
 use crate::relocation::Reference::{Call, Cell, Direct};
 use crate::relocation::{Field, Relaxation, Row, WORD64};

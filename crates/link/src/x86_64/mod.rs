@@ -2,7 +2,7 @@
 
 use rekindle_artifact::RelocationKind as Kind;
 
-use crate::arch::{DirectCall, Veneer};
+use crate::machine::{DirectCall, Veneer};
 use crate::relocation::Formula::{Absolute, Relative};
 use crate::relocation::Reference::{Call, Cell, Direct};
 use crate::relocation::{Relaxation, Row, SIGNED32, WORD64};
