@@ -1,5 +1,13 @@
 //! Keeping a scope's folder in order: images that nobody can use are removed, and many small
 //! images become one.
+//!
+//! This is done as a process ends, and nobody should wait for it: only so many bytes are merged, for only
+//! so long. What is merged are the newest images, so that the result, as the newest of all, still is newer
+//! than what it leaves alone; a large one ends them, and is never merged again. A scope thus has a few
+//! small images and, for the rest, large ones.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rekindle_artifact::Artifact;
 use rekindle_store::{ImageError, Key};
@@ -9,11 +17,30 @@ use crate::flush::Writing;
 use crate::loaded::LoadedImage;
 use crate::publish::identity;
 
-/// A scope with more images than this has them merged into one.
+/// A scope with more small images than this has them merged into one.
 const MAX_IMAGES: usize = 8;
 
+/// An image of so many bytes is large.
+const LARGE_LEN: u64 = 2 << 20;
+
+/// What a merge reads at most, in bytes. As many small images as are too many fit.
+const MAX_MERGED_LEN: u64 = LARGE_LEN * (MAX_IMAGES as u64 + 1);
+
+/// How long a merge reads images.
+const MAX_MERGE_TIME: Duration = Duration::from_millis(100);
+
+/// A merge that was cut short has this many images at least, or it wouldn't be worth it.
+const MIN_MERGED: usize = 2;
+
+/// An image that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sound {
+    number: u32,
+    len: u64,
+}
+
 impl Writing<'_> {
-    /// Removes images that can't be used, and merges the others if they are many. If someone else
+    /// Removes images that can't be used, and merges small ones if they are many. If someone else
     /// is at it, they do it.
     pub(crate) fn tidy(&self) {
         let count = self.folder.images().map_or(0, |numbers| numbers.len());
@@ -24,58 +51,73 @@ impl Writing<'_> {
             return;
         };
         let sound = self.remove_refused();
-        if sound.len() > MAX_IMAGES {
-            self.merge(&sound);
+        let small = newest_small(&sound);
+        if small.len() > MAX_IMAGES {
+            self.merge(small);
         }
     }
 
     /// Removes images that can't be used. Returns the others, newest first.
-    fn remove_refused(&self) -> Vec<u32> {
+    fn remove_refused(&self) -> Vec<Sound> {
         let identity = identity(self.target.environment, self.target.scope, self.arch);
         let numbers = self.folder.images().unwrap_or_default();
-        let judge = |number: &u32| {
+        let judge = |number: u32| {
             match self
                 .folder
-                .open_image(*number, self.store.secret(), Some(&identity))
+                .open_image(number, self.store.secret(), Some(&identity))
             {
-                Ok(_) => true,
+                Ok(image) => Some(Sound {
+                    number,
+                    len: image.header.file_len(),
+                }),
                 Err(ImageError::Refused(why)) => {
                     tracing::debug!(number, %why, "removing an image");
-                    self.remove(*number);
-                    false
+                    self.remove(number);
+                    None
                 }
                 // Not ours to judge.
-                Err(_) => false,
+                Err(_) => None,
             }
         };
-        numbers.into_iter().filter(judge).collect()
+        numbers.into_iter().filter_map(judge).collect()
     }
 
-    fn merge(&self, newest_first: &[u32]) {
-        let images: Vec<_> = newest_first
-            .iter()
-            .filter_map(|number| self.map(*number))
-            .collect();
-        if images.len() < newest_first.len() {
+    fn merge(&self, newest_first: &[Sound]) {
+        let start = Instant::now();
+        let mut gathered = Gathered::default();
+        let mut merged = Vec::new();
+        for Sound { number, .. } in newest_first {
+            let is_late = start.elapsed() > MAX_MERGE_TIME;
+            if is_late && merged.len() >= MIN_MERGED {
+                break;
+            }
+            // Without this one, the result would be newer than it, and hold what is older.
+            let Some(image) = self.map(*number) else {
+                break;
+            };
+            gathered.add(&image);
+            merged.push(*number);
+        }
+        if merged.len() < MIN_MERGED {
             return;
         }
-        let artifacts = gather(images.iter().map(|image| &**image));
+        let artifacts = gathered.artifacts();
         let entries: Vec<(Key, &Artifact)> = artifacts
             .iter()
             .map(|(key, artifact)| (*key, artifact))
             .collect();
         match self.write_image(&entries) {
             Ok(bytes) => {
-                tracing::debug!(images = images.len(), bytes, "merged images");
-                for number in newest_first {
-                    self.remove(*number);
+                tracing::debug!(images = merged.len(), bytes, "merged images");
+                for number in merged {
+                    self.remove(number);
                 }
             }
             Err(error) => tracing::debug!(%error, "images can't be merged"),
         }
     }
 
-    fn map(&self, number: u32) -> Option<std::sync::Arc<LoadedImage>> {
+    fn map(&self, number: u32) -> Option<Arc<LoadedImage>> {
         let file = self
             .folder
             .open_image(number, self.store.secret(), None)
@@ -90,23 +132,95 @@ impl Writing<'_> {
     }
 }
 
-/// The artifacts of sound entries, the newest of each key, in the order of the oldest image first:
-/// what was compiled together stays together.
-fn gather<'a>(newest_first: impl Iterator<Item = &'a LoadedImage>) -> Vec<(Key, Artifact)> {
-    let mut seen = FxHashSet::default();
-    let mut groups = Vec::new();
-    for image in newest_first {
+/// The newest images before the first large one, as far as a merge may read them.
+fn newest_small(newest_first: &[Sound]) -> &[Sound] {
+    let mut total = 0;
+    let small = newest_first.iter().take_while(|image| {
+        total += image.len;
+        image.len < LARGE_LEN && total <= MAX_MERGED_LEN
+    });
+    &newest_first[..small.count()]
+}
+
+/// The artifacts of sound entries, the newest of each key.
+#[derive(Default)]
+struct Gathered {
+    seen: FxHashSet<Key>,
+    /// Of each image, the newest first.
+    groups: Vec<Vec<(Key, Artifact)>>,
+}
+
+impl Gathered {
+    /// Adds an image that is older than those before it.
+    fn add(&mut self, image: &LoadedImage) {
         let view = image.view();
         let mut group = Vec::new();
         for entry in view.entries() {
             let Ok(record) = entry.verify() else { continue };
             if let Ok(artifact) = view.artifact(&record)
-                && seen.insert(record.key())
+                && self.seen.insert(record.key())
             {
                 group.push((record.key(), artifact));
             }
         }
-        groups.push(group);
+        self.groups.push(group);
     }
-    groups.into_iter().rev().flatten().collect()
+
+    /// All of them in the order of the oldest image first: what was compiled together stays together.
+    fn artifacts(self) -> Vec<(Key, Artifact)> {
+        self.groups.into_iter().rev().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LARGE_LEN, MAX_IMAGES, MAX_MERGED_LEN, Sound, newest_small};
+
+    fn sound(lens: &[u64]) -> Vec<Sound> {
+        let numbers = (1..=lens.len() as u32).rev();
+        let images = numbers.zip(lens);
+        images
+            .map(|(number, len)| Sound { number, len: *len })
+            .collect()
+    }
+
+    #[test]
+    fn what_a_merge_reads_is_bounded() {
+        let count = |lens: &[u64]| newest_small(&sound(lens)).len();
+        assert_eq!(count(&[5; 20]), 20);
+        assert_eq!(count(&[5, 5, LARGE_LEN, 5]), 2);
+        assert_eq!(count(&[LARGE_LEN, 5]), 0);
+        let almost = LARGE_LEN - 1;
+        assert_eq!(count(&[almost; 30]), MAX_IMAGES + 1);
+        assert_eq!(count(&[]), 0);
+    }
+
+    /// Each process adds one image, and merges as the last one did.
+    fn images_after(processes: usize, len: u64) -> (usize, u64) {
+        let mut lens: Vec<u64> = Vec::new();
+        let mut most_written = 0;
+        for _ in 0..processes {
+            lens.insert(0, len);
+            let small = newest_small(&sound(&lens)).len();
+            if lens.len() > MAX_IMAGES && small > MAX_IMAGES {
+                let merged: u64 = lens.drain(..small).sum();
+                most_written = most_written.max(merged);
+                lens.insert(0, merged);
+            }
+        }
+        (lens.len(), most_written)
+    }
+
+    #[test]
+    fn a_scope_has_few_images_and_no_exit_writes_much() {
+        for len in [1 << 10, 100 << 10, 400 << 10, 1 << 20, 3 << 20, 8 << 20] {
+            let processes = (512 << 20) / len as usize;
+            let (images, most_written) = images_after(processes.min(20_000), len);
+            assert!(most_written <= MAX_MERGED_LEN, "{len}: {most_written}");
+            // The budget bounds large ones.
+            assert!(images <= MAX_IMAGES + 256, "{len}: {images}");
+        }
+        let (images, _) = images_after(20_000, 1 << 10);
+        assert!(images <= MAX_IMAGES + 11, "{images}");
+    }
 }
