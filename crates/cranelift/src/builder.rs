@@ -14,6 +14,7 @@ pub struct JITBuilder {
     pub(crate) symbols: SymbolTable,
     pub(crate) cache: Option<Cache>,
     pub(crate) scope: Option<String>,
+    pub(crate) environment: Vec<(String, String)>,
     pub(crate) keeps_compiled_code: bool,
 }
 
@@ -59,6 +60,7 @@ impl JITBuilder {
             symbols: SymbolTable::new(libcall_names),
             cache: None,
             scope: None,
+            environment: Vec::new(),
             keeps_compiled_code: false,
         }
     }
@@ -119,6 +121,14 @@ impl JITBuilder {
     /// costs nothing.
     pub fn keep_compiled_code(&mut self, keep: bool) -> &mut Self {
         self.keeps_compiled_code = keep;
+        self
+    }
+
+    /// Adds a field to the environment of the module's code: something that decides what it is and that
+    /// neither its input nor Cranelift's settings say, such as the version of what builds the CLIF, or of
+    /// the layout of what it refers to. Code of another value, or without the field, isn't found.
+    pub fn environment_field(&mut self, name: &str, value: impl ToString) -> &mut Self {
+        self.environment.push((name.to_owned(), value.to_string()));
         self
     }
 

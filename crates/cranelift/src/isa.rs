@@ -10,10 +10,11 @@ use cranelift_codegen::CodegenError;
 use cranelift_codegen::isa::{Builder, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable, SetError};
 use cranelift_module::ModuleError;
-use rekindle::Environment;
+use rekindle::{Environment, EnvironmentBuilder};
 
-/// Counts changes of what this crate itself puts into code or metadata for the same CLIF.
-const FORMAT: u32 = 2;
+/// Digest of this crate's sources: of what it puts into keys, code and metadata for the same CLIF. Empty
+/// where they couldn't be seen; the environment then holds a mark of the whole build.
+const SOURCES: &str = env!("REKINDLE_CRANELIFT_SOURCES");
 
 /// The position-independent twin of an ISA.
 ///
@@ -47,8 +48,8 @@ fn flag_error(error: SetError) -> ModuleError {
 }
 
 /// Everything but the function itself that code depends on that is compiled for an ISA's twin. The
-/// twin itself isn't needed, and a warm start makes none.
-pub(crate) fn environment(isa: &dyn TargetIsa) -> Environment {
+/// twin itself isn't needed, and a warm start makes none. `own` are the embedder's own fields.
+pub(crate) fn environment(isa: &dyn TargetIsa, own: &[(String, String)]) -> Environment {
     let mut machine = String::with_capacity(1 << 10);
     for value in isa.isa_flags() {
         let _ = write!(machine, "{value} ");
@@ -60,15 +61,18 @@ pub(crate) fn environment(isa: &dyn TargetIsa) -> Environment {
             None => write!(shared, "{value} "),
         };
     }
-    Environment::builder("cranelift-jit")
+    let environment = Environment::builder("cranelift-jit")
         .field("cranelift", cranelift_codegen::VERSION)
         .field("rekindle-cranelift", env!("CARGO_PKG_VERSION"))
-        .field("format", FORMAT)
+        .field("sources", SOURCES)
         .field("target", isa.triple())
         .field("machine", machine)
         .field("shared", shared)
-        .field("wasmtime-unwinder", cfg!(feature = "wasmtime-unwinder"))
-        .build()
+        .field("wasmtime-unwinder", cfg!(feature = "wasmtime-unwinder"));
+    let add = |environment: EnvironmentBuilder, (name, value): &(String, String)| {
+        environment.field(name, value)
+    };
+    own.iter().fold(environment, add).build()
 }
 
 #[cfg(test)]
@@ -103,7 +107,7 @@ mod tests {
     }
 
     fn digest_of_code_for(isa: &dyn TargetIsa) -> rekindle::Digest {
-        environment(isa).digest()
+        environment(isa, &[]).digest()
     }
 
     #[test]
@@ -141,10 +145,34 @@ mod tests {
     }
 
     #[test]
+    fn each_field_of_the_embedder_is_part_of_the_environment() {
+        let isa = isa(&[], &[]).expect("defaults");
+        let of = |fields: &[(&str, &str)]| {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
+            environment(&*isa, &fields).digest()
+        };
+        let all = [
+            of(&[]),
+            of(&[("layout", "1")]),
+            of(&[("layout", "2")]),
+            of(&[("front", "1")]),
+            of(&[("layout", "1"), ("front", "1")]),
+            // What is ours can't be had back by its name.
+            of(&[("target", "1")]),
+            of(&[("made-by", "1")]),
+        ];
+        assert_eq!(HashSet::from(all).len(), all.len());
+        assert_eq!(of(&[("layout", "1")]), of(&[("layout", "1")]));
+    }
+
+    #[test]
     fn what_is_compiled_for_is_what_is_said() {
         let isa = isa(&[("opt_level", "speed")], &[]).expect("a flag of Cranelift");
         let twin = twin(&*isa).expect("it was accepted");
-        assert_eq!(environment(&*isa), environment(&*twin));
+        assert_eq!(environment(&*isa, &[]), environment(&*twin, &[]));
         assert!(twin.flags().is_pic());
         assert!(!twin.flags().use_colocated_libcalls());
         let machine = |isa: &dyn TargetIsa| isa.isa_flags().iter().map(|v| v.to_string()).collect();
@@ -160,7 +188,7 @@ mod tests {
 
     #[test]
     fn versions_and_the_target_are_part_of_the_environment() {
-        let environment = environment(&*isa(&[], &[]).expect("defaults"));
+        let environment = environment(&*isa(&[], &[]).expect("defaults"), &[]);
         let value = |name: &str| {
             let field = environment.fields().iter().find(|(field, _)| field == name);
             field.map(|(_, value)| value.as_str())
@@ -170,6 +198,8 @@ mod tests {
         let all = [
             "rekindle",
             "format",
+            "made-by",
+            "sources",
             "target",
             "machine",
             "shared",

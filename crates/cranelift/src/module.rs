@@ -88,13 +88,15 @@ impl JITModule {
             symbols,
             cache,
             scope,
+            environment,
             keeps_compiled_code,
         } = builder;
         assert!(!isa.flags().is_pic(), "cranelift-jit needs is_pic=false");
         let cache = cache.unwrap_or_else(session::default_cache);
         let name = scope.as_deref().unwrap_or_else(|| session::program_name());
         let id = ScopeId::from_name(name).with_label(name);
-        let scope = cache.scope_with_late_names(&isa::environment(&*isa), id);
+        let environment = isa::environment(&*isa, &environment);
+        let scope = cache.scope_with_late_names(&environment, id);
         Self {
             at_exit: AtExit::register(&scope),
             frees_memory: false,

@@ -1,12 +1,10 @@
 //! What a process has once: its caches by configuration, and the name of its default scope.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rekindle::{Cache, CacheConfig, Digest, KeyBuilder, Scope};
+use rekindle::{Cache, CacheConfig, Digest, KeyBuilder, Scope, Statistics};
 
 /// The caches of this process by configuration.
 static OPEN: Mutex<Vec<(CacheConfig, Cache)>> = Mutex::new(Vec::new());
@@ -35,63 +33,19 @@ pub(crate) fn default_cache() -> Cache {
     CACHE.get_or_init(open).clone()
 }
 
-/// The digest of this program: of its build id, or else its file, and of those of the shared library
-/// that this code is in, if it is in one. Code generators of another build may generate something else for the same input.
+/// The digest of this program, and of the shared library that this code is in, if it is in one. Code
+/// generators of another build may generate something else for the same input.
 pub(crate) fn program_digest(cache: &Cache) -> Digest {
-    static DIGEST: OnceLock<Digest> = OnceLock::new();
-    *DIGEST.get_or_init(|| {
-        fn here() {}
-        if let Some(ids) = rekindle_exec::build_ids(here) {
-            let key = KeyBuilder::new("cranelift/build-ids").field_bytes(&ids);
-            return Digest(*key.finish().as_bytes());
-        }
-        let program = file_digest(cache, Path::new("/proc/self/exe"));
-        let path = std::env::current_exe().ok();
-        let own = own_object().filter(|own| Some(own) != path.as_ref());
-        let own = own.map(|path| file_digest(cache, &path));
-        let key = KeyBuilder::new("cranelift/program").digest(&program);
-        let key = match own {
-            Some(own) => key.digest(&own),
-            None => key,
-        };
+    static UNLIKE_ANY: OnceLock<Digest> = OnceLock::new();
+    let unlike_any = || {
+        let key = KeyBuilder::new("cranelift/unlike any")
+            .str(&format!("{:?}", std::time::SystemTime::now()))
+            .u64(std::process::id().into());
         Digest(*key.finish().as_bytes())
-    })
-}
-
-/// A file that can't be read gets a digest that no other run has.
-fn file_digest(cache: &Cache, path: &Path) -> Digest {
-    let digest = |bytes: &[u8]| Digest(blake3::hash(bytes).into());
-    let unique = || {
-        let now = std::time::SystemTime::now();
-        let text = format!("{now:?} {}", std::process::id());
-        digest(text.as_bytes())
     };
-    match File::open(path) {
-        Ok(file) => cache.file_digest(&file, || match std::fs::read(path) {
-            Ok(bytes) => digest(&bytes),
-            Err(_) => unique(),
-        }),
-        Err(_) => unique(),
-    }
-}
-
-/// The file that this code was loaded from, which need not be the program's.
-fn own_object() -> Option<PathBuf> {
-    let own = (own_object as fn() -> Option<PathBuf> as usize) as u64;
-    // The kernel makes the text anew for each read, so it is read in few.
-    let mut maps = Vec::with_capacity(32 << 10);
-    let mut file = File::open("/proc/self/maps").ok()?;
-    file.read_to_end(&mut maps).ok()?;
-    let maps = String::from_utf8_lossy(&maps);
-    maps.lines().find_map(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        let (start, end) = fields.next()?.split_once('-')?;
-        let number = |text| u64::from_str_radix(text, 16).ok();
-        let path = line.find('/').map(|at| PathBuf::from(&line[at..]));
-        (number(start)?..number(end)?)
-            .contains(&own)
-            .then_some(path)?
-    })
+    // A program that nobody can tell from others finds nothing of theirs.
+    let digest = cache.program_digest();
+    digest.unwrap_or_else(|| *UNLIKE_ANY.get_or_init(unlike_any))
 }
 
 /// A module's scope that is flushed when the process exits, should the module live that long.
@@ -99,8 +53,8 @@ pub(crate) struct AtExit {
     number: u64,
 }
 
-/// The process that opened the first of [`LIVING`].
-static PROCESS: OnceLock<u32> = OnceLock::new();
+/// The process that opened the first of [`LIVING`]. One that is forked from it has its own end, too.
+static PROCESS: OnceLock<u64> = OnceLock::new();
 
 /// The scopes of living modules by number.
 static LIVING: Mutex<Vec<(u64, Scope)>> = Mutex::new(Vec::new());
@@ -110,7 +64,7 @@ impl AtExit {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         PROCESS.get_or_init(|| {
             rekindle_exec::at_exit(flush_living);
-            std::process::id()
+            rekindle_exec::process_number()
         });
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         living().push((number, scope.clone()));
@@ -133,13 +87,14 @@ fn living() -> MutexGuard<'static, Vec<(u64, Scope)>> {
 }
 
 extern "C" fn flush_living() {
-    if PROCESS.get() != Some(&std::process::id()) {
-        // A fork: what waits belongs to the parent.
-        return;
-    }
+    // In a process that was forked, what the other one added is that one's, and isn't here any more.
     flush_scopes();
+    let is_forked = PROCESS.get() != Some(&rekindle_exec::process_number());
     if let Ok(open) = OPEN.try_lock() {
-        crate::log::write(open.iter().map(|(_, cache)| cache));
+        let open = open.iter().map(|(_, cache)| cache);
+        // One that only inherited a cache has nothing to say.
+        let used = open.filter(|cache| !is_forked || cache.statistics() != Statistics::default());
+        crate::log::write(used);
     }
 }
 

@@ -12,22 +12,24 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::address::HostAddr;
 use crate::arch::make_coherent;
-use crate::frames::{self, RegisteredFrames};
-use crate::imp::{Access, Memory, page_len};
+use crate::block::{Block, BlockParts, Chunk, Demand, Published};
+use crate::imp::{Access, page_len};
 
-/// Address space that a chunk reserves. Memory is used only where it is touched.
+/// Address space that an arena's first chunk reserves. Memory is used only where it is touched, but a
+/// process may have a limit, and thousands of arenas.
+const FIRST_LEN: usize = 256 << 10;
+
+/// How much longer each chunk is than the one before it.
+const GROWTH: usize = 4;
+
+/// Address space that no chunk exceeds, unless a single demand does.
 const CHUNK_LEN: usize = 64 << 20;
 
-/// Of that, for code; the rest is for data.
-const CODE_LEN: usize = 48 << 20;
-
-/// The largest demand: a chunk of twice this still spans less than 32-bit distances reach.
-const MAX_DEMAND: usize = 512 << 20;
-
-/// Held while published data is written, so that two threads don't write at once. Rare and short.
-static WRITING: Mutex<()> = Mutex::new(());
+/// Of so many bytes, for code; the rest is for data.
+const fn code_part(len: usize) -> usize {
+    len / 4 * 3
+}
 
 /// The least alignment of a block's code in a batch: that of a line of the caches.
 const BATCH_ALIGN: usize = 64;
@@ -45,16 +47,10 @@ pub struct Arena {
 #[derive(Debug, Default)]
 struct Cursor {
     filling: Option<Filling>,
+    /// How long the last chunk was meant to be; zero if there is none.
+    last_len: usize,
     /// Pages of the batch that take no more blocks.
     full: Vec<(Arc<Chunk>, Range<usize>)>,
-}
-
-/// Address space with code.
-#[derive(Debug)]
-struct Chunk {
-    /// Of the code in it. Dropped before the memory is.
-    frames: Mutex<Vec<RegisteredFrames>>,
-    memory: Memory,
 }
 
 /// The chunk that is being filled.
@@ -71,19 +67,6 @@ struct Filling {
     batch: Option<usize>,
 }
 
-/// How much memory a block needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Demand {
-    /// Bytes for code and constants. They start at a page, but in a batch.
-    pub code_len: usize,
-    /// Alignment of the code in a batch: a power of two up to a page, or zero for none.
-    pub code_align: usize,
-    /// Bytes for writable data, zeroed.
-    pub data_len: usize,
-    /// Alignment of the data: a power of two up to a page.
-    pub data_align: usize,
-}
-
 impl Arena {
     /// An arena that holds nothing yet.
     pub fn new() -> Self {
@@ -95,7 +78,7 @@ impl Arena {
     /// # Errors
     /// If the system gives no memory, or the demand is absurdly large.
     pub fn reserve(&self, demand: Demand) -> io::Result<Block> {
-        check(demand)?;
+        demand.check()?;
         self.lock().take(demand, false)
     }
 
@@ -108,13 +91,13 @@ impl Arena {
     pub fn add_to_batch<E: From<io::Error>>(
         &self,
         demand: Demand,
-        fill: impl FnOnce(&mut Block) -> Result<Option<Range<usize>>, E>,
+        fill: impl FnOnce(BlockParts<'_>) -> Result<Option<Range<usize>>, E>,
     ) -> Result<Published, E> {
-        check(demand)?;
+        demand.check()?;
         // Held until the block is written, so that nobody publishes its pages meanwhile.
         let mut cursor = self.lock();
         let mut block = cursor.take(demand, true)?;
-        let frames = fill(&mut block)?;
+        let frames = fill(block.parts_mut())?;
         Ok(block.finish(frames)?)
     }
 
@@ -158,7 +141,7 @@ pub struct BatchEditor<'a>(MutexGuard<'a, Cursor>);
 
 impl BatchEditor<'_> {
     /// Edits a part of some code's bytes. Returns whether it could: code that was published is what
-    /// it is for good, and the part must lie within the code.
+    /// it is for good, and the part must lie within the code, apart from what the unwinder reads.
     pub fn edit(
         &mut self,
         code: &Published,
@@ -171,7 +154,8 @@ impl BatchEditor<'_> {
             code_len,
             ..
         } = code;
-        if part.start > part.end || part.end > *code_len || !self.0.is_in_batch(chunk, *start) {
+        let is_code = part.start <= part.end && part.end <= *code_len;
+        if !is_code || code.has_frames_in(&part) || !self.0.is_in_batch(chunk, *start) {
             return false;
         }
         #[expect(unsafe_code, reason = "memory becomes a slice")]
@@ -182,24 +166,6 @@ impl BatchEditor<'_> {
         };
         edit(bytes);
         true
-    }
-}
-
-/// Refuses what no chunk holds.
-fn check(demand: Demand) -> io::Result<()> {
-    let page = page_len();
-    if demand.code_len > MAX_DEMAND || demand.data_len > MAX_DEMAND {
-        return Err(io::ErrorKind::OutOfMemory.into());
-    }
-    let Demand {
-        code_align,
-        data_align,
-        ..
-    } = demand;
-    let is_alignment = |align: usize| align.is_power_of_two() && align <= page;
-    match is_alignment(data_align) && (code_align == 0 || is_alignment(code_align)) {
-        true => Ok(()),
-        false => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
 
@@ -215,7 +181,15 @@ impl Cursor {
             return Ok(block);
         }
         self.end_batch();
-        let filling = self.filling.insert(Filling::reserve(demand)?);
+        let len = match self.last_len {
+            0 => FIRST_LEN,
+            last => (last * GROWTH).min(CHUNK_LEN),
+        };
+        // Where there is little address space left, a chunk is as short as a first one.
+        let short = |_| Filling::reserve(demand, FIRST_LEN);
+        let filling = Filling::reserve(demand, len).or_else(short)?;
+        self.last_len = len;
+        let filling = self.filling.insert(filling);
         let block = filling.take(demand, in_batch);
         block.ok_or_else(|| io::ErrorKind::OutOfMemory.into())
     }
@@ -247,14 +221,13 @@ impl Cursor {
 }
 
 impl Filling {
-    fn reserve(demand: Demand) -> io::Result<Self> {
+    /// A chunk of so many bytes, or of more if the demand asks for that.
+    fn reserve(demand: Demand, len: usize) -> io::Result<Self> {
         let page = page_len();
-        let code_end = CODE_LEN.max(demand.code_len.next_multiple_of(page));
-        let data_end = code_end + (CHUNK_LEN - CODE_LEN).max(demand.data_len + page);
-        let chunk = Arc::new(Chunk {
-            frames: Mutex::default(),
-            memory: Memory::reserve(data_end)?,
-        });
+        let code = demand.code_len.next_multiple_of(page);
+        let code_end = code_part(len).next_multiple_of(page).max(code);
+        let data_end = code_end + (len - code_part(len)).max(demand.data_len + page);
+        let chunk = Chunk::reserve(data_end)?;
         Ok(Self {
             chunk,
             code: 0,
@@ -291,211 +264,12 @@ impl Filling {
     }
 }
 
-/// Memory for one piece of code and its data, not executable yet.
-///
-/// Invariant: its ranges of the chunk belong to this block and what is published from it.
-#[derive(Debug)]
-pub struct Block {
-    chunk: Arc<Chunk>,
-    code: usize,
-    data: usize,
-    demand: Demand,
-}
-
-impl Block {
-    /// Where the code will live.
-    pub fn code_address(&self) -> HostAddr {
-        HostAddr(self.chunk.memory.at(self.code).expose_provenance() as u64)
-    }
-
-    /// Where the writable data lives.
-    pub fn data_address(&self) -> HostAddr {
-        HostAddr(self.chunk.memory.at(self.data).expose_provenance() as u64)
-    }
-
-    /// Bytes that were asked for code.
-    pub fn code_len(&self) -> usize {
-        self.demand.code_len
-    }
-
-    /// The code's bytes, to be written.
-    pub fn code_mut(&mut self) -> &mut [u8] {
-        self.code_and_data_mut().0
-    }
-
-    /// The data's bytes, to be written.
-    pub fn data_mut(&mut self) -> &mut [u8] {
-        self.code_and_data_mut().1
-    }
-
-    /// The code's bytes and the data's, to be written.
-    pub fn code_and_data_mut(&mut self) -> (&mut [u8], &mut [u8]) {
-        let Self {
-            chunk,
-            code,
-            data,
-            demand,
-        } = self;
-        #[expect(unsafe_code, reason = "memory becomes a slice")]
-        // SAFETY: by the invariant the range is this block's alone, it is readable and writable
-        // until `publish` consumes the block, and the block keeps the chunk mapped.
-        let code =
-            unsafe { std::slice::from_raw_parts_mut(chunk.memory.at(*code), demand.code_len) };
-        #[expect(unsafe_code, reason = "memory becomes a slice")]
-        // SAFETY: as above; a chunk's code ends before its data begins, so the two don't overlap.
-        let data =
-            unsafe { std::slice::from_raw_parts_mut(chunk.memory.at(*data), demand.data_len) };
-        (code, data)
-    }
-
-    /// Makes the code executable and read-only for good.
-    ///
-    /// # Errors
-    /// If the system refuses executable memory; some policies do.
-    pub fn publish(self) -> io::Result<Published> {
-        let start = self.chunk.memory.at(self.code);
-        let len = self.demand.code_len;
-        make_coherent(start, len);
-        if len > 0 {
-            #[expect(unsafe_code, reason = "the one call")]
-            // SAFETY: the pages belong to this block, whose slices ended with their borrows.
-            unsafe {
-                let memory = &self.chunk.memory;
-                memory.protect_shared(self.code, len, Access::ReadExecute)?;
-            }
-        }
-        Ok(self.into_published())
-    }
-
-    /// The same for code that can be unwound through: the call frame records in the part `records`
-    /// of the code's bytes, which a terminator ends, are known to the unwinder from now on.
-    ///
-    /// # Errors
-    /// As [`Self::publish`], and if they aren't records of this block's code.
-    pub fn publish_with_frames(mut self, records: Range<usize>) -> io::Result<Published> {
-        let has_frames = self.check_frames(&records)?;
-        let records_start = self.code + records.start;
-        let published = self.publish()?;
-        if has_frames {
-            published.register_frames(records_start);
-        }
-        Ok(published)
-    }
-
-    /// Ends the writing of a block in a batch, whose pages are published later.
-    fn finish(mut self, frames: Option<Range<usize>>) -> io::Result<Published> {
-        let records_start = match frames {
-            Some(records) if self.check_frames(&records)? => Some(self.code + records.start),
-            _ => None,
-        };
-        let published = self.into_published();
-        if let Some(start) = records_start {
-            published.register_frames(start);
-        }
-        Ok(published)
-    }
-
-    /// What is left of a block that is written.
-    fn into_published(self) -> Published {
-        Published {
-            chunk: self.chunk,
-            code: self.code,
-            code_len: self.demand.code_len,
-            data: self.data,
-            data_len: self.demand.data_len,
-        }
-    }
-
-    /// Judges call frame records in a part of the code's bytes. Returns whether there are any.
-    fn check_frames(&mut self, records: &Range<usize>) -> io::Result<bool> {
-        let code = self.code_address().0;
-        let records_at = code + records.start as u64;
-        let len = self.demand.code_len as u64;
-        let bytes = self.code_mut().get(records.clone());
-        let bytes = bytes.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(frames::check(bytes, records_at, &(code..code + len))? > 0)
-    }
-
-    /// Makes the pages that would hold code readable and nothing else, for good: for constants
-    /// without code.
-    ///
-    /// # Errors
-    /// If the system refuses.
-    pub fn publish_constants(self) -> io::Result<Published> {
-        let len = self.demand.code_len;
-        if len > 0 {
-            #[expect(unsafe_code, reason = "the one call")]
-            // SAFETY: the pages belong to this block, whose slices ended with their borrows.
-            unsafe {
-                let memory = &self.chunk.memory;
-                memory.protect_shared(self.code, len, Access::Read)?;
-            }
-        }
-        Ok(self.into_published())
-    }
-}
-
-/// Executable code. Keeps its memory, and its data's, mapped.
-#[derive(Clone, Debug)]
-pub struct Published {
-    chunk: Arc<Chunk>,
-    code: usize,
-    code_len: usize,
-    data: usize,
-    data_len: usize,
-}
-
-impl Published {
-    /// Makes call frame records known that were checked, at an offset in the chunk.
-    fn register_frames(&self, start: usize) {
-        #[expect(unsafe_code, reason = "the one call")]
-        // SAFETY: nobody writes the bytes of a block that was published or finished, and the chunk
-        // drops the registration before its memory.
-        let frames = unsafe { RegisteredFrames::register(self.chunk.memory.at(start)) };
-        let all = self.chunk.frames.lock();
-        all.unwrap_or_else(PoisonError::into_inner).push(frames);
-    }
-
-    /// Where the code lives.
-    pub fn code_address(&self) -> HostAddr {
-        HostAddr(self.chunk.memory.at(self.code).expose_provenance() as u64)
-    }
-
-    /// Writes into the block's data, `offset` bytes from its start.
-    ///
-    /// Compiled code may read what is written; that it does so only afterwards is the caller's
-    /// affair, as calling it is.
-    ///
-    /// # Errors
-    /// If the bytes don't fit.
-    pub fn write_data(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
-        let end = offset
-            .checked_add(bytes.len())
-            .ok_or(io::ErrorKind::InvalidInput)?;
-        if end > self.data_len {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let to = self.chunk.memory.at(self.data + offset);
-        let _guard = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
-        #[expect(unsafe_code, reason = "writes through a pointer")]
-        // SAFETY: the range lies in the block's data, which is writable, belongs to what was
-        // published from the block, and to which no references exist any more; the lock keeps
-        // other threads from writing at the same time.
-        unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
-        }
-        Ok(())
-    }
-
-    /// Where the chunk lives that holds the code.
-    pub fn chunk_address(&self) -> HostAddr {
-        HostAddr(self.chunk.memory.base().expose_provenance() as u64)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Arena, Block, CODE_LEN, Demand, Published};
+    use super::{Arena, BlockParts, CHUNK_LEN, Demand, FIRST_LEN, GROWTH, Published, code_part};
+    use crate::frames::{self, tests::RECORDS_LEN};
+
+    const CODE_LEN: usize = code_part(CHUNK_LEN);
 
     fn demand(code_len: usize, data_len: usize) -> Demand {
         Demand {
@@ -559,9 +333,9 @@ mod tests {
                 code_align,
                 ..demand(100, 8)
             };
-            let fill = |block: &mut Block| {
-                assert!(block.code_mut().iter().all(|byte| *byte == 0));
-                block.code_mut().fill(0xcc);
+            let fill = |block: BlockParts<'_>| {
+                assert!(block.code.iter().all(|byte| *byte == 0));
+                block.code.fill(0xcc);
                 Ok::<_, std::io::Error>(None)
             };
             arena
@@ -585,8 +359,8 @@ mod tests {
     fn code_is_edited_until_it_is_published() {
         let arena = Arena::new();
         let add = |byte: u8| {
-            let fill = |block: &mut Block| {
-                block.code_mut().fill(byte);
+            let fill = |block: BlockParts<'_>| {
+                block.code.fill(byte);
                 Ok::<_, std::io::Error>(None)
             };
             arena.add_to_batch(demand(100, 8), fill).expect("memory")
@@ -621,7 +395,7 @@ mod tests {
 
     /// Code of another arena's batch.
     fn add_elsewhere() -> Published {
-        let fill = |_: &mut Block| Ok::<_, std::io::Error>(None);
+        let fill = |_: BlockParts<'_>| Ok::<_, std::io::Error>(None);
         let arena = Arena::new();
         arena.add_to_batch(demand(100, 8), fill).expect("memory")
     }
@@ -630,9 +404,8 @@ mod tests {
     fn a_batch_goes_on_in_the_next_chunk() {
         let arena = Arena::new();
         let add = |code_len| {
-            let fill = |block: &mut Block| {
-                let last = block.code_len() - 1;
-                block.code_mut()[last] = 1;
+            let fill = |block: BlockParts<'_>| {
+                block.code[code_len - 1] = 1;
                 Ok::<_, std::io::Error>(None)
             };
             arena
@@ -645,11 +418,44 @@ mod tests {
     }
 
     #[test]
+    fn an_arena_reserves_little_and_grows() {
+        let arena = Arena::new();
+        let lens: Vec<usize> = (0..7)
+            .map(|_| {
+                let code_len = code_part(FIRST_LEN);
+                let block = arena.reserve(demand(code_len, 8)).expect("memory");
+                block.chunk.memory.len()
+            })
+            .collect();
+        assert_eq!(lens[0], FIRST_LEN);
+        assert_eq!(lens[1..5], [GROWTH * FIRST_LEN; 4]);
+        assert_eq!(lens[5], GROWTH * GROWTH * FIRST_LEN);
+    }
+
+    #[test]
+    fn what_the_unwinder_reads_is_edited_no_more() {
+        let arena = Arena::new();
+        let len = 64 + RECORDS_LEN;
+        let fill = |block: BlockParts<'_>| {
+            let field = block.code_address.0 + 64;
+            block.code[64..]
+                .copy_from_slice(&frames::tests::records_at(field, block.code_address.0));
+            Ok::<_, std::io::Error>(Some(64..len))
+        };
+        let code = arena.add_to_batch(demand(len, 0), fill).expect("memory");
+        let mut editor = arena.edit_batch();
+        for part in [60..65, 64..len, len - 1..len] {
+            assert!(!editor.edit(&code, part, |_| unreachable!()));
+        }
+        assert!(editor.edit(&code, 0..64, |bytes| bytes.fill(0x90)));
+    }
+
+    #[test]
     fn who_fails_to_fill_a_block_of_a_batch_gets_none() {
         let arena = Arena::new();
-        let failing = |_: &mut Block| Err(std::io::Error::other("no"));
+        let failing = |_: BlockParts<'_>| Err(std::io::Error::other("no"));
         assert!(arena.add_to_batch(demand(10, 8), failing).is_err());
-        let frames = |_: &mut Block| Ok::<_, std::io::Error>(Some(0..11));
+        let frames = |_: BlockParts<'_>| Ok::<_, std::io::Error>(Some(0..11));
         assert!(arena.add_to_batch(demand(10, 8), frames).is_err());
         arena.publish_batch().expect("executable memory");
     }
@@ -668,13 +474,10 @@ mod tests {
                 .code_mut()
                 .copy_from_slice(&[0xb8, answer, 0, 0, 0, 0xc3]);
             let published = block.publish().expect("executable memory");
-            let address = published.code_address();
-            let entry: Entry<Answer> = Entry::new(
-                address,
-                std::sync::Arc::new(published),
-                signature_of::<Answer>(),
-            )
-            .expect("the same type");
+            let at = published.code_at(0).expect("there is code");
+            drop(published);
+            let entry: Entry<Answer> =
+                Entry::new(at, signature_of::<Answer>()).expect("the same type");
             #[expect(unsafe_code, reason = "calls what was written above")]
             // SAFETY: the code takes nothing and returns a number in `eax`, as its type says.
             let result = unsafe { (entry.function())() };

@@ -9,16 +9,27 @@ const NT_GNU_BUILD_ID: u32 = 3;
 struct Search {
     /// An address in the object that is asked about.
     address: u64,
-    is_first: bool,
-    ids: Option<Vec<u8>>,
+    /// Whether the next object is the program, and is asked about too.
+    wants_first: bool,
+    ids: Option<Vec<Vec<u8>>>,
 }
 
-/// The build id of the program, and behind it that of the shared library that `code` is in, if it
-/// is in one. `None` if one of them has none, or the system doesn't say.
-pub fn build_ids(code: fn()) -> Option<Vec<u8>> {
+/// The build id of the program, and that of the shared library that `code` is in, if it is in one.
+/// `None` if one of them has none, or the system doesn't say.
+pub fn build_ids(code: fn()) -> Option<Vec<Vec<u8>>> {
+    search(code, true)
+}
+
+/// The build id of the object, program or shared library, that `code` is in. `None` if it has none, or
+/// the system doesn't say.
+pub fn build_id(code: fn()) -> Option<Vec<u8>> {
+    search(code, false)?.pop()
+}
+
+fn search(code: fn(), wants_first: bool) -> Option<Vec<Vec<u8>>> {
     let mut search = Search {
         address: (code as usize) as u64,
-        is_first: true,
+        wants_first,
         ids: Some(Vec::new()),
     };
     #[expect(unsafe_code, reason = "the one call")]
@@ -37,7 +48,7 @@ unsafe extern "C" fn visit(
 ) -> c_int {
     // SAFETY: the C library describes an object that stays loaded during the call.
     let info = unsafe { &*info };
-    // SAFETY: `build_ids` passed a search that nobody else uses.
+    // SAFETY: what iterates was given a search that nobody else uses.
     let search = unsafe { &mut *search.cast::<Search>() };
     let headers = match info.dlpi_phdr.is_null() {
         true => &[],
@@ -49,7 +60,7 @@ unsafe extern "C" fn visit(
         let offset = search.address.wrapping_sub(start(header));
         header.p_type == libc::PT_LOAD && offset < header.p_memsz
     };
-    let is_program = core::mem::take(&mut search.is_first);
+    let is_program = core::mem::take(&mut search.wants_first);
     if !is_program && !headers.iter().any(holds) {
         return 0;
     }
@@ -63,10 +74,10 @@ unsafe extern "C" fn visit(
             // SAFETY: the segment lies in one that is loaded, which `contains` checked, and nobody
             // writes notes.
             let notes = unsafe { std::slice::from_raw_parts(notes, note.p_memsz as usize) };
-            build_id(notes)
+            id_among(notes)
         });
     match (&mut search.ids, id) {
-        (Some(ids), Some(id)) => ids.extend_from_slice(id),
+        (Some(ids), Some(id)) => ids.push(id.to_vec()),
         (ids, _) => *ids = None,
     }
     0
@@ -83,7 +94,7 @@ fn contains(load: &libc::Elf64_Phdr, part: &libc::Elf64_Phdr) -> bool {
 }
 
 /// The build id among some notes.
-fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
+fn id_among(mut notes: &[u8]) -> Option<&[u8]> {
     loop {
         let (head, rest) = notes.split_first_chunk::<12>()?;
         let [name_len, id_len, kind] = [0, 4, 8].map(|at| {
@@ -105,7 +116,7 @@ fn padded(len: u32) -> usize {
 
 #[cfg(all(test, not(miri)))]
 mod tests {
-    use super::{build_id, build_ids};
+    use super::{build_id, build_ids, id_among};
 
     #[test]
     fn an_id_is_found_among_notes() {
@@ -117,10 +128,10 @@ mod tests {
             note
         };
         let notes = [note(1, b"other"), note(3, b"build")].concat();
-        assert_eq!(build_id(&notes), Some(&b"build"[..]));
-        assert_eq!(build_id(&note(1, b"other")), None);
+        assert_eq!(id_among(&notes), Some(&b"build"[..]));
+        assert_eq!(id_among(&note(1, b"other")), None);
         for len in 0..16 {
-            assert_eq!(build_id(&note(3, b"build")[..len]), None);
+            assert_eq!(id_among(&note(3, b"build")[..len]), None);
         }
     }
 
@@ -129,5 +140,10 @@ mod tests {
         fn here() {}
         assert_eq!(build_ids(here), build_ids(here));
         assert_ne!(build_ids(here), Some(Vec::new()));
+        // Tests are in the program itself.
+        assert_eq!(
+            build_ids(here).map(|ids| ids.len()),
+            build_id(here).map(|_| 1)
+        );
     }
 }

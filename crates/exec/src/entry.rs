@@ -6,6 +6,7 @@
 use core::any::Any;
 use core::fmt;
 use core::marker::PhantomData;
+use core::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::address::HostAddr;
@@ -46,24 +47,43 @@ impl fmt::Display for SignatureMismatch {
 
 impl core::error::Error for SignatureMismatch {}
 
+/// An address within code, which it keeps mapped. Only the memory that holds the code makes one, so
+/// that it is never null.
+#[derive(Clone)]
+pub struct CodeAddress {
+    address: NonZeroU64,
+    _memory: Arc<dyn Any + Send + Sync>,
+}
+
+impl CodeAddress {
+    /// An address in memory that `memory` keeps mapped. `None` if it is null.
+    pub(crate) fn new(address: HostAddr, memory: Arc<dyn Any + Send + Sync>) -> Option<Self> {
+        Some(Self {
+            address: NonZeroU64::new(address.0)?,
+            _memory: memory,
+        })
+    }
+}
+
+impl fmt::Debug for CodeAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CodeAddress({:#x})", self.address)
+    }
+}
+
 /// The entry point of published code, which it keeps mapped.
 #[derive(Clone)]
 pub struct Entry<F> {
-    address: HostAddr,
-    _memory: Arc<dyn Any + Send + Sync>,
+    code: CodeAddress,
     signature: PhantomData<F>,
 }
 
 impl<F: EntrySignature> Entry<F> {
-    /// The entry point at `address`, in memory that `memory` keeps mapped and executable.
+    /// The entry point at an address within code.
     ///
     /// # Errors
     /// If `recorded`, the signature recorded beside the code, isn't that of `F`.
-    pub fn new(
-        address: HostAddr,
-        memory: Arc<dyn Any + Send + Sync>,
-        recorded: u64,
-    ) -> Result<Self, SignatureMismatch> {
+    pub fn new(code: CodeAddress, recorded: u64) -> Result<Self, SignatureMismatch> {
         if recorded != F::SIGNATURE {
             return Err(SignatureMismatch {
                 recorded,
@@ -71,8 +91,7 @@ impl<F: EntrySignature> Entry<F> {
             });
         }
         Ok(Self {
-            address,
-            _memory: memory,
+            code,
             signature: PhantomData,
         })
     }
@@ -81,42 +100,48 @@ impl<F: EntrySignature> Entry<F> {
     /// it keeps this entry, its scope or its [`Arc`] alive; that is part of what the caller
     /// promises in its own `unsafe` block.
     pub fn function(&self) -> F {
-        F::from_address(self.address, sealed::Token(()))
+        F::from_address(self.code.address, sealed::Token(()))
     }
 
     /// The entry point's address.
     pub fn address(&self) -> HostAddr {
-        self.address
+        HostAddr(self.code.address.get())
     }
 }
 
 impl<F> fmt::Debug for Entry<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Entry({})", self.address)
+        write!(f, "Entry({:#x})", self.code.address)
     }
 }
 
 mod sealed {
-    use crate::address::HostAddr;
+    use core::num::NonZeroU64;
 
     /// Only this file can make one, so only [`super::Entry`] turns addresses into functions.
     #[derive(Debug)]
     pub struct Token(pub(super) ());
 
     pub trait FromAddress {
-        fn from_address(address: HostAddr, token: Token) -> Self;
+        fn from_address(address: NonZeroU64, token: Token) -> Self;
     }
+
+    /// Only this file says which types there are: two of one number would take each other's code.
+    pub trait Plain {}
 }
 
 /// A parameter or result type that is passed as the C calling convention says.
-pub trait Plain {
+pub trait Plain: sealed::Plain {
     /// Distinguishes the type within a signature.
     const CODE: u64;
 }
 
 macro_rules! plain {
     ($($type:ty => $code:literal),* $(,)?) => {
-        $(impl Plain for $type { const CODE: u64 = $code; })*
+        $(
+            impl sealed::Plain for $type {}
+            impl Plain for $type { const CODE: u64 = $code; }
+        )*
     };
 }
 
@@ -125,9 +150,13 @@ plain! {
     isize => 10, usize => 11, f32 => 12, f64 => 13,
 }
 
+impl<T> sealed::Plain for *const T {}
+
 impl<T> Plain for *const T {
     const CODE: u64 = 14;
 }
+
+impl<T> sealed::Plain for *mut T {}
 
 impl<T> Plain for *mut T {
     const CODE: u64 = 15;
@@ -154,10 +183,10 @@ macro_rules! signatures {
             for unsafe extern "C" fn($($parameter),*) -> R
         {
             #[expect(unsafe_code, reason = "an address becomes a function pointer here and nowhere else")]
-            fn from_address(address: HostAddr, _: sealed::Token) -> Self {
-                let pointer = core::ptr::with_exposed_provenance::<()>(address.0 as usize);
-                // SAFETY: `Entry` holds the address of published code, which is not null, and
-                // compared the recorded signature with this type. Calling it is the caller's
+            fn from_address(address: NonZeroU64, _: sealed::Token) -> Self {
+                let pointer = core::ptr::with_exposed_provenance::<()>(address.get() as usize);
+                // SAFETY: the address isn't null, and `Entry` compared the recorded signature with
+                // this type. Calling it is the caller's
                 // promise: the type is an `unsafe fn`.
                 unsafe { core::mem::transmute::<*const (), Self>(pointer) }
             }
@@ -169,7 +198,7 @@ signatures! { () (A) (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E) (A, B, C, D, 
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, HostAddr, signature_of};
+    use super::{CodeAddress, Entry, HostAddr, signature_of};
     use std::sync::Arc;
 
     type Unary = unsafe extern "C" fn(u64) -> u64;
@@ -189,8 +218,14 @@ mod tests {
     #[test]
     fn a_mismatch_is_refused() {
         let recorded = signature_of::<Unary>();
-        assert!(Entry::<Unary>::new(HostAddr(8), Arc::new(()), recorded).is_ok());
-        let error = Entry::<Binary>::new(HostAddr(8), Arc::new(()), recorded).unwrap_err();
+        let code = || CodeAddress::new(HostAddr(8), Arc::new(())).expect("it isn't null");
+        assert!(Entry::<Unary>::new(code(), recorded).is_ok());
+        let error = Entry::<Binary>::new(code(), recorded).unwrap_err();
         assert_eq!(error.recorded, recorded);
+    }
+
+    #[test]
+    fn no_entry_is_null() {
+        assert!(CodeAddress::new(HostAddr(0), Arc::new(())).is_none());
     }
 }

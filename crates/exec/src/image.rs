@@ -18,12 +18,16 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rustix::fs::OFlags;
 
 use crate::address::HostAddr;
 use crate::arch::make_coherent;
+use crate::entry::CodeAddress;
 use crate::frames::{self, MalformedFrames, RegisteredFrames};
 use crate::imp::{Access, Memory, page_len};
+use crate::room::Room;
 
 /// The least length of a file that is mapped once more: that of a large page of most machines.
 const LARGE_PAGE_LEN: usize = 2 << 20;
@@ -55,6 +59,7 @@ pub struct ImageMapping {
     /// Dropped before the memory is.
     frames: OnceLock<RegisteredFrames>,
     memory: Memory,
+    _room: Room,
     /// The file once more, to be read.
     view: Option<Memory>,
     writable_len: usize,
@@ -71,15 +76,21 @@ impl ImageMapping {
     /// Maps a file. Where its file system forbids execution, the code is copied into anonymous
     /// memory instead.
     ///
-    /// The caller has checked that the file is as long as the shape says: touching pages past the
-    /// end of a file is fatal. Nobody truncates image files.
+    /// The file must be as long as the shape says, since touching pages past the end of a file is
+    /// fatal, and open for reading alone: its bytes are lent out as what nobody writes. That no one
+    /// truncates or writes it by another way is the affair of whoever keeps image files.
     ///
     /// # Errors
-    /// If the shape is impossible, or the system refuses.
+    /// If the shape is impossible, the file is too short or may be written, or the system refuses.
     pub fn new(file: &File, shape: &ImageShape) -> io::Result<Self> {
         let size = |len: u64| usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput);
         let (writable_len, file_len) = (size(shape.writable_len)?, size(shape.file_len)?);
         let (start, end) = (size(shape.text.start)?, size(shape.text.end)?);
+        let room = Room::take()?;
+        let is_readable_only = !is_writable(file)?;
+        if file.metadata()?.len() < shape.file_len || !is_readable_only {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let page = page_len();
         let aligned = [writable_len, start]
             .iter()
@@ -107,6 +118,7 @@ impl ImageMapping {
         Ok(Self {
             frames: OnceLock::new(),
             memory,
+            _room: room,
             view,
             writable_len,
             file_len,
@@ -120,6 +132,16 @@ impl ImageMapping {
     /// The address of the mapping's first byte, from which all of an image's addresses count.
     pub fn base(&self) -> HostAddr {
         HostAddr(self.memory.base().expose_provenance() as u64)
+    }
+
+    /// The address of a byte of the code, by its offset in the file, for an [`Entry`](crate::Entry).
+    /// `None` if there is no code.
+    pub fn code_at(self: &Arc<Self>, offset: usize) -> Option<CodeAddress> {
+        if !self.text.contains(&offset) {
+            return None;
+        }
+        let address = self.base().offset((self.writable_len + offset) as u64);
+        CodeAddress::new(address, Arc::clone(self) as _)
     }
 
     /// Whether the code had to be copied.
@@ -149,8 +171,12 @@ impl ImageMapping {
     /// file is mapped; a terminator ends them. A mapping has one such part: another is ignored.
     ///
     /// # Errors
-    /// If they aren't records of this file's code.
+    /// If they aren't records of this file's code, or share a page with code that may be edited.
     pub fn register_frames(&self, records: Range<usize>) -> Result<(), MalformedFrames> {
+        let text_end = self.text.end.next_multiple_of(page_len());
+        if records.start < text_end && self.text.start < records.end {
+            return Err(MalformedFrames);
+        }
         // What the unwinder will read is the same; what is mapped already is quicker to check.
         let bytes = self.bytes().get(records.clone()).ok_or(MalformedFrames)?;
         let file = self.base().offset(self.writable_len as u64);
@@ -160,8 +186,8 @@ impl ImageMapping {
             let placed = self.memory.at(self.writable_len + records.start);
             self.frames.get_or_init(|| {
                 #[expect(unsafe_code, reason = "the one call")]
-                // SAFETY: by the invariant nothing writes the file's bytes, and the registration
-                // is dropped before they are unmapped.
+                // SAFETY: by the invariant nothing writes the file's bytes, these aren't on the pages
+                // that `edit_text` replaces, and the registration is dropped before they are unmapped.
                 unsafe {
                     RegisteredFrames::register(placed)
                 }
@@ -229,6 +255,12 @@ impl ImageMapping {
     }
 }
 
+/// Whether a file can be written through its descriptor.
+fn is_writable(file: &File) -> io::Result<bool> {
+    let flags = rustix::fs::fcntl_getfl(file)?;
+    Ok((flags & OFlags::RWMODE) != OFlags::RDONLY)
+}
+
 /// Makes the text executable. Returns whether it had to be copied.
 fn map_text(
     memory: &mut Memory,
@@ -261,10 +293,15 @@ mod tests {
     const PAGE: u64 = 1 << 16;
 
     fn file(len: usize) -> std::fs::File {
-        let mut file = tempfile::tempfile().expect("a temporary file");
         let bytes: Vec<u8> = (0..len).map(|index| (index / 251) as u8).collect();
-        file.write_all(&bytes).expect("space");
-        file
+        file_of(&bytes)
+    }
+
+    /// A file of these bytes, open for reading alone.
+    fn file_of(bytes: &[u8]) -> std::fs::File {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(bytes).expect("space");
+        std::fs::File::open(file.path()).expect("it is there")
     }
 
     fn shape(copy_text: bool) -> ImageShape {
@@ -355,25 +392,51 @@ mod tests {
     #[test]
     fn copied_and_mapped_text_runs() {
         use crate::entry::{Entry, signature_of};
-        use std::os::unix::fs::FileExt;
         use std::sync::Arc;
         type Answer = unsafe extern "C" fn() -> u32;
 
-        let file = file(3 * PAGE as usize + 5);
+        let mut bytes = vec![0; 3 * PAGE as usize + 5];
         // `mov eax, 9; ret`
-        file.write_all_at(&[0xb8, 9, 0, 0, 0, 0xc3], PAGE)
-            .expect("space");
+        bytes[PAGE as usize..][..6].copy_from_slice(&[0xb8, 9, 0, 0, 0, 0xc3]);
+        let file = file_of(&bytes);
         for copy_text in [false, true] {
             let mapping = ImageMapping::new(&file, &shape(copy_text)).expect("it maps");
-            let address = mapping.base().offset(2 * PAGE);
+            let mapping = Arc::new(mapping);
+            let at = mapping.code_at(PAGE as usize).expect("there is code");
+            for outside in [0, PAGE as usize - 1, 2 * PAGE as usize + 100, usize::MAX] {
+                assert!(mapping.code_at(outside).is_none());
+            }
+            drop(mapping);
             let entry: Entry<Answer> =
-                Entry::new(address, Arc::new(mapping), signature_of::<Answer>())
-                    .expect("the same type");
+                Entry::new(at, signature_of::<Answer>()).expect("the same type");
             #[expect(unsafe_code, reason = "calls what was written above")]
             // SAFETY: the code takes nothing and returns a number in `eax`, as its type says.
             let result = unsafe { (entry.function())() };
             assert_eq!(result, 9);
         }
+    }
+
+    #[test]
+    fn files_that_are_short_or_open_for_writing_are_refused() {
+        let len = 3 * PAGE as usize + 5;
+        assert!(ImageMapping::new(&file(len - 1), &shape(false)).is_err());
+        let mut writable = tempfile::tempfile().expect("a temporary file");
+        writable.write_all(&vec![0; len]).expect("space");
+        assert!(ImageMapping::new(&writable, &shape(false)).is_err());
+        assert!(ImageMapping::new(&file(len), &shape(false)).is_ok());
+    }
+
+    #[test]
+    fn what_the_unwinder_reads_is_not_on_pages_of_code() {
+        let mut bytes = vec![0; 3 * PAGE as usize + 5];
+        bytes[PAGE as usize..2 * PAGE as usize + 100].fill(0xcc);
+        // A terminator alone, right behind the code.
+        bytes[2 * PAGE as usize + 100..][..4].fill(0);
+        let mapping = ImageMapping::new(&file_of(&bytes), &shape(false)).expect("it maps");
+        let behind = 2 * PAGE as usize + 100;
+        assert!(mapping.register_frames(behind..behind + 4).is_err());
+        let apart = 3 * PAGE as usize;
+        assert!(mapping.register_frames(apart..apart + 4).is_ok());
     }
 
     #[test]

@@ -6,17 +6,22 @@
 mod address;
 mod arch;
 mod arena;
+mod block;
 mod build_id;
 mod entry;
 mod frames;
 mod host;
 mod image;
 mod imp;
+mod process;
+mod room;
 
 pub use address::HostAddr;
-pub use arena::{Arena, BatchEditor, Block, Demand, Published};
-pub use build_id::build_ids;
-pub use entry::{Entry, EntrySignature, Plain, SignatureMismatch, signature_of};
+pub use arena::{Arena, BatchEditor};
+pub use block::{Block, BlockParts, Demand, Published};
+pub use build_id::{build_id, build_ids};
+pub use entry::{CodeAddress, Entry, EntrySignature, Plain, SignatureMismatch, signature_of};
 pub use frames::MalformedFrames;
 pub use host::{at_exit, find_symbol};
 pub use image::{ImageMapping, ImageShape};
+pub use process::process_number;

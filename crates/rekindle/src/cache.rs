@@ -1,56 +1,22 @@
 //! The cache: a folder of images, or memory alone.
 
 use std::fs::File;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use rekindle_link::Arch;
-use rekindle_store::{
-    Digest, Environment, FolderError, ImageError, ScopeFolder, ScopeId, Store, default_directory,
-};
+use rekindle_store::{Digest, ScopeId, Store, default_directory};
 
 use crate::config::{CacheConfig, CacheMode};
-use crate::loaded::LoadedImage;
-use crate::miss::MissReason;
+use crate::environment::Environment;
 use crate::names::{LateNames, Names, Symbols};
 use crate::notice::Notice;
-use crate::program::Program;
-use crate::publish::identity;
 use crate::scope::Scope;
-use crate::statistics::{Counters, Statistics};
-use crate::verify::Sample;
-
-/// Names of code with baked addresses that are kept; the others are only counted.
-const MAX_BAKED_NAMES: usize = 64;
+use crate::shared::Shared;
+use crate::statistics::Statistics;
 
 /// A handle on a cache; clones share it.
 #[derive(Clone, Debug)]
 pub struct Cache {
     pub(crate) shared: Arc<Shared>,
-}
-
-/// What a cache's scopes share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) store: Option<Store>,
-    pub(crate) budget_bytes: u64,
-    notices: Mutex<Vec<Notice>>,
-    /// Names of code that bakes an address.
-    baked: Mutex<Vec<String>>,
-    pub(crate) sample: Sample,
-    /// When the budget was last looked after.
-    budget_checked: Mutex<Option<Instant>>,
-    pub(crate) counters: Counters,
-}
-
-/// A scope's images, as far as they can be used.
-pub(crate) struct OpenedImages {
-    /// Newest first.
-    pub(crate) images: Vec<Arc<LoadedImage>>,
-    /// Why a key that none of them holds isn't there.
-    pub(crate) absent: MissReason,
-    /// Whether some can't be used and should be removed.
-    pub(crate) some_refused: bool,
 }
 
 impl Cache {
@@ -95,15 +61,7 @@ impl Cache {
         verify_one_in: u32,
         notices: Vec<Notice>,
     ) -> Self {
-        let shared = Shared {
-            store,
-            budget_bytes,
-            notices: Mutex::new(notices),
-            baked: Mutex::default(),
-            sample: Sample::new(verify_one_in),
-            budget_checked: Mutex::new(None),
-            counters: Counters::default(),
-        };
+        let shared = Shared::new(store, budget_bytes, verify_one_in, notices);
         Self {
             shared: Arc::new(shared),
         }
@@ -116,35 +74,25 @@ impl Cache {
 
     /// What a person should hear about this cache.
     pub fn notices(&self) -> Vec<Notice> {
-        self.shared
-            .notices
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shared.notices()
     }
 
     /// Counts code that holds an address of this process as a constant, so that no other process
     /// will find it.
     pub fn note_baked_address(&self, name: &str) {
-        self.shared.counters.baked_addresses.add(1);
-        let mut baked = self
-            .shared
-            .baked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if baked.len() < MAX_BAKED_NAMES {
-            baked.push(name.to_owned());
-        }
+        self.shared.note_baked_address(name);
     }
 
     /// The names of code that [`Self::note_baked_address`] counted, the first of them.
     pub fn baked_addresses(&self) -> Vec<String> {
-        let baked = self
-            .shared
-            .baked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        baked.clone()
+        self.shared.baked_addresses()
+    }
+
+    /// Code whose kept form wasn't what its front compiled under the same key, and in which parts it
+    /// differed: the first of them. [`Statistics::hits_differing`] counts all. The key of such code
+    /// doesn't cover all that the code is made from.
+    pub fn differing(&self) -> Vec<String> {
+        self.shared.sample.differing()
     }
 
     /// Adds a notice of the front's own, unless there is the same already.
@@ -161,7 +109,7 @@ impl Cache {
     pub fn scope(&self, environment: &Environment, scope: ScopeId, symbols: Symbols) -> Scope {
         Scope::open(
             Arc::clone(&self.shared),
-            environment.clone(),
+            environment.stored().clone(),
             scope,
             Names::Given(symbols),
         )
@@ -173,7 +121,7 @@ impl Cache {
     pub fn scope_with_late_names(&self, environment: &Environment, scope: ScopeId) -> Scope {
         Scope::open(
             Arc::clone(&self.shared),
-            environment.clone(),
+            environment.stored().clone(),
             scope,
             Names::Late(LateNames::default()),
         )
@@ -184,16 +132,13 @@ impl Cache {
         self.shared.counters.snapshot()
     }
 
-    /// The digest of the running program: what a front whose input alone makes its keys puts into
-    /// its [`Environment`], so that another build of it doesn't take this one's code for its own.
-    /// Remembered as by [`Self::file_digest`]. `None` where the program can't be read, or nothing is
-    /// kept between runs anyway.
+    /// The digest of the running program, and of the shared library that this code is in, if it is in
+    /// one: what a front whose input alone makes its keys puts into them or its [`Environment`], so that
+    /// another build of it doesn't take this one's code for its own. It is made of their build ids or,
+    /// where linkers left none, of their files, remembered as by [`Self::file_digest`]. `None` where
+    /// neither can be read, or nothing is kept between runs anyway.
     pub fn program_digest(&self) -> Option<Digest> {
-        let store = self.shared.store.as_ref()?;
-        let program = File::open("/proc/self/exe").ok()?;
-        store
-            .try_file_digest(&program, || Digest::of_reader(&program))
-            .ok()
+        self.shared.program_digest()
     }
 
     /// The digest of a file's contents as `compute` finds it, remembered under the file's device,
@@ -202,145 +147,6 @@ impl Cache {
         match &self.shared.store {
             Some(store) => store.file_digest(file, compute),
             None => compute(),
-        }
-    }
-}
-
-impl Shared {
-    /// Adds a notice, unless there is the same already.
-    pub(crate) fn notice(&self, text: String) {
-        tracing::debug!(text, "notice");
-        let notice = Notice::new(text);
-        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        if !notices.contains(&notice) {
-            notices.push(notice);
-        }
-    }
-
-    pub(crate) fn is_writable(&self) -> bool {
-        self.writable_store().is_some()
-    }
-
-    pub(crate) fn writable_store(&self) -> Option<&Store> {
-        self.store.as_ref().filter(|store| store.is_writable())
-    }
-
-    /// Opens and maps a scope's images.
-    pub(crate) fn open_images(&self, environment: &Environment, scope: &ScopeId) -> OpenedImages {
-        let mut opened = OpenedImages {
-            images: Vec::new(),
-            absent: MissReason::NotCached,
-            some_refused: false,
-        };
-        let (Some(store), Some(arch)) = (&self.store, Arch::host()) else {
-            opened.absent = MissReason::CacheOff;
-            return opened;
-        };
-        let folder = match store.scope_folder(environment, scope) {
-            Ok(Some(folder)) => folder,
-            Ok(None) => return opened,
-            Err(error) => {
-                self.notice(format!(
-                    "a folder in {} can't be used: {error}",
-                    store.path().display()
-                ));
-                opened.absent = MissReason::CacheOff;
-                return opened;
-            }
-        };
-        for number in folder.images().unwrap_or_default() {
-            match self.open_image(store, &folder, number, environment, scope, arch) {
-                Ok(image) => opened.images.push(image),
-                // Merged or evicted between listing and opening.
-                Err(ImageError::File(FolderError::Missing)) => {}
-                Err(error) => {
-                    tracing::debug!(number, %error, "an image isn't used");
-                    self.counters.images_refused.add(1);
-                    // It may have held any key.
-                    opened.absent = MissReason::Damaged;
-                    opened.some_refused = true;
-                }
-            }
-        }
-        opened
-    }
-
-    /// Opens the newest whole program of a scope.
-    pub(crate) fn open_program(
-        &self,
-        environment: &Environment,
-        scope: &ScopeId,
-    ) -> Option<Program> {
-        let start = Instant::now();
-        let opened = self.open_images(environment, scope);
-        let program = opened.images.iter().find_map(|image| {
-            let program = Program::load(image);
-            if program.is_err() {
-                tracing::debug!("a program isn't used: it is damaged");
-            }
-            Some((program.ok()?, image))
-        });
-        self.counters.load_ns.add_elapsed(start);
-        let Some((program, image)) = program else {
-            self.counters.programs_missed.add(1);
-            return None;
-        };
-        self.counters.programs_loaded.add(1);
-        self.counters.entries_loaded.add(image.entry_count().into());
-        self.counters
-            .compile_ns_avoided
-            .add(image.compile_time_ns());
-        Some(program)
-    }
-
-    fn open_image(
-        &self,
-        store: &Store,
-        folder: &ScopeFolder,
-        number: u32,
-        environment: &Environment,
-        scope: &ScopeId,
-        arch: Arch,
-    ) -> Result<Arc<LoadedImage>, ImageError> {
-        let identity = identity(environment, scope, arch);
-        let mut file = folder.open_image(number, store.secret(), Some(&identity))?;
-        // Who verifies hits wants digests checked too.
-        let is_intact = !self.sample.takes_any() && folder.knows_intact(&file, store.secret());
-        let is_touched = store.is_writable() && file.note_use();
-        let mut note = None;
-        if is_intact {
-            file.header = file.header.of_intact_image();
-            if is_touched {
-                folder.note_intact_still(&file, store.secret());
-            }
-        } else if store.is_writable() && !is_touched {
-            // A touched file isn't any more what it was when it was opened.
-            note = file.intact_note();
-        }
-        let image = LoadedImage::map(&file, store.secret(), note)
-            .map_err(|error| ImageError::File(error.into()))?;
-        self.counters.images_mapped.add(1);
-        self.counters.images_known_intact.add(is_intact.into());
-        self.counters.image_bytes_mapped.add(image.file_len());
-        Ok(image)
-    }
-
-    /// Removes what is worth least until all images fit the budget. At most once a second: at the
-    /// end of a process many scopes may flush, and each check lists the whole cache.
-    pub(crate) fn keep_budget(&self, store: &Store, environment: &Environment) {
-        let mut checked = self
-            .budget_checked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if checked.is_some_and(|last| last.elapsed() < Duration::from_secs(1)) {
-            return;
-        }
-        *checked = Some(Instant::now());
-        for image in store.over_budget(self.budget_bytes, environment) {
-            match store.remove_image(&image) {
-                Ok(()) => self.counters.images_evicted.add(1),
-                Err(error) => tracing::debug!(?image, %error, "can't evict an image"),
-            }
         }
     }
 }

@@ -8,6 +8,7 @@ use rekindle_exec::{Entry, EntrySignature, HostAddr, Published, SignatureMismatc
 use rekindle_store::image::{Tables, VerifiedRecord};
 
 use crate::loaded::LoadedImage;
+use crate::sections::SectionAddresses;
 
 /// Published code: verified, bound and executable. A cheap handle that keeps the code mapped.
 #[derive(Clone)]
@@ -16,15 +17,6 @@ pub struct Code {
     address: HostAddr,
     text_len_bytes: u32,
     origin: Origin,
-}
-
-/// Where an artifact's sections live in this process.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SectionAddresses {
-    pub(crate) text: HostAddr,
-    pub(crate) rodata: HostAddr,
-    pub(crate) data: HostAddr,
-    pub(crate) bss: HostAddr,
 }
 
 /// Where code came from, which keeps it mapped.
@@ -43,7 +35,7 @@ enum Origin {
 struct Compiled {
     artifact: Arc<Artifact>,
     sections: SectionAddresses,
-    _memory: Published,
+    memory: Published,
 }
 
 impl Code {
@@ -60,7 +52,7 @@ impl Code {
             origin: Origin::Compiled(Arc::new(Compiled {
                 artifact,
                 sections,
-                _memory: memory,
+                memory,
             })),
         }
     }
@@ -106,11 +98,13 @@ impl Code {
     /// # Errors
     /// If the artifact's signature isn't that of `F`.
     pub fn entry<F: EntrySignature>(&self) -> Result<Entry<F>, SignatureMismatch> {
-        let memory: Arc<dyn core::any::Any + Send + Sync> = match &self.origin {
-            Origin::Compiled(compiled) => Arc::clone(compiled) as _,
-            Origin::Loaded { image, .. } => Arc::clone(image) as _,
+        let code = match &self.origin {
+            Origin::Compiled(compiled) => compiled.memory.code_at(0),
+            Origin::Loaded { image, index } => image.code_at(&image.record(*index)),
         };
-        Entry::new(self.address(), memory, self.signature().0)
+        // What has no text is never inserted, and a record that was verified is of its image's text.
+        let code = code.expect("code lies in its memory");
+        Entry::new(code, self.signature().0)
     }
 
     /// The signature that the artifact recorded.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use rekindle_artifact::Artifact;
+use rekindle_artifact::{Artifact, SectionKind};
 use rekindle_link::Arch;
 use rekindle_store::{Environment, Key, KeyBuilder, ScopeFolder, ScopeId, Store};
 
-use crate::cache::Shared;
 use crate::program::ProgramDraft;
 use crate::publish::{PublishError, build_image, build_program, identity, split};
+use crate::shared::Shared;
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,6 +117,7 @@ impl Writing<'_> {
             scope,
             ..
         } = self.target;
+        check_memory(entries)?;
         let identity = identity(environment, scope, self.arch);
         let image = build_image(entries, identity, scope, self.arch, self.store.secret())?;
         let number = self.publish(&image, cache)?;
@@ -155,6 +156,7 @@ impl Writing<'_> {
             .zip(&artifacts)
             .map(|(index, artifact)| (key(index), &**artifact))
             .collect();
+        check_memory(&entries)?;
         let identity = identity(environment, scope, self.arch);
         let ProgramDraft { symbols, front, .. } = program;
         let secret = self.store.secret();
@@ -178,6 +180,27 @@ impl Writing<'_> {
     }
 }
 
+/// Asks whether there is memory for an image of these entries. Running out of it in the middle would
+/// end the process, which isn't worth a cache.
+fn check_memory(entries: &[(Key, &Artifact)]) -> Result<(), WriteError> {
+    let len = |artifact: &Artifact| -> usize {
+        SectionKind::ALL
+            .map(|section| artifact.section_len(section))
+            .into_iter()
+            .sum()
+    };
+    let total: usize = entries.iter().map(|(_, artifact)| len(artifact)).sum();
+    // The image, what it is made of, and tables.
+    let mut probe: Vec<u8> = Vec::new();
+    let needed = total.saturating_mul(2).saturating_add(1 << 20);
+    probe
+        .try_reserve_exact(needed)
+        .map_err(|_| WriteError::Memory)?;
+    // Not to be seen through: whoever knew that nobody uses it could leave it out.
+    std::hint::black_box(&mut probe);
+    Ok(())
+}
+
 /// An image can't be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
@@ -185,6 +208,8 @@ pub(crate) enum WriteError {
     Build(#[from] PublishError),
     #[error(transparent)]
     Publish(#[from] std::io::Error),
+    #[error("there isn't enough memory to make it")]
+    Memory,
     #[error("a function that came from the cache lacks what only keeping it again needs")]
     Damaged,
 }

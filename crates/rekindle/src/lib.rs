@@ -34,18 +34,25 @@ mod code;
 mod config;
 #[cfg(feature = "cranelift")]
 pub mod cranelift;
+mod environment;
 mod flush;
 mod inspect;
 mod loaded;
+mod made_by;
 mod merge;
 mod miss;
 mod names;
 mod notice;
+mod object;
+mod own;
 mod place;
 mod program;
 mod publish;
 mod resident;
+mod sample;
 mod scope;
+mod sections;
+mod shared;
 mod statistics;
 mod verify;
 mod why;
@@ -53,6 +60,7 @@ mod why;
 pub use cache::Cache;
 pub use code::{Code, Located};
 pub use config::{CacheConfig, CacheMode};
+pub use environment::{Environment, EnvironmentBuilder};
 pub use flush::FlushReport;
 pub use inspect::{ClearError, DiskUsage};
 pub use miss::MissReason;
@@ -66,8 +74,8 @@ pub use rekindle_artifact::{
 };
 pub use rekindle_exec::{Entry, EntrySignature, HostAddr, Plain, SignatureMismatch, signature_of};
 pub use rekindle_store::{
-    Digest, EntryInfo, Environment, EnvironmentBuilder, EnvironmentDescription, EnvironmentInfo,
-    HeaderInfo, ImageInfo, Key, KeyBuilder, ScopeId, default_directory,
+    Digest, EntryInfo, EnvironmentDescription, EnvironmentInfo, HeaderInfo, ImageInfo, Key,
+    KeyBuilder, ScopeId, default_directory,
 };
 pub use scope::{Lookup, Scope, Ticket, Verification};
 pub use statistics::Statistics;

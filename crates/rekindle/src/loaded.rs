@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rekindle_artifact::Artifact;
-use rekindle_exec::{HostAddr, ImageMapping, ImageShape};
+use rekindle_exec::{CodeAddress, HostAddr, ImageMapping, ImageShape};
 use rekindle_link::{Address, Arch, CALL_FIELD_LEN};
 use rekindle_store::image::{
     Damaged, ImageHeader, ImageView, StoredBinding, StoredBindings, StoredCell, StoredValue,
@@ -14,14 +14,14 @@ use rekindle_store::image::{
 use rekindle_store::{ImageFile, IntactNote, Key, Secret};
 
 use crate::bits::Bits;
-use crate::code::SectionAddresses;
 use crate::miss::MissReason;
 use crate::names::Names;
+use crate::sections::SectionAddresses;
 
 /// A mapped image.
 #[derive(Debug)]
 pub(crate) struct LoadedImage {
-    mapping: ImageMapping,
+    mapping: Arc<ImageMapping>,
     header: ImageHeader,
     secret: Secret,
     binding: Mutex<Binding>,
@@ -72,7 +72,7 @@ impl LoadedImage {
         };
         let mapping = ImageMapping::new(file, &shape)?;
         Ok(Arc::new(Self {
-            mapping,
+            mapping: Arc::new(mapping),
             header: header.clone(),
             secret: secret.clone(),
             binding: Mutex::new(Binding::default()),
@@ -414,6 +414,11 @@ impl LoadedImage {
     pub(crate) fn text_address(&self, record: &VerifiedRecord) -> HostAddr {
         let file_base = self.mapping.base().offset(self.header.writable_len());
         file_base.offset(u64::from(record.text_offset()))
+    }
+
+    /// The entry point, for a typed one.
+    pub(crate) fn code_at(&self, record: &VerifiedRecord) -> Option<CodeAddress> {
+        self.mapping.code_at(record.text_offset() as usize)
     }
 
     pub(crate) fn metadata(&self, record: &VerifiedRecord) -> &[u8] {

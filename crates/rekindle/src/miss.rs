@@ -14,15 +14,19 @@ pub enum MissReason {
     Damaged,
     /// An image holds the key, but a name that its code refers to has no value in this process.
     Unbound,
+    /// The system gave no memory or no mapping for an image, which may hold the key. What is compiled
+    /// instead isn't kept.
+    NoMemory,
 }
 
 impl MissReason {
     /// All reasons, in the order of their indices.
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::NotCached,
         Self::CacheOff,
         Self::Damaged,
         Self::Unbound,
+        Self::NoMemory,
     ];
 
     /// The name under which the reason is counted, in kebab case.
@@ -32,6 +36,7 @@ impl MissReason {
             Self::CacheOff => "cache-off",
             Self::Damaged => "damaged",
             Self::Unbound => "unbound",
+            Self::NoMemory => "no-memory",
         }
     }
 }

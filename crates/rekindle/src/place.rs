@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use rekindle_artifact::{Artifact, SectionKind};
-use rekindle_exec::{Arena, Block, Demand, HostAddr};
+use rekindle_exec::{Arena, BlockParts, Demand, HostAddr};
 use rekindle_link::{
     Address, Arch, Binding, BindingValue, LinkError, Output, Placement, Places, Plan,
 };
 
-use crate::code::{Code, SectionAddresses};
+use crate::code::Code;
 use crate::names::Names;
+use crate::sections::SectionAddresses;
 
 /// An artifact can't be inserted; the caller goes without this code.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +71,7 @@ pub(crate) fn place(
         .map(|name| names.cell_value(name).ok_or_else(|| unresolved(name)))
         .collect::<Result<Vec<_>, _>>()?;
     let mut placed = None;
-    let mut fill = |block: &mut Block| {
+    let mut fill = |block: BlockParts<'_>| {
         let (sections, text_len) = fill(block, &plan, &layout, &cell_values, names)?;
         placed = Some((sections, text_len));
         let frames = artifact.unwind.as_ref().map(|unwind| {
@@ -84,7 +85,7 @@ pub(crate) fn place(
         Some(_) => arena.add_to_batch(layout.demand, fill)?,
         None => {
             let mut block = arena.reserve(layout.demand)?;
-            match fill(&mut block)? {
+            match fill(block.parts_mut())? {
                 Some(frames) => block.publish_with_frames(frames)?,
                 None => block.publish()?,
             }
@@ -104,13 +105,13 @@ pub(crate) fn place(
 
 /// Links an artifact into a block. Returns where its sections are, and the length of its text.
 fn fill(
-    block: &mut Block,
+    mut block: BlockParts<'_>,
     plan: &Plan<'_>,
     layout: &BlockLayout,
     cell_values: &[u64],
     names: &Names,
 ) -> Result<(SectionAddresses, u32), InsertError> {
-    let (code, data) = (block.code_address(), block.data_address());
+    let (code, data) = (block.code_address, block.data_address);
     let rodata = if plan.rodata_is_writable() {
         data
     } else {
@@ -123,14 +124,14 @@ fn fill(
         bss: data.offset(layout.bss as u64),
     };
     let bindings = plan.link(
-        output(block, plan, layout),
+        output(&mut block, plan, layout),
         &placement(&sections, code.offset(layout.eh_frame as u64)),
         &cell_addresses(data, cell_values.len()),
     )?;
-    for (cell, value) in block.data_mut().chunks_exact_mut(8).zip(cell_values) {
+    for (cell, value) in block.data.chunks_exact_mut(8).zip(cell_values) {
         cell.copy_from_slice(&value.to_le_bytes());
     }
-    bind_fields(block, layout, &bindings, names)?;
+    bind_fields(block.data, layout, &bindings, names)?;
     let len_bytes = plan.text_len_bytes();
     let text_len = u32::try_from(len_bytes).map_err(|_| LinkError::TooLarge { len_bytes })?;
     Ok((sections, text_len))
@@ -144,7 +145,7 @@ fn unresolved(name: &str) -> InsertError {
 
 /// Gives the fields in data that hold addresses their values.
 fn bind_fields(
-    block: &mut Block,
+    data: &mut [u8],
     layout: &BlockLayout,
     bindings: &[Binding<'_>],
     names: &Names,
@@ -163,7 +164,7 @@ fn bind_fields(
             layout.data
         };
         let field = section + binding.offset as usize;
-        block.data_mut()[field..field + 8].copy_from_slice(&value.to_le_bytes());
+        data[field..field + 8].copy_from_slice(&value.to_le_bytes());
     }
     Ok(())
 }
@@ -235,7 +236,7 @@ fn cell_addresses(data: HostAddr, count: usize) -> Vec<Address> {
 }
 
 /// The parts of a block that an artifact's bytes go into.
-fn output<'b>(block: &'b mut Block, plan: &Plan<'_>, layout: &BlockLayout) -> Output<'b> {
+fn output<'b>(block: &'b mut BlockParts<'_>, plan: &Plan<'_>, layout: &BlockLayout) -> Output<'b> {
     let artifact = plan.artifact();
     let unwind = artifact.unwind.as_ref();
     let eh_frame_len = unwind.map_or(0, |unwind| unwind.eh_frame.len());
@@ -245,6 +246,5 @@ fn output<'b>(block: &'b mut Block, plan: &Plan<'_>, layout: &BlockLayout) -> Ou
         data: layout.data..layout.data + artifact.section_len(SectionKind::Data),
         eh_frame: layout.eh_frame..layout.eh_frame + eh_frame_len,
     };
-    let (code, data) = block.code_and_data_mut();
-    plan.output(code, data, places)
+    plan.output(block.code, block.data, places)
 }

@@ -2,26 +2,30 @@
 
 use core::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
-use std::time::Instant;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use rekindle_artifact::Artifact;
-use rekindle_exec::{Arena, HostAddr};
+use rekindle_exec::{Arena, HostAddr, process_number};
 use rekindle_store::{Environment, Key, ScopeId};
 
-use crate::cache::{OpenedImages, Shared};
 use crate::code::{Code, Located};
 use crate::flush::{self, FlushReport};
 use crate::loaded::LoadedImage;
 use crate::miss::MissReason;
 use crate::names::Names;
+use crate::own::Own;
 use crate::place::{InsertError, place};
 use crate::program::{Program, ProgramDraft};
 use crate::resident::Resident;
+use crate::shared::{OpenedImages, Shared};
 use crate::verify::{differing_in_program, differing_parts};
 
 /// Of so many loads, one is timed.
 const TIMED_ONE_IN: u32 = 16;
+
+/// How long images are checked as a scope is flushed; the last one may take longer.
+const MAX_CHECK_TIME: Duration = Duration::from_millis(50);
 
 /// A handle on a scope; clones share it, from any thread.
 ///
@@ -43,10 +47,10 @@ struct Inner {
     opened: OnceLock<OpenedImages>,
     arena: Arena,
     resident: RwLock<Resident>,
-    queue: Mutex<Vec<(Key, Arc<Artifact>)>>,
-    programs: Mutex<Vec<(ScopeId, ProgramDraft)>>,
+    queue: Own<(Key, Arc<Artifact>)>,
+    programs: Own<(ScopeId, ProgramDraft)>,
     /// The images of programs that were opened, until the next flush.
-    opened_programs: Mutex<Vec<(ScopeId, Arc<LoadedImage>)>>,
+    opened_programs: Own<(ScopeId, Arc<LoadedImage>)>,
 }
 
 /// What a look-up found.
@@ -104,9 +108,9 @@ impl Scope {
             opened: OnceLock::new(),
             arena: Arena::new(),
             resident: RwLock::default(),
-            queue: Mutex::default(),
-            programs: Mutex::default(),
-            opened_programs: Mutex::default(),
+            queue: Own::default(),
+            programs: Own::default(),
+            opened_programs: Own::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -140,11 +144,7 @@ impl Scope {
     /// See [`InsertError`]; nothing is inserted, and the caller goes without this code.
     pub fn insert(&self, ticket: Ticket, artifact: Artifact) -> Result<Code, InsertError> {
         let inner = &*self.inner;
-        let Ticket {
-            key,
-            reason: _,
-            scope,
-        } = ticket;
+        let Ticket { key, reason, scope } = ticket;
         if scope != inner.number {
             return Err(InsertError::ForeignTicket);
         }
@@ -158,8 +158,9 @@ impl Scope {
                 .counters
                 .compile_ns_spent
                 .add(artifact.compile_time_ns);
-            if inner.cache.is_writable() {
-                lock(&inner.queue).push((key, artifact));
+            // What couldn't be mapped is kept already, perhaps.
+            if inner.cache.is_writable() && reason != MissReason::NoMemory {
+                inner.queue.push((key, artifact));
             }
         }
         Ok(code)
@@ -258,7 +259,8 @@ impl Scope {
             cache, environment, ..
         } = &*self.inner;
         let program = cache.open_program(environment, id)?;
-        lock(&self.inner.opened_programs).push((id.clone(), Arc::clone(program.image())));
+        let image = Arc::clone(program.image());
+        self.inner.opened_programs.push((id.clone(), image));
         Some(program)
     }
 
@@ -266,7 +268,7 @@ impl Scope {
     /// It may hold code of this scope.
     pub fn keep_program(&self, id: ScopeId, program: ProgramDraft) {
         if self.inner.cache.is_writable() {
-            lock(&self.inner.programs).push((id, program));
+            self.inner.programs.push((id, program));
         }
     }
 
@@ -278,10 +280,10 @@ impl Scope {
         write(&self.inner.resident).locate(pc, images)
     }
 
-    /// Forgets what is queued: in a process that `fork` made, what another one compiled is that
-    /// one's to write. The code stays callable.
+    /// Forgets what is queued. The code stays callable. A process that `fork` made need not: what the
+    /// other one compiled is that one's to write, and this one's queue starts empty.
     pub fn abandon_unflushed(&self) {
-        lock(&self.inner.queue).clear();
+        drop(self.inner.queue.take());
     }
 
     /// Writes the queued artifacts as one new image. Trouble with the disk is a
@@ -338,7 +340,7 @@ impl Inner {
     }
 
     fn flush(&self) -> FlushReport {
-        let queue = std::mem::take(&mut *lock(&self.queue));
+        let queue = self.queue.take();
         let target = flush::Target {
             cache: &self.cache,
             environment: &self.environment,
@@ -346,7 +348,7 @@ impl Inner {
             some_refused: self.opened.get().is_some_and(|opened| opened.some_refused),
         };
         let mut report = target.flush(&queue);
-        for (scope, program) in std::mem::take(&mut *lock(&self.programs)) {
+        for (scope, program) in self.programs.take() {
             let target = flush::Target {
                 scope: &scope,
                 ..target
@@ -359,24 +361,31 @@ impl Inner {
         report
     }
 
-    /// Checks the images that this process used most of, so that later ones need not.
+    /// Checks the images that this process used most of, so that later ones need not. Nobody should wait
+    /// for it: what isn't checked in time is left to a later process.
     fn note_intact_images(&self) {
         let Some(store) = self.cache.writable_store() else {
             return;
         };
+        let start = Instant::now();
         let note = |id: &ScopeId, image: &LoadedImage| {
+            if start.elapsed() > MAX_CHECK_TIME {
+                return;
+            }
             if let Some(note) = image.check_all()
                 && let Ok(Some(folder)) = store.scope_folder(&self.environment, id)
             {
                 folder.note_intact(&note, store.secret());
             }
         };
+        // What another process opened before this one was forked from it is that one's to check.
         let opened = self.opened.get();
+        let opened = opened.filter(|opened| opened.process == process_number());
         let images = opened.iter().flat_map(|opened| &opened.images);
         for image in images.filter(|image| image.is_mostly_used()) {
             note(&self.id, image);
         }
-        for (id, image) in std::mem::take(&mut *lock(&self.opened_programs)) {
+        for (id, image) in self.opened_programs.take() {
             note(&id, &image);
         }
     }
@@ -405,8 +414,4 @@ fn read(resident: &RwLock<Resident>) -> std::sync::RwLockReadGuard<'_, Resident>
 
 fn write(resident: &RwLock<Resident>) -> std::sync::RwLockWriteGuard<'_, Resident> {
     resident.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

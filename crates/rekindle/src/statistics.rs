@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use rekindle_exec::process_number;
+
 use crate::miss::MissReason;
 
 /// Figures of one process's use of a cache; times in nanoseconds.
@@ -112,13 +114,27 @@ impl Counters {
     }
 }
 
-/// A figure that only grows.
+/// A figure that only grows, from zero in each process: one that was forked counts what it does itself.
 #[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
+pub(crate) struct Counter {
+    count: AtomicU64,
+    /// Whose count it is. Zero if there is none.
+    process: AtomicU64,
+}
 
 impl Counter {
     pub(crate) fn add(&self, amount: u64) {
-        self.0.fetch_add(amount, Ordering::Relaxed);
+        let Self { count, process } = self;
+        let (last, own) = (process.load(Ordering::Relaxed), process_number());
+        if last != own
+            && process
+                .compare_exchange(last, own, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            // A process that was just forked has one thread.
+            count.store(0, Ordering::Relaxed);
+        }
+        count.fetch_add(amount, Ordering::Relaxed);
     }
 
     /// Adds the time since `start`.
@@ -127,6 +143,29 @@ impl Counter {
     }
 
     fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        match self.process.load(Ordering::Relaxed) == process_number() {
+            true => self.count.load(Ordering::Relaxed),
+            false => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Counter;
+    use std::sync::atomic::Ordering;
+
+    #[test]
+    fn what_another_process_counted_is_not_counted() {
+        let counter = Counter::default();
+        assert_eq!(counter.get(), 0);
+        counter.add(3);
+        counter.add(4);
+        assert_eq!(counter.get(), 7);
+        // As if this process had been forked from the one that counted.
+        counter.process.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(counter.get(), 0);
+        counter.add(5);
+        assert_eq!(counter.get(), 5);
     }
 }

@@ -38,13 +38,9 @@ impl Cache {
     pub fn why(&self, name: &str) -> Option<Why> {
         let mut entries = self.entries();
         // A program keeps copies under keys that say nothing.
-        entries.retain(|entry| entry.is_sound && entry.name == name && !is_of_program(entry));
+        entries.retain(|entry| entry.is_sound && entry.name == name && !entry.is_program);
         why(entries, &self.environments())
     }
-}
-
-fn is_of_program(entry: &EntryInfo) -> bool {
-    entry.label.ends_with("(program)")
 }
 
 fn why(mut entries: Vec<EntryInfo>, environments: &[EnvironmentInfo]) -> Option<Why> {

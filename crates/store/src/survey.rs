@@ -63,6 +63,8 @@ pub struct EntryInfo {
     pub label: String,
     /// The image's number in its folder.
     pub image: u32,
+    /// Whether the image is a program, whose entries are never looked up by their keys.
+    pub is_program: bool,
     /// The key, in hexadecimal.
     pub key: String,
     /// The code's name; empty where it is damaged.
@@ -149,6 +151,7 @@ impl Store {
             scope: image.scope.clone(),
             label: header.label(),
             image: image.number,
+            is_program: !header.program().is_empty(),
             created_s: header.created_s(),
             ..EntryInfo::default()
         };

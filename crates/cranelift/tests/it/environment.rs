@@ -6,7 +6,7 @@ use cranelift_codegen::ir::InstBuilder;
 use cranelift_module::default_libcall_names;
 use rekindle_cranelift::{JITBuilder, JITModule};
 
-use crate::support::{Home, call, childs_folder, declare, define, in_new_process};
+use crate::support::{Home, builder, call, childs_folder, declare, define, in_new_process};
 
 /// Compiles or finds one function. Returns what it returns, and how many were found.
 fn run() -> (i64, u64) {
@@ -67,4 +67,26 @@ fn variables_configure_the_cache() {
     says(5, "\"hits_verified\":1,\"hits_differing\":0");
     says(6, "REKINDLE_CACHE=offf is ignored");
     says(6, "REKINDLE_VERIFY=some is ignored");
+}
+
+#[test]
+fn a_field_of_the_embedder_keeps_code_apart() {
+    let home = Home::new();
+    let loaded = |field: Option<&str>| {
+        let cache = home.open();
+        let mut builder = builder(&cache);
+        if let Some(value) = field {
+            builder.environment_field("layout", value);
+        }
+        let mut module = JITModule::new(builder);
+        let id = declare(&mut module, "thrice", 1);
+        define(&mut module, id, &mut |_, body, params| {
+            body.ins().imul_imm_s(params[0], 3)
+        });
+        module.finalize_definitions().expect("all is defined");
+        assert_eq!(call(&module, id, 14), 42);
+        module.cache_statistics().entries_loaded
+    };
+    assert_eq!([None, Some("1")].map(loaded), [0, 0]);
+    assert_eq!([None, Some("1"), Some("2")].map(loaded), [1, 1, 0]);
 }

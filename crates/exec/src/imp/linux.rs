@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::ptr::null_mut;
 
-use rustix::mm::{MapFlags, MprotectFlags, MremapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
 
 use super::Access;
 
@@ -103,16 +103,37 @@ pub(super) unsafe fn protect(start: *mut u8, len: usize, access: Access) -> io::
     Ok(())
 }
 
-/// Gives memory back.
+/// Gives memory back. That may fail: the kernel keeps neighbours of one kind as one mapping, and taking
+/// the middle out of it leaves two, which may be one more than a process may have. Nothing changed then.
 ///
 /// # Safety
 /// `start..start + len` must be a whole mapping of [`map_anonymous`] to which nothing refers.
 #[expect(unsafe_code, reason = "unmapping memory is this crate's job")]
-pub(super) unsafe fn unmap(start: *mut u8, len: usize) {
+pub(super) unsafe fn unmap(start: *mut u8, len: usize) -> io::Result<()> {
     // SAFETY: the caller owns the range, and nothing refers to it any more.
-    let result = unsafe { rustix::mm::munmap(start.cast(), len) };
-    // It fails only for ranges that were never mapped.
-    debug_assert!(result.is_ok(), "munmap: {result:?}");
+    unsafe { rustix::mm::munmap(start.cast(), len) }?;
+    Ok(())
+}
+
+/// Gives back what mapped memory holds, and keeps its addresses. Failing is fine: it is held longer.
+///
+/// # Safety
+/// As for [`unmap`].
+#[expect(unsafe_code, reason = "unmapping memory is this crate's job")]
+pub(super) unsafe fn discard(start: *mut u8, len: usize) {
+    // SAFETY: the caller owns the range, and nothing refers to it any more.
+    let _ = unsafe { rustix::mm::madvise(start.cast(), len, Advice::LinuxDontNeed) };
+}
+
+/// Has mapped memory hold zeroes in a process that `fork` makes of this one.
+///
+/// # Safety
+/// `start..start + len` must be page-aligned memory that [`map_anonymous`] gave.
+#[expect(unsafe_code, reason = "advising on memory is this crate's job")]
+pub(super) unsafe fn wipe_on_fork(start: *mut u8, len: usize) -> io::Result<()> {
+    // SAFETY: the range is mapped, and nothing changes in this process.
+    unsafe { rustix::mm::madvise(start.cast(), len, Advice::LinuxWipeOnFork) }?;
+    Ok(())
 }
 
 /// The size of a page in bytes.

@@ -58,9 +58,8 @@ pub(super) unsafe fn move_over(from: *mut u8, len: usize, to: *mut u8) -> io::Re
     // SAFETY: the caller owns both ranges, which are two allocations, and gives the first away.
     unsafe {
         std::ptr::copy_nonoverlapping(from, to, len);
-        unmap(from, len);
+        unmap(from, len)
     }
-    Ok(())
 }
 
 #[expect(unsafe_code, reason = "has the signature of its twin")]
@@ -69,9 +68,18 @@ pub(super) unsafe fn protect(_: *mut u8, _: usize, _: Access) -> io::Result<()> 
 }
 
 #[expect(unsafe_code, reason = "stands in for a mapping")]
-pub(super) unsafe fn unmap(start: *mut u8, len: usize) {
+pub(super) unsafe fn unmap(start: *mut u8, len: usize) -> io::Result<()> {
     // SAFETY: the range is a whole mapping, so this is its layout.
     unsafe { dealloc(start, layout(len)) };
+    Ok(())
+}
+
+#[expect(unsafe_code, reason = "has the signature of its twin")]
+pub(super) unsafe fn discard(_: *mut u8, _: usize) {}
+
+#[expect(unsafe_code, reason = "has the signature of its twin")]
+pub(super) unsafe fn wipe_on_fork(_: *mut u8, _: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 pub(super) fn page_len() -> usize {

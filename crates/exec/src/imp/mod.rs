@@ -1,5 +1,6 @@
 //! What this crate asks of the operating system: one file per system, and a twin for Miri.
 
+mod left;
 #[cfg(not(miri))]
 mod linux;
 #[cfg(miri)]
@@ -62,16 +63,18 @@ impl Memory {
     /// dozens of processes.
     pub(crate) fn reserve(len: usize) -> io::Result<Self> {
         let len = len.max(1).next_multiple_of(page_len());
-        let map = || {
+        let map = || -> io::Result<Self> {
             Ok(Self {
                 base: system::map_anonymous(len)?,
                 len,
             })
         };
-        let memory: Self = map()?;
-        if holds_multiple(memory.base.addr() as u64, len as u64) {
+        let memory = map()?;
+        if holds_multiple(memory.base.addr() as u64, len as u64)
             // As long as this memory is there, other memory lies elsewhere.
-            return map();
+            && let Ok(elsewhere) = map()
+        {
+            return Ok(elsewhere);
         }
         Ok(memory)
     }
@@ -88,6 +91,12 @@ impl Memory {
 
     pub(crate) fn base(&self) -> *mut u8 {
         self.base
+    }
+
+    /// How many bytes there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 
     /// The address of the byte at `offset`, which may be one past the end.
@@ -193,6 +202,15 @@ impl Memory {
         Ok(())
     }
 
+    /// Has the memory hold zeroes in a process that `fork` makes of this one.
+    pub(crate) fn wipe_on_fork(&self) -> io::Result<()> {
+        #[expect(unsafe_code, reason = "the one call")]
+        // SAFETY: the range is this mapping.
+        unsafe {
+            system::wipe_on_fork(self.base, self.len)
+        }
+    }
+
     /// Checks that a range of whole pages lies in the memory.
     fn range(&self, offset: usize, len: usize) -> io::Result<*mut u8> {
         let end = offset
@@ -217,7 +235,7 @@ impl Drop for Memory {
         // SAFETY: by the invariant the range is a whole mapping, and whoever holds pointers into
         // it was to keep the `Memory` alive.
         unsafe {
-            system::unmap(self.base, self.len);
+            left::give_back(self.base, self.len);
         }
     }
 }

@@ -3,7 +3,9 @@
 use crate::support::{
     Home, RICH_FIRST, call, constant, environment, hit, key, miss, obtain, rich, scope, symbols,
 };
-use rekindle::{Cache, CacheConfig, Environment, MissReason, ScopeId};
+use rekindle::{
+    Cache, CacheConfig, EntryInfo, Environment, MissReason, ProgramDraft, ProgramPart, ScopeId,
+};
 
 #[test]
 fn many_images_become_one() {
@@ -147,8 +149,30 @@ fn what_is_there_can_be_listed_and_cleared() {
 fn the_program_has_a_digest() {
     let home = Home::new();
     let digest = home.open().program_digest().expect("it can be read");
-    let program = std::fs::read("/proc/self/exe").expect("it can be read");
-    assert_eq!(digest, rekindle::Digest::of(&program));
     assert_eq!(home.open().program_digest(), Some(digest));
     assert_eq!(Cache::in_memory().program_digest(), None);
+}
+
+#[test]
+fn a_scope_is_no_program_for_being_called_one() {
+    let home = Home::new();
+    let called_one = ScopeId::from_name("main").with_label("mine (program)");
+    let scope = home.open().scope(&environment(), called_one, symbols());
+    let name = obtain(&scope, &key(1), || constant(1)).name();
+    scope.flush();
+    let found = home.open().why(&name).expect("it was kept");
+    assert!(!found.last.is_program);
+
+    let part = obtain(&scope, &key(0), rich);
+    scope.abandon_unflushed();
+    let draft = ProgramDraft {
+        parts: vec![ProgramPart::Code(part)],
+        ..ProgramDraft::default()
+    };
+    let id = ScopeId::from_name("other").with_label("called nothing");
+    scope.keep_program(id, draft);
+    assert_eq!(scope.flush().entries_written, 1);
+    let is_program = |entry: &EntryInfo| entry.name == "rich@test" && entry.is_program;
+    assert!(home.open().entries().iter().any(is_program));
+    assert_eq!(home.open().why("rich@test"), None);
 }

@@ -9,6 +9,7 @@ mod damage;
 mod folders;
 mod housekeeping;
 mod intact;
+mod many;
 mod processes;
 mod round_trip;
 mod support;

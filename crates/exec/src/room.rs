@@ -1,0 +1,77 @@
+//! How much of a process's mappings images may take.
+//!
+//! A process may have only so many mappings, and an image takes about four. Who compiles needs some too,
+//! and so does everything else: images stop long before they are the last.
+
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Of so many mappings that a process may have, one may be an image.
+const ONE_IN: usize = 16;
+
+/// So many images need no look at what the process may have.
+const FEW: usize = 256;
+
+/// What Linux lets a process have if it doesn't say.
+const DEFAULT_MAPPINGS: usize = 65530;
+
+/// How many images there are in this process.
+static IMAGES: AtomicUsize = AtomicUsize::new(0);
+
+/// Room for one image, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Room {
+    taken: &'static AtomicUsize,
+}
+
+impl Room {
+    /// # Errors
+    /// If there are too many images.
+    pub(crate) fn take() -> io::Result<Self> {
+        Self::take_of(&IMAGES, most)
+    }
+
+    fn take_of(taken: &'static AtomicUsize, most: impl FnOnce() -> usize) -> io::Result<Self> {
+        let before = taken.fetch_add(1, Ordering::Relaxed);
+        let room = Self { taken };
+        match before < FEW || before < most() {
+            true => Ok(room),
+            false => Err(io::ErrorKind::OutOfMemory.into()),
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn most() -> usize {
+    static MOST: OnceLock<usize> = OnceLock::new();
+    *MOST.get_or_init(|| {
+        let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+        let limit = limit.ok().and_then(|text| text.trim().parse().ok());
+        limit.unwrap_or(DEFAULT_MAPPINGS) / ONE_IN
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FEW, Room, most};
+    use std::sync::atomic::AtomicUsize;
+
+    #[test]
+    fn images_leave_most_mappings_to_others() {
+        static TAKEN: AtomicUsize = AtomicUsize::new(0);
+        let all = |most: usize| -> Vec<Room> {
+            let take = |_| Room::take_of(&TAKEN, || most).ok();
+            (0..2 * FEW).map_while(take).collect()
+        };
+        assert_eq!(all(FEW + 10).len(), FEW + 10);
+        // Where the limit is low, a few work all the same.
+        assert_eq!(all(1).len(), FEW);
+        assert!(most() > 0);
+    }
+}

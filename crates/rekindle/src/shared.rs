@@ -1,0 +1,263 @@
+//! What a cache's scopes share: its store, its figures, and how images are opened.
+
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use rekindle_exec::process_number;
+use rekindle_link::Arch;
+use rekindle_store::{Digest, Environment, FolderError, ImageError, ScopeFolder, ScopeId, Store};
+
+use crate::loaded::LoadedImage;
+use crate::miss::MissReason;
+use crate::notice::Notice;
+use crate::object;
+use crate::program::Program;
+use crate::publish::identity;
+use crate::sample::Sample;
+use crate::statistics::Counters;
+
+/// Names of code with baked addresses that are kept; the others are only counted.
+const MAX_BAKED_NAMES: usize = 64;
+
+/// What a cache's scopes share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Option<Store>,
+    pub(crate) budget_bytes: u64,
+    notices: Mutex<Vec<Notice>>,
+    /// Names of code that bakes an address.
+    baked: Mutex<Vec<String>>,
+    /// The digest of the program and the object that this code is in, once someone asked.
+    program_digest: OnceLock<Option<Digest>>,
+    pub(crate) sample: Sample,
+    /// When the budget was last looked after.
+    budget_checked: Mutex<Option<Instant>>,
+    pub(crate) counters: Counters,
+}
+
+/// Why an image can't be opened.
+#[derive(Debug)]
+enum OpenFailure {
+    /// Something is wrong with the image.
+    Image(ImageError),
+    /// This process has no memory or no mapping left.
+    Memory(io::Error),
+}
+
+impl From<ImageError> for OpenFailure {
+    fn from(error: ImageError) -> Self {
+        Self::Image(error)
+    }
+}
+
+impl OpenFailure {
+    fn of_mapping(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::OutOfMemory => Self::Memory(error),
+            _ => Self::Image(ImageError::File(error.into())),
+        }
+    }
+}
+
+/// A scope's images, as far as they can be used.
+pub(crate) struct OpenedImages {
+    /// The process that opened them.
+    pub(crate) process: u64,
+    /// Newest first.
+    pub(crate) images: Vec<Arc<LoadedImage>>,
+    /// Why a key that none of them holds isn't there.
+    pub(crate) absent: MissReason,
+    /// Whether some can't be used and should be removed.
+    pub(crate) some_refused: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        store: Option<Store>,
+        budget_bytes: u64,
+        verify_one_in: u32,
+        notices: Vec<Notice>,
+    ) -> Self {
+        Self {
+            store,
+            budget_bytes,
+            notices: Mutex::new(notices),
+            baked: Mutex::default(),
+            program_digest: OnceLock::new(),
+            sample: Sample::new(verify_one_in),
+            budget_checked: Mutex::new(None),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn program_digest(&self) -> Option<Digest> {
+        let digest = || object::program(self.store.as_ref()?);
+        *self.program_digest.get_or_init(digest)
+    }
+
+    pub(crate) fn notices(&self) -> Vec<Notice> {
+        let notices = self.notices.lock();
+        notices.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts code with a baked address, and keeps its name.
+    pub(crate) fn note_baked_address(&self, name: &str) {
+        self.counters.baked_addresses.add(1);
+        let mut baked = self.baked.lock().unwrap_or_else(PoisonError::into_inner);
+        if baked.len() < MAX_BAKED_NAMES {
+            baked.push(name.to_owned());
+        }
+    }
+
+    pub(crate) fn baked_addresses(&self) -> Vec<String> {
+        let baked = self.baked.lock();
+        baked.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Adds a notice, unless there is the same already.
+    pub(crate) fn notice(&self, text: String) {
+        tracing::debug!(text, "notice");
+        let notice = Notice::new(text);
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notices.contains(&notice) {
+            notices.push(notice);
+        }
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable_store().is_some()
+    }
+
+    pub(crate) fn writable_store(&self) -> Option<&Store> {
+        self.store.as_ref().filter(|store| store.is_writable())
+    }
+
+    /// Opens and maps a scope's images.
+    pub(crate) fn open_images(&self, environment: &Environment, scope: &ScopeId) -> OpenedImages {
+        let mut opened = OpenedImages {
+            process: process_number(),
+            images: Vec::new(),
+            absent: MissReason::NotCached,
+            some_refused: false,
+        };
+        let (Some(store), Some(arch)) = (&self.store, Arch::host()) else {
+            opened.absent = MissReason::CacheOff;
+            return opened;
+        };
+        let folder = match store.scope_folder(environment, scope) {
+            Ok(Some(folder)) => folder,
+            Ok(None) => return opened,
+            Err(error) => {
+                self.notice(format!(
+                    "a folder in {} can't be used: {error}",
+                    store.path().display()
+                ));
+                opened.absent = MissReason::CacheOff;
+                return opened;
+            }
+        };
+        for number in folder.images().unwrap_or_default() {
+            match self.open_image(store, &folder, number, environment, scope, arch) {
+                Ok(image) => opened.images.push(image),
+                // Merged or evicted between listing and opening.
+                Err(OpenFailure::Image(ImageError::File(FolderError::Missing))) => {}
+                Err(OpenFailure::Memory(error)) => {
+                    self.notice(format!(
+                        "images can't be mapped, and their code is compiled: {error}"
+                    ));
+                    opened.absent = MissReason::NoMemory;
+                    // The others would meet the same, and the process has better uses for the rest.
+                    break;
+                }
+                Err(OpenFailure::Image(error)) => {
+                    tracing::debug!(number, %error, "an image isn't used");
+                    self.counters.images_refused.add(1);
+                    // It may have held any key.
+                    opened.absent = MissReason::Damaged;
+                    opened.some_refused = true;
+                }
+            }
+        }
+        opened
+    }
+
+    /// Opens the newest whole program of a scope.
+    pub(crate) fn open_program(
+        &self,
+        environment: &Environment,
+        scope: &ScopeId,
+    ) -> Option<Program> {
+        let start = Instant::now();
+        let opened = self.open_images(environment, scope);
+        let program = opened.images.iter().find_map(|image| {
+            let program = Program::load(image);
+            if program.is_err() {
+                tracing::debug!("a program isn't used: it is damaged");
+            }
+            Some((program.ok()?, image))
+        });
+        self.counters.load_ns.add_elapsed(start);
+        let Some((program, image)) = program else {
+            self.counters.programs_missed.add(1);
+            return None;
+        };
+        self.counters.programs_loaded.add(1);
+        self.counters.entries_loaded.add(image.entry_count().into());
+        self.counters
+            .compile_ns_avoided
+            .add(image.compile_time_ns());
+        Some(program)
+    }
+
+    fn open_image(
+        &self,
+        store: &Store,
+        folder: &ScopeFolder,
+        number: u32,
+        environment: &Environment,
+        scope: &ScopeId,
+        arch: Arch,
+    ) -> Result<Arc<LoadedImage>, OpenFailure> {
+        let identity = identity(environment, scope, arch);
+        let mut file = folder.open_image(number, store.secret(), Some(&identity))?;
+        // Who verifies hits wants digests checked too.
+        let is_intact = !self.sample.takes_any() && folder.knows_intact(&file, store.secret());
+        let is_touched = store.is_writable() && file.note_use();
+        let mut note = None;
+        if is_intact {
+            file.header = file.header.of_intact_image();
+            if is_touched {
+                folder.note_intact_still(&file, store.secret());
+            }
+        } else if store.is_writable() && !is_touched {
+            // A touched file isn't any more what it was when it was opened.
+            note = file.intact_note();
+        }
+        let image =
+            LoadedImage::map(&file, store.secret(), note).map_err(OpenFailure::of_mapping)?;
+        self.counters.images_mapped.add(1);
+        self.counters.images_known_intact.add(is_intact.into());
+        self.counters.image_bytes_mapped.add(image.file_len());
+        Ok(image)
+    }
+
+    /// Removes what is worth least until all images fit the budget. At most once a second: at the
+    /// end of a process many scopes may flush, and each check lists the whole cache.
+    pub(crate) fn keep_budget(&self, store: &Store, environment: &Environment) {
+        let mut checked = self
+            .budget_checked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if checked.is_some_and(|last| last.elapsed() < Duration::from_secs(1)) {
+            return;
+        }
+        *checked = Some(Instant::now());
+        for image in store.over_budget(self.budget_bytes, environment) {
+            match store.remove_image(&image) {
+                Ok(()) => self.counters.images_evicted.add(1),
+                Err(error) => tracing::debug!(?image, %error, "can't evict an image"),
+            }
+        }
+    }
+}
