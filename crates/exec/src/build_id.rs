@@ -146,4 +146,23 @@ mod tests {
             build_id(here).map(|_| 1)
         );
     }
+
+    /// The C library stands for a plug-in.
+    #[cfg(target_env = "gnu")]
+    #[test]
+    fn code_of_a_shared_library_has_that_ones_id_beside_the_programs() {
+        fn here() {}
+        let malloc = crate::host::find_symbol("malloc").expect("the C library has it");
+        let malloc = core::ptr::with_exposed_provenance::<()>(malloc.0 as usize);
+        #[expect(unsafe_code, reason = "code of another object, to ask about")]
+        // SAFETY: the address isn't null, and nobody calls it.
+        let in_library = unsafe { core::mem::transmute::<*const (), fn()>(malloc) };
+        let (own, library) = (build_id(here), build_id(in_library));
+        let both = own.clone().zip(library.clone());
+        assert_eq!(
+            build_ids(in_library),
+            both.map(|(own, library)| vec![own, library])
+        );
+        assert!(own.is_none() || own != library);
+    }
 }

@@ -13,6 +13,8 @@ mod frames;
 mod host;
 mod image;
 mod imp;
+#[cfg(all(test, not(miri)))]
+mod out_of_mappings;
 mod process;
 mod room;
 

@@ -22,7 +22,7 @@ impl Environment {
         EnvironmentBuilder(builder.field("made-by", made_by::mark()))
     }
 
-    /// The name of the compiler. Environments of one producer supersede each other.
+    /// The name of the compiler.
     pub fn producer(&self) -> &str {
         self.0.producer()
     }

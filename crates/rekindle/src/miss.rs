@@ -14,8 +14,8 @@ pub enum MissReason {
     Damaged,
     /// An image holds the key, but a name that its code refers to has no value in this process.
     Unbound,
-    /// The system gave no memory or no mapping for an image, which may hold the key. What is compiled
-    /// instead isn't kept.
+    /// The system gave this process no memory, mapping or file descriptor for an image, which may hold
+    /// the key. What is compiled instead isn't kept.
     NoMemory,
 }
 

@@ -41,23 +41,35 @@ pub(crate) struct Shared {
 enum OpenFailure {
     /// Something is wrong with the image.
     Image(ImageError),
-    /// This process has no memory or no mapping left.
-    Memory(io::Error),
+    /// This process has no memory, mapping or descriptor left.
+    Process(io::Error),
 }
 
 impl From<ImageError> for OpenFailure {
     fn from(error: ImageError) -> Self {
-        Self::Image(error)
+        match error {
+            ImageError::File(FolderError::System(error)) if is_of_process(&error) => {
+                Self::Process(error)
+            }
+            error => Self::Image(error),
+        }
     }
 }
 
 impl OpenFailure {
     fn of_mapping(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::OutOfMemory => Self::Memory(error),
-            _ => Self::Image(ImageError::File(error.into())),
-        }
+        ImageError::File(error.into()).into()
     }
+}
+
+/// Whether an error says nothing of a file, but that this process has no memory, mapping or descriptor
+/// left.
+fn is_of_process(error: &io::Error) -> bool {
+    // Linux's numbers, for which `ErrorKind` has no names.
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    let is_of_files = matches!(error.raw_os_error(), Some(ENFILE | EMFILE));
+    is_of_files || error.kind() == io::ErrorKind::OutOfMemory
 }
 
 /// A scope's images, as far as they can be used.
@@ -149,24 +161,24 @@ impl Shared {
             Ok(Some(folder)) => folder,
             Ok(None) => return opened,
             Err(error) => {
-                self.notice(format!(
-                    "a folder in {} can't be used: {error}",
-                    store.path().display()
-                ));
-                opened.absent = MissReason::CacheOff;
+                opened.absent = self.unusable_folder(store, error);
                 return opened;
             }
         };
-        for number in folder.images().unwrap_or_default() {
+        let numbers = match folder.images() {
+            Ok(numbers) => numbers,
+            Err(error) => {
+                opened.absent = self.unusable_folder(store, error.into());
+                return opened;
+            }
+        };
+        for number in numbers {
             match self.open_image(store, &folder, number, environment, scope, arch) {
                 Ok(image) => opened.images.push(image),
                 // Merged or evicted between listing and opening.
                 Err(OpenFailure::Image(ImageError::File(FolderError::Missing))) => {}
-                Err(OpenFailure::Memory(error)) => {
-                    self.notice(format!(
-                        "images can't be mapped, and their code is compiled: {error}"
-                    ));
-                    opened.absent = MissReason::NoMemory;
+                Err(OpenFailure::Process(error)) => {
+                    opened.absent = self.lacks_memory(&error);
                     // The others would meet the same, and the process has better uses for the rest.
                     break;
                 }
@@ -180,6 +192,25 @@ impl Shared {
             }
         }
         opened
+    }
+
+    /// Says why a folder isn't used, and what its code is missed for.
+    fn unusable_folder(&self, store: &Store, error: FolderError) -> MissReason {
+        match error {
+            FolderError::System(error) if is_of_process(&error) => self.lacks_memory(&error),
+            error => {
+                let path = store.path().display();
+                self.notice(format!("a folder in {path} can't be used: {error}"));
+                MissReason::CacheOff
+            }
+        }
+    }
+
+    fn lacks_memory(&self, error: &io::Error) -> MissReason {
+        self.notice(format!(
+            "images can't be mapped, and their code is compiled: {error}"
+        ));
+        MissReason::NoMemory
     }
 
     /// Opens the newest whole program of a scope.

@@ -6,6 +6,9 @@ mod linux;
 #[cfg(miri)]
 mod miri;
 
+#[cfg(all(test, not(miri)))]
+pub(crate) use left::waiting;
+
 use std::fs::File;
 use std::io;
 
