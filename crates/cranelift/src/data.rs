@@ -8,6 +8,7 @@ use std::mem;
 
 use cranelift_module::{ModuleReloc, ModuleRelocTarget};
 use rekindle_exec::{Arena, Block, Demand, HostAddr, Published};
+use rekindle_link::Arch;
 
 use crate::relocate::{Patch, RelocateError, VENEER_LEN, veneer_count};
 
@@ -175,9 +176,12 @@ impl ProcessMemory {
         &mut self,
         value_of: &dyn Fn(&ModuleRelocTarget) -> u64,
     ) -> Result<(), PublishError> {
+        let arch = Arch::host().ok_or(io::ErrorKind::Unsupported);
+        let arch = arch.map_err(io::Error::from)?;
         for pending in mem::take(&mut self.pending) {
             let address = self.address(&pending).0;
             let mut patch = Patch {
+                arch,
                 bytes: self.bytes_mut(&pending),
                 len: pending.len,
                 address,
@@ -202,4 +206,6 @@ pub(crate) enum PublishError {
     Relocate(#[from] RelocateError),
     #[error("the system refuses to protect memory: {0}")]
     Memory(#[from] io::Error),
+    #[error("the memory provider refuses: {0}")]
+    Provider(String),
 }

@@ -6,10 +6,15 @@
 
 use cranelift_codegen::binemit::Reloc;
 use cranelift_module::{ModuleReloc, ModuleRelocTarget};
+use rekindle::RelocationKind;
+use rekindle_link::{Address, Arch, LinkError};
 
-/// Bytes behind a piece of code for each call that may have to reach further than its field: a
-/// jump through an address that stands behind it.
-pub(crate) const VENEER_LEN: usize = 24;
+/// Bytes behind a piece of code for each call that may have to reach further than its field: the
+/// linker's veneer, and the address that it jumps to.
+pub(crate) const VENEER_LEN: usize = VENEER_ADDRESS + 8;
+
+/// Where in a veneer's room its address stands.
+const VENEER_ADDRESS: usize = 16;
 
 /// A relocation can't be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,12 +27,15 @@ pub(crate) enum RelocateError {
     #[error("relocation at offset {offset:#x} lies outside of {len} bytes")]
     OutOfBounds { offset: u32, len: usize },
     /// The value doesn't fit in its field.
-    #[error("relocation {kind} at offset {offset:#x} can't reach {target:#x}")]
+    #[error("relocation at offset {offset:#x} can't reach {target:#x}: {error}")]
     OutOfReach {
-        kind: String,
         offset: u32,
         target: u64,
+        error: LinkError,
     },
+    /// An address of 64 bits doesn't fit in 32.
+    #[error("relocation at offset {offset:#x} has no room for {target:#x}")]
+    TooLarge { offset: u32, target: u64 },
 }
 
 /// How many veneers some relocations may need.
@@ -42,8 +50,20 @@ fn is_call(kind: Reloc) -> bool {
     )
 }
 
+/// What the linker calls a relocation.
+fn linkers_kind(kind: Reloc) -> Option<RelocationKind> {
+    Some(match kind {
+        Reloc::Abs8 => RelocationKind::Abs64,
+        Reloc::X86PCRel4 => RelocationKind::X86Pc32,
+        Reloc::X86CallPCRel4 | Reloc::X86CallPLTRel4 => RelocationKind::X86Plt32,
+        Reloc::Arm64Call => RelocationKind::Arm64Call26,
+        _ => return None,
+    })
+}
+
 /// Bytes to be patched, with where they will live.
 pub(crate) struct Patch<'a> {
+    pub(crate) arch: Arch,
     /// The code or data, and behind it room for [`veneer_count`] veneers.
     pub(crate) bytes: &'a mut [u8],
     /// How many of the bytes are code or data.
@@ -61,124 +81,92 @@ impl Patch<'_> {
     ) -> Result<(), RelocateError> {
         let mut veneer = self.len.next_multiple_of(8);
         for reloc in relocs {
-            let ModuleReloc {
-                offset,
-                kind,
-                name,
-                addend,
-            } = reloc;
-            let target = value_of(name);
-            let written = match kind {
-                Reloc::Abs8 => {
-                    let value = target.wrapping_add_signed(*addend);
-                    self.put(*offset, value.to_le_bytes())?;
-                    true
+            let target = value_of(&reloc.name);
+            match self.apply_one(reloc, target) {
+                Err(RelocateError::OutOfReach {
+                    error: LinkError::OutOfRange { .. },
+                    ..
+                }) if is_call(reloc.kind) => {
+                    let jump = self.put_veneer(veneer, target)?;
+                    veneer += VENEER_LEN;
+                    self.apply_one(reloc, jump)?;
                 }
-                Reloc::Abs4 => match u32::try_from(target.wrapping_add_signed(*addend)) {
-                    Ok(value) => {
-                        self.put(*offset, value.to_le_bytes())?;
-                        true
-                    }
-                    Err(_) => false,
-                },
-                Reloc::X86PCRel4 | Reloc::X86CallPCRel4 | Reloc::X86CallPLTRel4 => {
-                    let near = self.put_relative(*offset, target.wrapping_add_signed(*addend))?;
-                    near || is_call(*kind) && {
-                        let jump = self.put_veneer(&mut veneer, &X86_JUMP, target)?;
-                        self.put_relative(*offset, jump.wrapping_add_signed(*addend))?
-                    }
-                }
-                Reloc::Arm64Call => {
-                    let near = self.put_branch(*offset, target.wrapping_add_signed(*addend))?;
-                    near || {
-                        let jump = self.put_veneer(&mut veneer, &ARM64_JUMP, target)?;
-                        self.put_branch(*offset, jump)?
-                    }
-                }
-                _ => {
-                    return Err(RelocateError::Unsupported {
-                        kind: kind.to_string(),
-                        offset: *offset,
-                    });
-                }
-            };
-            if !written {
-                return Err(RelocateError::OutOfReach {
-                    kind: kind.to_string(),
-                    offset: *offset,
-                    target,
-                });
+                applied => applied?,
             }
         }
         Ok(())
     }
 
-    fn field<const N: usize>(&mut self, offset: u32) -> Result<&mut [u8; N], RelocateError> {
+    fn apply_one(&mut self, reloc: &ModuleReloc, target: u64) -> Result<(), RelocateError> {
+        let ModuleReloc {
+            offset,
+            kind,
+            name: _,
+            addend,
+        } = reloc;
+        let (offset, referred) = (*offset, target.wrapping_add_signed(*addend));
+        if *kind == Reloc::Abs4 {
+            let value = u32::try_from(referred);
+            let value = value.map_err(|_| RelocateError::TooLarge { offset, target })?;
+            self.field(offset, 4)?.copy_from_slice(&value.to_le_bytes());
+            return Ok(());
+        }
+        let linkers = linkers_kind(*kind).ok_or_else(|| RelocateError::Unsupported {
+            kind: kind.to_string(),
+            offset,
+        })?;
+        let (arch, place) = (self.arch, Address(self.place(offset)));
+        let field = self.field(offset, linkers.field_len_bytes())?;
+        let patched = arch.patch(linkers, field, place, Address(referred));
+        patched.map_err(|error| RelocateError::OutOfReach {
+            offset,
+            target,
+            error,
+        })
+    }
+
+    fn field(&mut self, offset: u32, field_len: usize) -> Result<&mut [u8], RelocateError> {
         let len = self.bytes.len();
         self.bytes
             .get_mut(offset as usize..)
-            .and_then(|bytes| bytes.first_chunk_mut())
+            .and_then(|bytes| bytes.get_mut(..field_len))
             .ok_or(RelocateError::OutOfBounds { offset, len })
-    }
-
-    fn put<const N: usize>(&mut self, offset: u32, value: [u8; N]) -> Result<(), RelocateError> {
-        *self.field(offset)? = value;
-        Ok(())
     }
 
     fn place(&self, offset: u32) -> u64 {
         self.address.wrapping_add(u64::from(offset))
     }
 
-    /// A signed 32-bit distance. Returns whether it fits.
-    fn put_relative(&mut self, offset: u32, target: u64) -> Result<bool, RelocateError> {
-        let distance = target.wrapping_sub(self.place(offset)).cast_signed();
-        match i32::try_from(distance) {
-            Ok(distance) => self.put(offset, distance.to_le_bytes()).map(|()| true),
-            Err(_) => Ok(false),
-        }
-    }
-
-    /// The 26 bits of an AArch64 branch. Returns whether they suffice.
-    fn put_branch(&mut self, offset: u32, target: u64) -> Result<bool, RelocateError> {
-        let distance = target.wrapping_sub(self.place(offset)).cast_signed() >> 2;
-        if !(-(1 << 25)..1 << 25).contains(&distance) {
-            return Ok(false);
-        }
-        let field = self.field::<4>(offset)?;
-        let instruction = u32::from_le_bytes(*field) & !0x03ff_ffff;
-        *field = (instruction | distance as u32 & 0x03ff_ffff).to_le_bytes();
-        Ok(true)
-    }
-
-    /// Writes the next veneer. Returns its address.
-    fn put_veneer(
-        &mut self,
-        next: &mut usize,
-        jump: &[u8; 8],
-        target: u64,
-    ) -> Result<u64, RelocateError> {
-        let offset = u32::try_from(*next).unwrap_or(u32::MAX);
-        *next += 16;
-        self.put(offset, *jump)?;
-        self.put(offset.saturating_add(8), target.to_le_bytes())?;
-        Ok(self.place(offset))
+    /// Writes a veneer at an offset. Returns its address.
+    fn put_veneer(&mut self, offset: usize, target: u64) -> Result<u64, RelocateError> {
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+        let (arch, place) = (self.arch, self.place(offset));
+        let room = self.field(offset, VENEER_LEN)?;
+        let (veneer, address) = room.split_at_mut(VENEER_ADDRESS);
+        address.copy_from_slice(&target.to_le_bytes());
+        let cell = Address(place.wrapping_add(VENEER_ADDRESS as u64));
+        let written = arch.write_veneer(veneer, Address(place), cell);
+        written.map_err(|error| RelocateError::OutOfReach {
+            offset,
+            target,
+            error,
+        })?;
+        Ok(place)
     }
 }
-
-/// `jmp *2(%rip); ud2`: the address stands eight bytes further on.
-static X86_JUMP: [u8; 8] = [0xff, 0x25, 2, 0, 0, 0, 0x0f, 0x0b];
-
-/// `ldr x16, 8; br x16`.
-static ARM64_JUMP: [u8; 8] = [0x50, 0, 0, 0x58, 0, 0x02, 0x1f, 0xd6];
 
 #[cfg(test)]
 mod tests {
     use super::{Patch, RelocateError, VENEER_LEN, veneer_count};
     use cranelift_codegen::binemit::Reloc;
     use cranelift_module::{ModuleReloc, ModuleRelocTarget};
+    use rekindle_link::Arch;
 
     fn patch(kind: Reloc, addend: i64, target: u64) -> Result<Vec<u8>, RelocateError> {
+        let arch = match kind {
+            Reloc::Arm64Call => Arch::Aarch64,
+            _ => Arch::X86_64,
+        };
         let relocs = [ModuleReloc {
             offset: 4,
             kind,
@@ -187,6 +175,7 @@ mod tests {
         }];
         let mut bytes = vec![0; 16 + veneer_count(&relocs) * VENEER_LEN];
         let mut patch = Patch {
+            arch,
             bytes: &mut bytes,
             len: 16,
             address: 0x1000,
@@ -210,10 +199,14 @@ mod tests {
         let far = patch(Reloc::X86CallPLTRel4, -4, 1 << 40).expect("there is a veneer");
         assert_eq!(far[4..8], (0x1010_i32 - 0x1004 - 4).to_le_bytes());
         assert_eq!(far[16..18], [0xff, 0x25]);
-        assert_eq!(far[24..32], (1_u64 << 40).to_le_bytes());
+        // `jmp *10(%rip)`: the address stands 16 bytes behind the veneer's start.
+        assert_eq!(far[18..22], 10_u32.to_le_bytes());
+        assert_eq!(far[32..40], (1_u64 << 40).to_le_bytes());
         let arm = patch(Reloc::Arm64Call, 0, 1 << 40).expect("there is a veneer");
         assert_eq!(arm[4..8], (0x0c_u32 / 4).to_le_bytes());
-        assert_eq!(arm[24..32], (1_u64 << 40).to_le_bytes());
+        assert_eq!(arm[32..40], (1_u64 << 40).to_le_bytes());
+        // Halfway into an instruction is nowhere.
+        assert!(patch(Reloc::Arm64Call, 0, 0x2002).is_err());
     }
 
     #[test]
@@ -226,6 +219,7 @@ mod tests {
         }];
         let mut bytes = [0; 8];
         let mut patch = Patch {
+            arch: Arch::X86_64,
             bytes: &mut bytes,
             len: 8,
             address: 0,

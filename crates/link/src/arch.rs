@@ -3,6 +3,7 @@
 use rekindle_artifact::{Relocation, RelocationKind};
 
 use crate::address::Address;
+use crate::error::LinkError;
 use crate::machine::{DirectCall, Veneer};
 use crate::relocation::Row;
 use crate::{aarch64, x86_64};
@@ -77,6 +78,46 @@ impl Arch {
         let row = self.row(kind).expect("of the same machine");
         row.patch(field, place, target.plus(addend.cast_unsigned()))
             .is_ok()
+    }
+
+    /// Stores in the field of a relocation, which is at `place`, what makes it refer to `referred`.
+    ///
+    /// # Errors
+    /// If the kind is another machine's, or the value doesn't fit.
+    ///
+    /// # Panics
+    /// If the field isn't as long as the kind says.
+    pub fn patch(
+        self,
+        kind: RelocationKind,
+        field: &mut [u8],
+        place: Address,
+        referred: Address,
+    ) -> Result<(), LinkError> {
+        assert_eq!(field.len(), kind.field_len_bytes(), "a field of {kind:?}");
+        let row = self.row(kind).ok_or(LinkError::WrongMachine { kind })?;
+        let patched = row.patch(field, place, referred);
+        patched.map_err(|error| error.explain(kind, 0))
+    }
+
+    /// Writes a veneer that lives at `place` and jumps where `cell` says, into the first of `bytes`.
+    ///
+    /// # Errors
+    /// If the cell is too far away, or there is no room.
+    pub fn write_veneer(
+        self,
+        bytes: &mut [u8],
+        place: Address,
+        cell: Address,
+    ) -> Result<(), LinkError> {
+        let Veneer {
+            template, patch, ..
+        } = self.veneer();
+        let len_bytes = template.len() as u64;
+        let bytes = bytes.get_mut(..template.len());
+        let bytes = bytes.ok_or(LinkError::TooLarge { len_bytes })?;
+        bytes.copy_from_slice(template);
+        patch(bytes, place, cell).map_err(|error| error.explain(self.call().kind, 0))
     }
 
     pub(crate) fn call(self) -> &'static DirectCall {

@@ -7,7 +7,7 @@ use rekindle_artifact::{Relocation, RelocationKind, SectionKind, Target};
 use crate::address::Address;
 use crate::error::LinkError;
 use crate::plan::Plan;
-use crate::relocation::{Formula, PatchError, Reference};
+use crate::relocation::{Formula, Reference};
 
 /// Where an artifact's sections will live.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -251,7 +251,7 @@ impl<'a> Plan<'a> {
         let start = *offset as usize;
         let field = &mut text[start..start + kind.field_len_bytes()];
         row.patch(field, place, referred.plus(addend.cast_unsigned()))
-            .map_err(|error| explain(error, *kind, *offset))?;
+            .map_err(|error| error.explain(*kind, *offset))?;
         Ok(None)
     }
 
@@ -283,7 +283,7 @@ impl<'a> Plan<'a> {
             bytes.copy_from_slice(veneer.template);
             let offset = self.veneer_offset(ordinal);
             (veneer.patch)(bytes, placement.text.plus(offset), cells[*symbol])
-                .map_err(|error| explain(error, RelocationKind::X86Plt32, offset as u32))?;
+                .map_err(|error| error.explain(RelocationKind::X86Plt32, offset as u32))?;
         }
         Ok(())
     }
@@ -305,22 +305,5 @@ impl<'a> Plan<'a> {
         })?;
         field.copy_from_slice(&value.to_le_bytes());
         Ok(())
-    }
-}
-
-fn explain(error: PatchError, kind: RelocationKind, offset: u32) -> LinkError {
-    match error {
-        PatchError::OutOfRange { value, range } => LinkError::OutOfRange {
-            kind,
-            offset,
-            value,
-            range,
-        },
-        PatchError::Misaligned { value, multiple } => LinkError::Misaligned {
-            kind,
-            offset,
-            value,
-            multiple,
-        },
     }
 }

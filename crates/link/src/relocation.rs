@@ -9,6 +9,7 @@ use core::ops::RangeInclusive;
 use rekindle_artifact::RelocationKind;
 
 use crate::address::Address;
+use crate::error::LinkError;
 
 /// What a relocation's value is computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,26 @@ pub(crate) enum PatchError {
         value: i64,
         multiple: i64,
     },
+}
+
+impl PatchError {
+    /// The error of who links, who knows the relocation.
+    pub(crate) fn explain(self, kind: RelocationKind, offset: u32) -> LinkError {
+        match self {
+            Self::OutOfRange { value, range } => LinkError::OutOfRange {
+                kind,
+                offset,
+                value,
+                range,
+            },
+            Self::Misaligned { value, multiple } => LinkError::Misaligned {
+                kind,
+                offset,
+                value,
+                multiple,
+            },
+        }
+    }
 }
 
 impl Row {
