@@ -27,13 +27,18 @@ pub struct CacheConfig {
     pub budget_bytes: u64,
     /// Of so many hits, one is compiled all the same, by fronts that can, and compared; none if this
     /// is zero, each if it is one. What differs is counted and named, and the fresh code is used and
-    /// kept.
+    /// kept. By default [`Self::DEFAULT_VERIFY_ONE_IN`].
     pub verify_one_in: u32,
 }
 
 impl CacheConfig {
     /// The default budget: 512 MiB.
     pub const DEFAULT_BUDGET_BYTES: u64 = 512 << 20;
+
+    /// Which part of the hits is verified by default: none, or one in 64 where debug assertions are on, so
+    /// that everybody's tests find keys that don't cover what their code is made from. A program that
+    /// counts what it finds sets `verify_one_in` to zero.
+    pub const DEFAULT_VERIFY_ONE_IN: u32 = if cfg!(debug_assertions) { 64 } else { 0 };
 
     /// The defaults, changed by `REKINDLE_CACHE_DIR` (a folder), `REKINDLE_CACHE` (`off`, `ro` or
     /// `on`), `REKINDLE_CACHE_SIZE` (bytes, or with a suffix `K`, `M` or `G`) and `REKINDLE_VERIFY`
@@ -61,7 +66,7 @@ impl CacheConfig {
             directory,
             mode,
             budget_bytes: budget_bytes.unwrap_or(Self::DEFAULT_BUDGET_BYTES),
-            verify_one_in: verify_one_in.unwrap_or(0),
+            verify_one_in: verify_one_in.unwrap_or(Self::DEFAULT_VERIFY_ONE_IN),
         };
         (config, ignored)
     }
@@ -118,7 +123,7 @@ impl Default for CacheConfig {
             directory: None,
             mode: CacheMode::default(),
             budget_bytes: Self::DEFAULT_BUDGET_BYTES,
-            verify_one_in: 0,
+            verify_one_in: Self::DEFAULT_VERIFY_ONE_IN,
         }
     }
 }
@@ -223,6 +228,14 @@ mod tests {
         );
         assert_eq!(config(&[("REKINDLE_CACHE", "")]).mode, CacheMode::ReadWrite);
         assert_eq!(config(&[("REKINDLE_CACHE_DIR", "")]).directory, None);
+    }
+
+    #[test]
+    fn hits_are_verified_by_default_where_debug_assertions_are_on() {
+        let expected = if cfg!(debug_assertions) { 64 } else { 0 };
+        assert_eq!(CacheConfig::default().verify_one_in, expected);
+        assert_eq!(config(&[]).verify_one_in, expected);
+        assert_eq!(config(&[("REKINDLE_VERIFY", "off")]).verify_one_in, 0);
     }
 
     #[test]
