@@ -1,4 +1,8 @@
-//! Functions that bake an address of this process into their code, and so can never be found.
+//! Functions and data that hold an address of this process, and so mean nothing in another.
+//!
+//! A function under a key over its CLIF, constants included, can never be found wrongly; it is never
+//! found at all, and is named. Under a key of the embedder's, or in a program, it would be: those aren't
+//! kept. An address is told by what is mapped. One that was taken apart isn't recognised.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,18 +11,28 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use cranelift_codegen::ir::{Function, Inst, InstructionData, Opcode};
-use cranelift_module::FuncId;
+use cranelift_module::{DataDescription, FuncId, Init};
 
 use crate::module::JITModule;
 
 /// Names that are kept; the others are only counted.
 const MAX_NAMES: usize = 64;
 
-/// Other constants aren't taken for addresses: programs have too many small ones, and no process has
-/// the negative ones.
-const ADDRESSES: Range<u64> = 1 << 32..1 << 56;
+/// Why what holds an address can't be kept.
+pub(crate) const OBSTACLE: &str = "holds an address of this process: give it a name";
 
-/// What is mapped doesn't change often enough to be read for every function.
+/// No process has smaller addresses, nor larger ones for programs.
+const ADDRESSES: Range<u64> = 1 << 16..1 << 56;
+
+/// Programs have too many constants below this to ask for each: only one whose own code lies there, or
+/// that asked for memory there, has such addresses.
+const LOW_END: u64 = 1 << 32;
+
+/// The bits of a word that hold an address where the others hold a tag.
+const UNTAGGED: u64 = (1 << 48) - 1;
+
+/// What is mapped doesn't change often enough to be read for every function, where nothing depends on it
+/// but what a person is told.
 const MAX_AGE: Duration = Duration::from_millis(100);
 
 /// What was mapped when it was last read, by address.
@@ -29,10 +43,19 @@ struct Mapped {
 
 static MAPPED: Mutex<Option<Mapped>> = Mutex::new(None);
 
+/// How well an answer must be founded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Certainty {
+    /// What is mapped now counts.
+    Certain,
+    /// What was mapped lately will do.
+    Recent,
+}
+
 impl JITModule {
-    /// Functions of this module that hold a constant which is an address of this process. They
-    /// are compiled anew in each process, since the constant differs: give the address a name with
-    /// [`JITBuilder::symbol`](crate::JITBuilder::symbol). The first few by name;
+    /// Functions of this module that hold a constant which is an address of this process, and data of
+    /// its programs that does. They are compiled anew in each process, since the constant differs: give
+    /// the address a name with [`JITBuilder::symbol`](crate::JITBuilder::symbol). The first few by name;
     /// [`rekindle::Statistics::baked_addresses`] counts all.
     pub fn functions_with_baked_addresses(&self) -> &[String] {
         &self.baked
@@ -40,55 +63,133 @@ impl JITModule {
 
     /// Called where a function wasn't found.
     pub(crate) fn note_baked_addresses(&mut self, id: FuncId, func: &Function) {
-        if !self.cache.is_persistent() || !constants(func).any(is_mapped) {
-            return;
+        if self.cache.is_persistent() && hold_address(|| constants(func), Certainty::Recent) {
+            let decl = self.declarations.get().get_function_decl(id);
+            self.note_baked_name(decl.linkage_name(id).into_owned());
         }
-        let decl = self.declarations.get().get_function_decl(id);
-        let name = decl.linkage_name(id).into_owned();
-        tracing::debug!(name, "a function bakes an address: name it");
+    }
+
+    /// Notes what holds an address.
+    pub(crate) fn note_baked_name(&mut self, name: String) {
+        tracing::debug!(name, "an address is baked: name it");
         self.cache.note_baked_address(&name);
         if self.baked.len() < MAX_NAMES {
             self.baked.push(name);
         }
     }
+
+    /// Whether a function holds an address, if it matters.
+    pub(crate) fn bakes_address(&self, func: &Function) -> bool {
+        self.cache.is_persistent() && hold_address(|| constants(func), Certainty::Certain)
+    }
 }
 
-/// The constants of a function that are large enough for an address. Instructions are asked in the
-/// order of their numbers, in which they lie in memory, and then whether the function has them still.
+/// Whether a data object's bytes hold an address, but where it will be told what to hold.
+pub(crate) fn in_data(description: &DataDescription) -> bool {
+    let Init::Bytes { contents } = &description.init else {
+        return false;
+    };
+    let functions = description.function_relocs.iter().map(|(at, _)| *at);
+    let data = description.data_relocs.iter().map(|(at, ..)| *at);
+    let mut told: Vec<usize> = functions.chain(data).map(|at| at as usize).collect();
+    told.sort_unstable();
+    let words = || {
+        let words = contents.windows(8).enumerate();
+        words.filter_map(|(at, word)| {
+            let word = word.first_chunk().map(|word| u64::from_le_bytes(*word))?;
+            let is_aligned = at % 8 == 0;
+            // Every other number is something else sooner than an address that nobody aligned.
+            let word = match word {
+                LOW_END..UNTAGGED => word,
+                0..LOW_END if is_aligned => word,
+                _ if is_aligned && is_boxed(word) => word & UNTAGGED,
+                _ => return None,
+            };
+            (ADDRESSES.contains(&word) && told.binary_search(&at).is_err()).then_some(word)
+        })
+    };
+    hold_address(words, Certainty::Certain)
+}
+
+/// Whether a word is a pointer in the place of a number that is none, as interpreters box them.
+fn is_boxed(word: u64) -> bool {
+    matches!(word >> 48, 0x7ff8..=0x7fff | 0xfff8..=0xffff)
+}
+
+/// The constants of a function that may be addresses, tagged ones without their tags. Instructions are
+/// asked in the order of their numbers, in which they lie in memory, and then whether the function has
+/// them still.
 fn constants(func: &Function) -> impl Iterator<Item = u64> {
     // Instructions are numbered by 32 bits.
     let insts = (0..func.dfg.num_insts() as u32).map(Inst::from_u32);
-    insts.filter_map(|inst| match func.dfg.insts[inst] {
-        InstructionData::UnaryImm {
-            opcode: Opcode::Iconst,
-            imm,
-        } => Some(imm.bits().cast_unsigned())
-            .filter(|value| ADDRESSES.contains(value))
-            .filter(|_| func.layout.inst_block(inst).is_some()),
-        _ => None,
-    })
+    let immediates = insts.filter_map(|inst| {
+        let value = match func.dfg.insts[inst] {
+            InstructionData::UnaryImm {
+                opcode: Opcode::Iconst,
+                imm,
+            } => imm.bits().cast_unsigned(),
+            InstructionData::UnaryIeee64 { imm, .. } => imm.bits(),
+            _ => return None,
+        };
+        Some(value)
+            .filter(|value| may_be_address(*value))
+            .filter(|_| func.layout.inst_block(inst).is_some())
+    });
+    let pools = func.dfg.constants.iter().map(|(_, data)| data);
+    let words = pools.flat_map(|data| {
+        let words = data.as_slice().as_chunks::<8>().0;
+        words.iter().map(|word| u64::from_le_bytes(*word))
+    });
+    let all = immediates.chain(words.filter(|word| may_be_address(*word)));
+    all.flat_map(|value| [value, value & UNTAGGED])
 }
 
-fn is_mapped(address: u64) -> bool {
-    let Ok(mut mapped) = MAPPED.lock() else {
+fn may_be_address(value: u64) -> bool {
+    ADDRESSES.contains(&value) || ADDRESSES.contains(&(value & UNTAGGED))
+}
+
+/// Whether one of some values is an address.
+fn hold_address<I: Iterator<Item = u64>>(values: impl Fn() -> I, certainty: Certainty) -> bool {
+    if values().next().is_none() {
         return false;
+    }
+    let Ok(mut mapped) = MAPPED.lock() else {
+        // Nobody knows.
+        return certainty == Certainty::Certain;
     };
-    let holds = |mapped: &Mapped| {
-        let after = mapped
-            .ranges
-            .partition_point(|range| range.start <= address);
-        after > 0 && mapped.ranges[after - 1].contains(&address)
-    };
-    match &*mapped {
-        Some(known) if holds(known) => true,
-        Some(known) if known.read_at.elapsed() < MAX_AGE => false,
-        _ => {
-            let known = mapped.insert(Mapped {
-                ranges: read_maps(),
-                read_at: Instant::now(),
-            });
-            holds(known)
+    if let Some(known) = &*mapped {
+        if values().any(|value| known.holds(value)) {
+            return true;
         }
+        let is_recent = certainty == Certainty::Recent && known.read_at.elapsed() < MAX_AGE;
+        if is_recent || !values().any(|value| known.is_worth_asking(value)) {
+            return false;
+        }
+    }
+    let known = mapped.insert(Mapped {
+        ranges: read_maps(),
+        read_at: Instant::now(),
+    });
+    match known.ranges.is_empty() {
+        // The system doesn't say.
+        true => certainty == Certainty::Certain,
+        false => values().any(|value| known.holds(value)),
+    }
+}
+
+impl Mapped {
+    fn holds(&self, address: u64) -> bool {
+        let after = self.ranges.partition_point(|range| range.start <= address);
+        after > 0 && self.ranges[after - 1].contains(&address)
+    }
+
+    fn is_worth_asking(&self, address: u64) -> bool {
+        let has_low = || {
+            self.ranges
+                .first()
+                .is_some_and(|first| first.start < LOW_END)
+        };
+        ADDRESSES.contains(&address) && (address >= LOW_END || has_low())
     }
 }
 
@@ -111,15 +212,56 @@ fn read_maps() -> Vec<Range<u64>> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_mapped;
+    use cranelift_module::DataDescription;
+
+    use super::{Certainty, hold_address, in_data};
+
+    static HERE: u64 = 7;
+
+    fn here() -> u64 {
+        (&raw const HERE).addr() as u64
+    }
 
     #[test]
     fn what_is_mapped_is_told_from_what_is_not() {
-        static HERE: u64 = 7;
         let heap = Box::new(3);
-        assert!(is_mapped((&raw const HERE).addr() as u64));
-        assert!(is_mapped((&raw const *heap).addr() as u64));
-        assert!(!is_mapped(0x9e37_79b9_7f4a_7c15));
-        assert!(!is_mapped(1 << 33));
+        let is_address = |value| hold_address(|| [value].into_iter(), Certainty::Certain);
+        assert!(is_address(here()));
+        assert!(is_address((&raw const *heap).addr() as u64));
+        assert!(!is_address(0x9e37_79b9_7f4a_7c15));
+        assert!(!is_address(1 << 33));
+        assert!(!hold_address(|| [].into_iter(), Certainty::Certain));
+    }
+
+    #[test]
+    fn memory_that_was_mapped_just_now_is_known() {
+        let is_address = |value| hold_address(|| [value].into_iter(), Certainty::Certain);
+        assert!(is_address(here()));
+        // Too large for what is mapped already, whatever the allocator.
+        let fresh: Vec<u8> = Vec::with_capacity(64 << 20);
+        assert!(is_address(fresh.as_ptr().addr() as u64 + (32 << 20)));
+    }
+
+    #[test]
+    fn addresses_in_data_are_found_wherever_they_are() {
+        let holds = |bytes: Vec<u8>| {
+            let mut data = DataDescription::new();
+            data.define(bytes.into());
+            in_data(&data)
+        };
+        assert!(!holds(Vec::new()));
+        assert!(!holds(vec![7; 100]));
+        for before in [0, 3, 8, 11] {
+            let mut bytes = vec![0xcc; before];
+            bytes.extend(here().to_le_bytes());
+            assert!(holds(bytes), "{before}");
+        }
+        let boxed = 0xfffc << 48 | here();
+        assert!(holds(boxed.to_le_bytes().to_vec()));
+        let mut told = DataDescription::new();
+        told.define(here().to_le_bytes().to_vec().into());
+        let function = told.import_function(cranelift_module::ModuleRelocTarget::user(0, 0));
+        told.write_function_addr(0, function);
+        assert!(!in_data(&told));
     }
 }

@@ -15,6 +15,7 @@ pub struct JITBuilder {
     pub(crate) cache: Option<Cache>,
     pub(crate) scope: Option<String>,
     pub(crate) environment: Vec<(String, String)>,
+    pub(crate) memory_provider: Option<Box<dyn JITMemoryProvider + Send>>,
     pub(crate) keeps_compiled_code: bool,
 }
 
@@ -61,6 +62,7 @@ impl JITBuilder {
             cache: None,
             scope: None,
             environment: Vec::new(),
+            memory_provider: None,
             keeps_compiled_code: false,
         }
     }
@@ -93,13 +95,14 @@ impl JITBuilder {
         self
     }
 
-    /// Accepted for compatibility; the provider isn't asked for memory.
+    /// Has code and data lie in memory of an embedder's own provider, as with `cranelift-jit`. Then none of
+    /// the module's code is kept or found, since code that is found lies where its image is mapped;
+    /// [`rekindle::Cache::notices`] says so. [`JITModule::function_tables`](crate::JITModule::function_tables)
+    /// and [`JITModule::locate`](crate::JITModule::locate) know nothing of such code.
     ///
-    /// Cached code lives where its image is mapped, and everything refers to everything else
-    /// through cells of 64 bits, so nothing depends on where code and data are.
+    /// The providers of this crate stand for any memory of the system's: they change nothing.
     pub fn memory_provider(&mut self, provider: Box<dyn JITMemoryProvider + Send>) -> &mut Self {
-        drop(provider);
-        tracing::debug!("a memory provider isn't used: code lives where images are mapped");
+        self.memory_provider = Some(provider);
         self
     }
 

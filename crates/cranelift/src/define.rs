@@ -13,12 +13,14 @@ use cranelift_module::{
 use rekindle::cranelift::{Description, artifact_from_compiled};
 use rekindle::{
     Artifact, Code, Key, KeyBuilder, KeyPart, Lookup, SectionKind, Target, Ticket, Verification,
+    Wanted,
 };
 
+use crate::baked;
 use crate::data::{Contents, Kind, Object};
-use crate::declarations::{DeclaredNames, name_tag, write_function_name};
 use crate::key;
 use crate::module::{Data, Function, JITModule};
+use crate::names::{DeclaredNames, name_tag, write_function_name};
 use crate::reference::Reference;
 use crate::tables;
 
@@ -134,6 +136,49 @@ impl JITModule {
         Some(Target::Symbol(reference.to_text()))
     }
 
+    /// Compiles a function as `cranelift-jit` does: it lies in the embedder's memory, and nowhere else.
+    fn define_in_provided_memory(
+        &mut self,
+        id: FuncId,
+        ctx: &mut Context,
+        control: &mut ControlPlane,
+    ) -> ModuleResult<()> {
+        ctx.compile(&*self.isa, control)?;
+        let compiled = ctx
+            .compiled_code()
+            .ok_or_else(|| backend(anyhow::anyhow!("Cranelift kept no code")))?;
+        let relocs = compiled.buffer.relocs().iter();
+        let relocs = relocs.map(|reloc| ModuleReloc::from_mach_reloc(reloc, &ctx.func, id));
+        let alignment = u64::from(compiled.buffer.alignment);
+        self.add_bytes(id, alignment, compiled.code_buffer(), relocs.collect())
+    }
+
+    /// Adds a function given as bytes.
+    fn add_bytes(
+        &mut self,
+        id: FuncId,
+        alignment: u64,
+        bytes: &[u8],
+        relocs: Vec<ModuleReloc>,
+    ) -> ModuleResult<()> {
+        let align = alignment
+            .max(u64::from(self.isa.function_alignment().minimum))
+            .max(self.isa.symbol_alignment());
+        let address = self.add_object(Object {
+            kind: Kind::Code,
+            align,
+            contents: Contents::Bytes(bytes),
+            relocs,
+        })?;
+        self.functions[id] = Some(Function {
+            address,
+            generation: self.generation,
+            code: None,
+        });
+        self.has_unfinalized = true;
+        Ok(())
+    }
+
     fn linkage_name(&self, id: FuncId) -> String {
         let decl = self.declarations.get().get_function_decl(id);
         decl.linkage_name(id).into_owned()
@@ -234,6 +279,9 @@ impl Module for JITModule {
         ctrl_plane: &mut ControlPlane,
     ) -> ModuleResult<()> {
         self.check_definable(id)?;
+        if self.provided.is_some() {
+            return self.define_in_provided_memory(id, ctx, ctrl_plane);
+        }
         let key = if self.cache.is_persistent() {
             self.clif_key(id, &ctx.func)
         } else {
@@ -242,7 +290,18 @@ impl Module for JITModule {
                 .u64(u64::from(id.as_u32()))
                 .finish()
         };
-        let code = match self.scope.lookup(&key) {
+        if self.recording.is_some() && self.bakes_address(&ctx.func) {
+            // Found or not: another process has another address there.
+            let name = self.linkage_name(id);
+            if let Some(recording) = &mut self.recording {
+                recording.refuse(&name, baked::OBSTACLE);
+            }
+        }
+        let found = {
+            let knows = |reference: &str| self.knows(reference);
+            self.scope.lookup_wanted(&key, &Wanted::new(&knows))
+        };
+        let code = match found {
             Lookup::Hit(code) => match self.scope.verification(&key, &code) {
                 Some(verification) => {
                     let key_parts = self.writer.key_parts();
@@ -274,23 +333,7 @@ impl Module for JITModule {
         relocs: &[ModuleReloc],
     ) -> ModuleResult<()> {
         self.check_definable(id)?;
-        let align = alignment
-            .max(u64::from(self.isa.function_alignment().minimum))
-            .max(self.isa.symbol_alignment());
-        let object = Object {
-            kind: Kind::Code,
-            align,
-            contents: Contents::Bytes(bytes),
-            relocs: relocs.to_owned(),
-        };
-        let address = self.memory.add(object);
-        self.functions[id] = Some(Function {
-            address: address.map_err(|err| ModuleError::Allocation { err })?,
-            generation: self.generation,
-            code: None,
-        });
-        self.has_unfinalized = true;
-        Ok(())
+        self.add_bytes(id, alignment, bytes, relocs.to_owned())
     }
 
     fn define_data(&mut self, id: DataId, data: &DataDescription) -> ModuleResult<()> {
@@ -313,6 +356,10 @@ impl Module for JITModule {
         };
         if let Some(recording) = &mut self.recording {
             recording.add_data(self.declarations.get(), id, data, align);
+            if baked::in_data(data) {
+                recording.refuse(&name(), baked::OBSTACLE);
+                self.note_baked_name(name());
+            }
         }
         let contents = match &data.init {
             Init::Uninitialized => panic!("data is not initialized yet"),
@@ -331,9 +378,9 @@ impl Module for JITModule {
         };
         // Upstream gives empty objects one byte, and says so.
         let len = data.init.size().max(1);
-        let address = self.memory.add(object);
+        let address = self.add_object(object)?;
         self.data[id] = Some(Data {
-            address: address.map_err(|err| ModuleError::Allocation { err })?,
+            address,
             len,
             generation: self.generation,
         });

@@ -2,14 +2,18 @@
 
 use cranelift_module::{ModuleError, ModuleResult};
 
+use crate::declarations::Standing;
+use crate::memory::BranchProtection;
 use crate::module::JITModule;
+use crate::reference::Reference;
 
 impl JITModule {
     /// Makes everything that was defined since the last time callable. All that it refers to must
     /// be defined by now, or be a symbol of the host.
     ///
     /// # Errors
-    /// If the system refuses memory, or code given as bytes can't reach what it refers to.
+    /// If the system refuses memory, if code given as bytes can't reach what it refers to, or if a name
+    /// that a function of the cache refers to was declared as something else after the function was found.
     ///
     /// # Panics
     /// If a name stands for nothing, as in `cranelift-jit`.
@@ -18,22 +22,59 @@ impl JITModule {
             return Ok(());
         }
         let mut memory = std::mem::take(&mut self.memory);
-        let published = memory.publish(&|target| self.address_of(target));
-        self.memory = memory;
+        let mut provided = self.provided.take();
+        let value_of = &|target: &_| self.address_of(target);
+        let published = memory.publish(value_of).and_then(|()| match &mut provided {
+            Some(provided) => provided.publish(value_of, self.branch_protection()),
+            None => Ok(()),
+        });
+        (self.memory, self.provided) = (memory, provided);
         published.map_err(|error| ModuleError::Backend(error.into()))?;
         let unknown = self
             .scope
             .bind_names(&mut |name| self.address_of_reference(name))
             .map_err(|err| ModuleError::Allocation { err })?;
         let in_programs = self.programs.iter().flat_map(|program| {
-            let value_of = &mut |name: &str| self.address_of_reference(name);
+            let value_of = &mut |name: &str| self.address_of_programs_reference(name);
             program.program.bind_names(value_of)
         });
-        if let Some(name) = unknown.into_iter().chain(in_programs).next() {
-            panic!("can't resolve symbol {name}");
+        if let Some(text) = unknown.into_iter().chain(in_programs).next() {
+            return Err(self.explain_unknown(&text));
         }
         self.has_unfinalized = false;
         self.generation += 1;
         Ok(())
+    }
+
+    /// What the embedder's target asks of pages with code.
+    fn branch_protection(&self) -> BranchProtection {
+        let flags = self.isa.isa_flags();
+        let is_asked = flags
+            .iter()
+            .any(|flag| flag.name == "use_bti" && flag.as_bool() == Some(true));
+        match is_asked {
+            true => BranchProtection::BTI,
+            false => BranchProtection::None,
+        }
+    }
+
+    /// Why a reference has no address.
+    ///
+    /// # Panics
+    /// If its name stands for nothing.
+    fn explain_unknown(&self, text: &str) -> ModuleError {
+        let Some(Reference::Named(named)) = Reference::parse(text) else {
+            panic!("can't resolve symbol {text}");
+        };
+        let name = named.name;
+        match self.declarations.standing(&named) {
+            Standing::Undeclared => panic!("can't resolve symbol {name}"),
+            Standing::Same(_) | Standing::Changed(_) | Standing::Other => {
+                ModuleError::Backend(anyhow::anyhow!(
+                    "{name} was declared otherwise after code was found that refers to it; declare it \
+                     before the functions that do"
+                ))
+            }
+        }
     }
 }

@@ -7,28 +7,28 @@
 //! Most embedders give each function a key of its own, so the name is left out of the key at first,
 //! and compared with the one whose code was found: hashing it would take longer than the rest of a
 //! hit. A second function with the same key gets one that covers its name.
+//!
+//! What the code refers to is part of what it is made from, too: a name must be declared as it was when
+//! the code was compiled. While nobody has declared it the embedder is asked to build, which declares it,
+//! unless the host has it.
 
 use cranelift_codegen::Context;
-use cranelift_codegen::ir::Signature;
 use cranelift_control::ControlPlane;
-use cranelift_module::{FuncId, Linkage, Module, ModuleError};
-use rekindle::{Key, KeyPart, Lookup, Ticket, Verification};
+use cranelift_module::{FuncId, Module, ModuleError};
+use rekindle::{Code, Key, KeyPart, Lookup, MissReason, Ticket, Verification, Wanted};
 
-use crate::declarations::{linkage_number, name_tag, write_optional_name};
 use crate::key::write_signature;
 use crate::module::JITModule;
+use crate::names::{linkage_number, name_tag, write_optional_name};
 use crate::session;
 
-/// What the cache wants of a function's embedder.
-enum Asked {
-    /// Nothing usable was found.
-    Code(Ticket),
-    /// What was found is to be compared.
-    Verification(Verification),
+/// What came of looking a function up.
+enum Found {
+    Code(Code),
+    /// It's to be compared with what is compiled now.
+    ToVerify(Verification),
+    Nothing(Ticket),
 }
-
-/// What all functions of one signature and linkage share, and its digest.
-pub(crate) type KeyedContext = (Signature, Linkage, [u8; 32]);
 
 /// Starts the words of a context.
 const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"keyd"), 2];
@@ -55,7 +55,11 @@ impl JITModule {
     /// names that the code refers to are then looked for among the functions and data of the
     /// module that are defined by the next finalization, and among the host's symbols.
     ///
-    /// A function that refers to something without a name is compiled each time.
+    /// A function that refers to something without a name, or holds an address of this process as a
+    /// constant, is looked for under its CLIF instead, as [`Module::define_function`] does. So is nothing
+    /// found whose callees have other signatures now, or are found elsewhere: `build` is called then, and
+    /// also if it isn't known yet what a name is, since nobody has declared it and the host has no such
+    /// symbol. Declare all functions before the first is defined, and nothing is built on a warm start.
     ///
     /// Returns whether the function came from the cache.
     ///
@@ -68,56 +72,84 @@ impl JITModule {
         build: impl FnOnce(&mut Self, &mut Context) -> Result<(), E>,
     ) -> Result<bool, E> {
         self.check_definable(id)?;
-        let (found_key, found) = self.lookup_keyed(key, id);
-        let asked = match found {
-            Lookup::Hit(code) => match self.scope.verification(&found_key, &code) {
-                Some(verification) => Asked::Verification(verification),
-                None => {
-                    self.add_function(id, code);
-                    return Ok(true);
-                }
-            },
-            Lookup::Miss(ticket) => Asked::Code(ticket),
-        };
+        let mut found = self.find_keyed(key, id);
+        if let Found::Code(code) = found {
+            self.add_function(id, code);
+            return Ok(true);
+        }
         let mut ctx = self.make_context();
         ctx.func.signature = self.declarations.function(id).signature.clone();
         build(self, &mut ctx)?;
-        if self.refers_to_the_nameless(&ctx.func) {
+        let is_kept = self.provided.is_none() && !self.refers_to_the_nameless(&ctx.func);
+        if !is_kept || self.bakes_address(&ctx.func) {
+            // What the key doesn't say, the CLIF does.
             self.define_function(id, &mut ctx)?;
-        } else {
-            let parts = self.keyed_parts(key, id);
-            let control = &mut ControlPlane::default();
-            let code = match asked {
-                Asked::Code(ticket) => self.compile(id, &mut ctx, control, ticket, parts)?,
-                Asked::Verification(verification) => {
-                    self.verify(id, &mut ctx, control, verification, parts)?
-                }
-            };
-            let is_loaded = code.is_loaded();
-            self.add_function(id, code);
-            return Ok(is_loaded);
+            return Ok(self.is_loaded(id) == Some(true));
         }
-        Ok(false)
+        if let Found::Nothing(ticket) = found {
+            found = self.find_again(ticket, id);
+        }
+        let code = match found {
+            Found::Code(code) => code,
+            Found::Nothing(ticket) => {
+                let parts = self.keyed_parts(key, id);
+                self.compile(id, &mut ctx, &mut ControlPlane::default(), ticket, parts)?
+            }
+            Found::ToVerify(verification) => {
+                let parts = self.keyed_parts(key, id);
+                let control = &mut ControlPlane::default();
+                self.verify(id, &mut ctx, control, verification, parts)?
+            }
+        };
+        let is_loaded = code.is_loaded();
+        self.add_function(id, code);
+        Ok(is_loaded)
     }
 
     /// Looks a function up: under its key without its name, or, if another name's code has that, with
-    /// it. Returns the key that counts.
-    fn lookup_keyed(&mut self, key: &Key, id: FuncId) -> (Key, Lookup) {
+    /// it.
+    fn find_keyed(&mut self, key: &Key, id: FuncId) -> Found {
         let context = self.keyed_context(id);
         let unnamed = combined(key, &context);
-        let found = self.scope.lookup(&unnamed);
-        let tag = name_tag(self.declarations.function(id).name, id.as_u32());
+        let found = self.find_under(unnamed, id, None);
         match &found {
-            Lookup::Hit(code) if code.signature() != tag => {}
-            _ => return (unnamed, found),
+            Found::Nothing(ticket) if ticket.reason() == MissReason::OtherSignature => {}
+            _ => return found,
         }
         let decl = self.declarations.function(id);
         let out = &mut self.writer;
         out.fixed(unnamed.as_bytes());
         write_optional_name(decl.name, id.as_u32(), out);
         let named = Key::from_bytes(out.finish());
-        let found = self.scope.lookup(&named);
-        (named, found)
+        self.find_under(named, id, None)
+    }
+
+    /// Looks once more now that all that the function refers to is declared, if that is why it wasn't
+    /// found.
+    fn find_again(&self, ticket: Ticket, id: FuncId) -> Found {
+        match ticket.reason() {
+            MissReason::OtherNames => self.find_under(*ticket.key(), id, Some(ticket)),
+            _ => Found::Nothing(ticket),
+        }
+    }
+
+    /// Looks up code of a function's name that was made for what names are here; again, if there is the
+    /// ticket of a first time.
+    fn find_under(&self, key: Key, id: FuncId, ticket: Option<Ticket>) -> Found {
+        let name = self.declarations.function(id).name;
+        let knows = |reference: &str| self.knows(reference);
+        let wanted = Wanted::new(&knows).with_signature(name_tag(name, id.as_u32()));
+        let found = match ticket {
+            None => self.scope.lookup_wanted(&key, &wanted),
+            Some(ticket) => self.scope.look_again(ticket, &wanted),
+        };
+        match found {
+            Lookup::Miss(ticket) => Found::Nothing(ticket),
+            Lookup::Hit(code) => match self.scope.verification(&key, &code) {
+                Some(verification) => Found::ToVerify(verification),
+                None => Found::Code(code),
+            },
+        }
     }
 
     /// The digest of what the embedder doesn't say and many functions share.

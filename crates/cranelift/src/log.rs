@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rekindle::{Cache, Statistics};
 
-use crate::session::program_name;
+use crate::program_name::program_name;
 
 /// Adds a line of figures for each cache to the file that `REKINDLE_LOG` names, if it names one.
 /// As the process ends there is nobody left to hear of a failure.
@@ -85,18 +85,45 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rekindle::{MissReason, Statistics};
+
+    /// Texts with everything that JSON writes otherwise.
+    const TEXTS: [&str; 6] = [
+        "",
+        "a\"b\\c\nä",
+        "\u{0}\u{1f}\u{7f}\u{2028}",
+        "𝄞 \t\r\u{8}",
+        "/",
+        "\\u0041",
+    ];
+
     #[test]
-    fn texts_are_quoted() {
-        assert_eq!(super::quoted("a\"b\\c\nä"), "\"a\\\"b\\\\c\\u000aä\"");
+    fn texts_read_back_as_json() {
+        for text in TEXTS {
+            let read: String = serde_json::from_str(&super::quoted(text)).expect("a text");
+            assert_eq!(read, text);
+        }
     }
 
     #[test]
-    fn a_line_is_an_object() {
-        let texts = [("baked_names", &["a".to_owned()][..]), ("notices", &[])];
-        let line = super::line("slope", &rekindle::Statistics::default(), &texts);
-        assert!(line.starts_with("{\"program\":\"slope\",\"process\":"));
-        assert!(line.ends_with(
-            "\"bytes_written\":0,\"baked_names\":[\"a\"],\"notices\":[],\"misses\":{}}\n"
-        ));
+    fn a_line_reads_back_as_json() {
+        let mut statistics = Statistics::default();
+        statistics.entries_loaded = u64::MAX;
+        statistics.bytes_written = 7;
+        statistics.misses.insert(MissReason::OtherNames, 3);
+        let texts = [
+            ("baked_names", &TEXTS.map(str::to_owned)[..]),
+            ("notices", &[]),
+        ];
+        let line = super::line("sl\"ope", &statistics, &texts);
+        assert_eq!(line.matches('\n').count(), 1);
+        let read: serde_json::Value = serde_json::from_str(&line).expect("an object");
+        assert_eq!(read["program"], "sl\"ope");
+        assert_eq!(read["process"], std::process::id());
+        assert_eq!(read["entries_loaded"], u64::MAX);
+        assert_eq!(read["bytes_written"], 7);
+        assert_eq!(read["baked_names"], serde_json::json!(TEXTS));
+        assert_eq!(read["notices"], serde_json::json!([]));
+        assert_eq!(read["misses"], serde_json::json!({"other-names": 3}));
     }
 }

@@ -1,11 +1,10 @@
-//! The memory types of `cranelift-jit`'s interface.
-//!
-//! They exist so that embedders compile unchanged: see
+//! The memory types of `cranelift-jit`'s interface: see
 //! [`JITBuilder::memory_provider`](crate::JITBuilder::memory_provider).
 
 use std::io;
 
-use cranelift_module::ModuleResult;
+use cranelift_module::{ModuleError, ModuleResult};
+use rekindle_exec::{Arena, Block, Demand, Published};
 
 /// Type of branch protection to apply to executable memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,51 +46,122 @@ pub trait JITMemoryProvider {
     /// # Errors
     /// If the system refuses.
     fn finalize(&mut self, branch_protection: BranchProtection) -> ModuleResult<()>;
+
+    /// Whether any memory of the system's will do, as that of images.
+    #[doc(hidden)]
+    fn is_the_system(&self) -> bool {
+        false
+    }
 }
 
-/// Stands for memory that the system gives on demand.
+/// Memory that the system gives on demand.
 #[derive(Debug, Default)]
-pub struct SystemMemoryProvider(());
+pub struct SystemMemoryProvider(SystemMemory);
 
 impl SystemMemoryProvider {
-    /// Says that memory comes from the system.
+    /// A provider that gave nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 }
 
-/// Stands for memory that is reserved up front.
+/// Memory of one region. Nothing is reserved: code and data are always within reach of each other,
+/// whatever the distance.
 #[derive(Debug)]
-pub struct ArenaMemoryProvider(());
+pub struct ArenaMemoryProvider(SystemMemory);
 
 impl ArenaMemoryProvider {
-    /// Says that memory comes from one region. Nothing is reserved: code and data are always
-    /// within reach of each other, whatever the distance.
+    /// A provider that gave nothing yet.
     ///
     /// # Errors
     /// None; the result is part of the interface.
     pub fn new_with_size(reserve_size: usize) -> Result<Self, region::Error> {
         let _ = reserve_size;
-        Ok(Self(()))
+        Ok(Self(SystemMemory::default()))
     }
 }
 
-macro_rules! unused_provider {
+/// Memory for embedders whose own provider asks one of the two above. A module that is given one of these
+/// itself uses its own.
+#[derive(Debug, Default)]
+struct SystemMemory {
+    arena: Arena,
+    open: Vec<Block>,
+    published: Vec<Published>,
+}
+
+/// The largest alignment that blocks have.
+const PAGE_LEN: usize = 4096;
+
+impl SystemMemory {
+    fn allocate(&mut self, size: usize, align: u64, kind: JITMemoryKind) -> io::Result<*mut u8> {
+        let align = usize::try_from(align).unwrap_or(usize::MAX);
+        if !align.is_power_of_two() || align > PAGE_LEN {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let is_code = kind != JITMemoryKind::Writable;
+        let (code_len, data_len) = if is_code { (size, 0) } else { (0, size) };
+        let mut block = self.arena.reserve(Demand {
+            code_len,
+            data_len,
+            data_align: align,
+            ..Demand::default()
+        })?;
+        let start = match is_code {
+            true => block.code_mut().as_mut_ptr(),
+            false => block.data_mut().as_mut_ptr(),
+        };
+        self.open.push(block);
+        Ok(start)
+    }
+
+    fn finalize(&mut self) -> ModuleResult<()> {
+        for block in std::mem::take(&mut self.open) {
+            let published = block.publish();
+            let published = published.map_err(|err| ModuleError::Allocation { err })?;
+            self.published.push(published);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for SystemMemory {
+    fn drop(&mut self) {
+        // Function pointers outlive the module.
+        std::mem::forget(std::mem::take(&mut self.published));
+        std::mem::forget(std::mem::take(&mut self.open));
+        std::mem::forget(std::mem::take(&mut self.arena));
+    }
+}
+
+macro_rules! system_provider {
     ($provider:ty) => {
         #[expect(unsafe_code, reason = "the interface of cranelift-jit")]
         impl JITMemoryProvider for $provider {
-            fn allocate(&mut self, _: usize, _: u64, _: JITMemoryKind) -> io::Result<*mut u8> {
-                Err(io::ErrorKind::Unsupported.into())
+            fn allocate(
+                &mut self,
+                size: usize,
+                align: u64,
+                kind: JITMemoryKind,
+            ) -> io::Result<*mut u8> {
+                self.0.allocate(size, align, kind)
             }
 
-            unsafe fn free_memory(&mut self) {}
+            unsafe fn free_memory(&mut self) {
+                self.0.open.clear();
+                self.0.published.clear();
+            }
 
             fn finalize(&mut self, _: BranchProtection) -> ModuleResult<()> {
-                Ok(())
+                self.0.finalize()
+            }
+
+            fn is_the_system(&self) -> bool {
+                true
             }
         }
     };
 }
 
-unused_provider!(SystemMemoryProvider);
-unused_provider!(ArenaMemoryProvider);
+system_provider!(SystemMemoryProvider);
+system_provider!(ArenaMemoryProvider);

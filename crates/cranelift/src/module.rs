@@ -4,20 +4,24 @@ use std::cell::OnceCell;
 use std::mem;
 
 use cranelift_codegen::entity::SecondaryMap;
+use cranelift_codegen::ir::Signature;
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_module::{
-    DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations, ModuleRelocTarget,
+    DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations, ModuleError, ModuleRelocTarget,
+    ModuleResult,
 };
 use rekindle::{Cache, Code, HostAddr, Located, Scope, ScopeId, Statistics};
 
 use crate::builder::JITBuilder;
-use crate::data::ProcessMemory;
-use crate::declarations::Declarations;
+use crate::data::{Object, ProcessMemory};
+use crate::declarations::{Declarations, Standing};
 use crate::isa;
 use crate::key::Writer;
-use crate::keyed::KeyedContext;
-use crate::program::{LoadedProgram, Recording};
-use crate::reference::Reference;
+use crate::opened::OpenedProgram;
+use crate::program_name::program_name;
+use crate::provided::ProvidedMemory;
+use crate::recording::Recording;
+use crate::reference::{Named, Place, Reference};
 use crate::session::{self, AtExit};
 use crate::symbols::SymbolTable;
 
@@ -32,7 +36,7 @@ pub struct JITModule {
     twin: OnceCell<OwnedTargetIsa>,
     pub(crate) symbols: SymbolTable,
     pub(crate) declarations: Declarations,
-    pub(crate) programs: Vec<LoadedProgram>,
+    pub(crate) programs: Vec<OpenedProgram>,
     /// While a program is being made.
     pub(crate) recording: Option<Recording>,
     pub(crate) cache: Cache,
@@ -52,12 +56,17 @@ pub struct JITModule {
     /// How often the module was finalized.
     pub(crate) generation: u32,
     pub(crate) memory: ProcessMemory,
+    /// The embedder's memory, which is used instead of `memory` and everything else.
+    pub(crate) provided: Option<ProvidedMemory>,
     pub(crate) writer: Writer,
     /// Names of functions that bake an address.
     pub(crate) baked: Vec<String>,
     /// Of the last keyed function.
     pub(crate) keyed_context: Option<KeyedContext>,
 }
+
+/// What all keyed functions of one signature and linkage share, and its digest.
+pub(crate) type KeyedContext = (Signature, Linkage, [u8; 32]);
 
 /// A defined function.
 #[derive(Clone)]
@@ -89,11 +98,20 @@ impl JITModule {
             cache,
             scope,
             environment,
+            memory_provider,
             keeps_compiled_code,
         } = builder;
         assert!(!isa.flags().is_pic(), "cranelift-jit needs is_pic=false");
-        let cache = cache.unwrap_or_else(session::default_cache);
-        let name = scope.as_deref().unwrap_or_else(|| session::program_name());
+        let mut cache = cache.unwrap_or_else(session::default_cache);
+        let provided = memory_provider.filter(|provider| !provider.is_the_system());
+        if provided.is_some() && cache.is_persistent() {
+            cache.notice(
+                "a module with a memory provider of its own keeps and finds nothing: its code must lie \
+                 where the provider says",
+            );
+            cache = Cache::in_memory();
+        }
+        let name = scope.as_deref().unwrap_or_else(|| program_name());
         let id = ScopeId::from_name(name).with_label(name);
         let environment = isa::environment(&*isa, &environment);
         let scope = cache.scope_with_late_names(&environment, id);
@@ -117,6 +135,7 @@ impl JITModule {
             has_unfinalized: false,
             generation: 0,
             memory: ProcessMemory::default(),
+            provided: provided.map(ProvidedMemory::new),
             writer: Writer::new(),
             keyed_context: None,
             baked: Vec::new(),
@@ -132,6 +151,10 @@ impl JITModule {
     pub unsafe fn free_memory(self) {
         let mut this = self;
         this.frees_memory = true;
+        if let Some(provided) = &mut this.provided {
+            // SAFETY: the caller's.
+            unsafe { provided.free() };
+        }
         drop(this);
     }
 
@@ -191,7 +214,7 @@ impl JITModule {
     /// and the trap code recorded there. Takes a lock, so it isn't for signal handlers.
     pub fn locate(&self, pc: *const u8) -> Option<Located> {
         let pc = HostAddr(pc.addr() as u64);
-        let in_program = |program: &LoadedProgram| program.program.locate(pc);
+        let in_program = |program: &OpenedProgram| program.program.locate(pc);
         self.scope
             .locate(pc)
             .or_else(|| self.programs.iter().find_map(in_program))
@@ -231,19 +254,67 @@ impl JITModule {
         }
     }
 
-    /// The address for a cell's name.
-    pub(crate) fn address_of_reference(&self, name: &str) -> Option<u64> {
-        Some(match Reference::parse(name)? {
-            Reference::Function(id) => self.function_address(id),
-            Reference::Data(id) => self.data_address(id),
-            Reference::LibCall(libcall) => self.libcall_address(libcall),
-            Reference::Named(name) => match self.declarations.find(name) {
-                Some(FuncOrDataId::Func(id)) => self.function_address(id),
-                Some(FuncOrDataId::Data(id)) => self.data_address(id),
-                // A keyed function that wasn't built declared nothing.
-                None => return self.symbols.find(name),
+    /// Whether what code refers to by this text of a [`Reference`] is here what it was when the code
+    /// was compiled. If not, or if that can't be said yet, the code must not be used.
+    pub(crate) fn knows(&self, reference: &str) -> bool {
+        match Reference::parse(reference) {
+            Some(Reference::Named(named)) => match self.declarations.standing(&named) {
+                Standing::Same(_) => true,
+                Standing::Changed(_) | Standing::Other => false,
+                // A keyed function that wasn't built declared nothing. What the host has it may find
+                // there; of anything else nobody knows yet what it will be.
+                Standing::Undeclared => {
+                    named.place != Place::Module && self.symbols.find(named.name).is_some()
+                }
             },
-        })
+            // Under a key that says so.
+            Some(Reference::Function(_) | Reference::Data(_) | Reference::LibCall(_)) => true,
+            None => false,
+        }
+    }
+
+    /// The address for a cell's name. `None` if it stands for nothing, or not for what it did when the
+    /// code was compiled.
+    pub(crate) fn address_of_reference(&self, reference: &str) -> Option<u64> {
+        match Reference::parse(reference)? {
+            Reference::Function(id) => Some(self.function_address(id)),
+            Reference::Data(id) => Some(self.data_address(id)),
+            Reference::LibCall(libcall) => Some(self.libcall_address(libcall)),
+            Reference::Named(named) => match self.declarations.standing(&named) {
+                Standing::Same(id) | Standing::Changed(id) => Some(self.address_of_id(id)),
+                Standing::Other => None,
+                Standing::Undeclared => self.address_in_host(&named),
+            },
+        }
+    }
+
+    /// The same for a name of an opened program. As long as nobody has read what that declares, nothing
+    /// else can have declared it otherwise.
+    pub(crate) fn address_of_programs_reference(&self, reference: &str) -> Option<u64> {
+        if let Some(program) = self.declarations.unread()
+            && let Some(Reference::Named(named)) = Reference::parse(reference)
+            && let Some(id) = program.find(named.name)
+        {
+            return Some(self.address_of_id(id));
+        }
+        self.address_of_reference(reference)
+    }
+
+    fn address_of_id(&self, id: FuncOrDataId) -> u64 {
+        match id {
+            FuncOrDataId::Func(id) => self.function_address(id),
+            FuncOrDataId::Data(id) => self.data_address(id),
+        }
+    }
+
+    /// Where the host has what nobody declared here. What was to be defined in the module isn't looked
+    /// for: whatever the host has of that name is something else.
+    fn address_in_host(&self, named: &Named<'_>) -> Option<u64> {
+        match named.place {
+            Place::Module => None,
+            Place::Anywhere => self.symbols.find(named.name),
+            Place::AnywhereOrNowhere => Some(self.symbols.find(named.name).unwrap_or(0)),
+        }
     }
 
     /// Where a function is, if it is defined, and the generation in which it was.
@@ -252,7 +323,7 @@ impl JITModule {
             return Some((function.address, function.generation));
         }
         let in_program =
-            |program: &LoadedProgram| Some((program.function(id)?, program.generation));
+            |program: &OpenedProgram| Some((program.function(id)?, program.generation));
         self.programs.iter().find_map(in_program)
     }
 
@@ -309,6 +380,15 @@ impl JITModule {
         }
     }
 
+    /// Gives a data object, or code given as bytes, its place.
+    pub(crate) fn add_object(&mut self, object: Object<'_>) -> ModuleResult<HostAddr> {
+        let added = match &mut self.provided {
+            Some(provided) => provided.add(object),
+            None => self.memory.add(object),
+        };
+        added.map_err(|err| ModuleError::Allocation { err })
+    }
+
     fn libcall_address(&self, libcall: cranelift_codegen::ir::LibCall) -> u64 {
         let name = self.symbols.libcall_name(libcall);
         self.symbols
@@ -338,6 +418,7 @@ impl Drop for JITModule {
             mem::forget(self.scope.clone());
             mem::forget(mem::take(&mut self.programs));
             mem::forget(mem::take(&mut self.memory));
+            mem::forget(self.provided.take());
         }
     }
 }

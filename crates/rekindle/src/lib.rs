@@ -55,6 +55,7 @@ mod sections;
 mod shared;
 mod statistics;
 mod verify;
+mod wanted;
 mod why;
 
 pub use cache::Cache;
@@ -79,4 +80,5 @@ pub use rekindle_store::{
 };
 pub use scope::{Lookup, Scope, Ticket, Verification};
 pub use statistics::Statistics;
+pub use wanted::Wanted;
 pub use why::{FieldDifference, Why};

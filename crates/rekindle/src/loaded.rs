@@ -17,6 +17,7 @@ use crate::bits::Bits;
 use crate::miss::MissReason;
 use crate::names::Names;
 use crate::sections::SectionAddresses;
+use crate::wanted::Wanted;
 
 /// A mapped image.
 #[derive(Debug)]
@@ -147,12 +148,16 @@ impl LoadedImage {
         self: &Arc<Self>,
         entry: &UnverifiedEntry<'_>,
         names: &Names,
+        wanted: &Wanted<'_>,
     ) -> Result<VerifiedRecord, MissReason> {
         let record = entry.verify().map_err(|Damaged| MissReason::Damaged)?;
+        if !wanted.accepts(record.signature()) {
+            return Err(MissReason::OtherSignature);
+        }
         if !self.unwinds() || !self.calls_are_sound() {
             return Err(MissReason::Damaged);
         }
-        self.bind(&self.view(), &record, names)?;
+        self.bind(&self.view(), &record, names, wanted)?;
         Ok(record)
     }
 
@@ -192,13 +197,14 @@ impl LoadedImage {
         view: &ImageView<'_>,
         record: &VerifiedRecord,
         names: &Names,
+        wanted: &Wanted<'_>,
     ) -> Result<(), MissReason> {
         let mut state = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
         if state.entries_bound.contains(record.index()) {
             return Ok(());
         }
         let values = match names.late() {
-            Some(_) => self.let_cells_wait(view, record, &mut state, names)?,
+            Some(_) => self.let_cells_wait(view, record, &mut state, names, wanted)?,
             None => self.resolve(view, record, &mut state, names)?,
         };
         let write = |address: u32, bytes: &[u8]| {
@@ -227,6 +233,7 @@ impl LoadedImage {
         record: &VerifiedRecord,
         state: &mut Binding,
         names: &Names,
+        wanted: &Wanted<'_>,
     ) -> Result<Vec<(u32, u64)>, MissReason> {
         let Binding {
             cells_bound,
@@ -234,10 +241,11 @@ impl LoadedImage {
             ..
         } = state;
         let waited = waiting.len();
-        let mut all_exist = true;
+        let (mut all_exist, mut all_known) = (true, true);
         let fields = view.bindings_with(record, |index, name| {
             all_exist &= index < self.header.cell_count();
             if all_exist && cells_bound.insert(index) {
+                all_known &= core::str::from_utf8(name).is_ok_and(|name| wanted.knows(name));
                 // A file has less than 2^32 bytes.
                 let name_start = (name.as_ptr().addr() - view.bytes().as_ptr().addr()) as u32;
                 let name_len = name.len() as u32;
@@ -249,6 +257,7 @@ impl LoadedImage {
             }
         });
         let values = match fields {
+            Ok(_) if all_exist && !all_known => Err(MissReason::OtherNames),
             Ok(fields) if all_exist => self.field_values(&fields, names),
             _ => Err(MissReason::Damaged),
         };

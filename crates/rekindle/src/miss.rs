@@ -17,16 +17,22 @@ pub enum MissReason {
     /// The system gave this process no memory, mapping or file descriptor for an image, which may hold
     /// the key. What is compiled instead isn't kept.
     NoMemory,
+    /// An image holds the key, but for code of another signature than is wanted.
+    OtherSignature,
+    /// An image holds the key, but its code was made for names that mean something else here.
+    OtherNames,
 }
 
 impl MissReason {
     /// All reasons, in the order of their indices.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::NotCached,
         Self::CacheOff,
         Self::Damaged,
         Self::Unbound,
         Self::NoMemory,
+        Self::OtherSignature,
+        Self::OtherNames,
     ];
 
     /// The name under which the reason is counted, in kebab case.
@@ -37,6 +43,8 @@ impl MissReason {
             Self::Damaged => "damaged",
             Self::Unbound => "unbound",
             Self::NoMemory => "no-memory",
+            Self::OtherSignature => "other-signature",
+            Self::OtherNames => "other-names",
         }
     }
 }

@@ -214,9 +214,12 @@ impl Program {
 
     /// What is at a host address, if it lies in code of the program.
     pub fn locate(&self, pc: HostAddr) -> Option<Located> {
-        self.code_containing(pc)
-            .and_then(|code| code.locate(pc))
-            .or_else(|| self.locate_by_symbol(pc))
+        let located = self.code_containing(pc).and_then(|code| code.locate(pc));
+        match located {
+            // The part of the image with names may be damaged, which nothing but this depends on.
+            Some(located) if !located.name.is_empty() => Some(located),
+            located => self.locate_by_symbol(pc).or(located),
+        }
     }
 
     /// What is at an address by the symbols alone, should the tables beside the code be damaged.

@@ -20,6 +20,7 @@ use crate::program::{Program, ProgramDraft};
 use crate::resident::Resident;
 use crate::shared::{OpenedImages, Shared};
 use crate::verify::{differing_in_program, differing_parts};
+use crate::wanted::Wanted;
 
 /// Of so many loads, one is timed.
 const TIMED_ONE_IN: u32 = 16;
@@ -119,21 +120,23 @@ impl Scope {
 
     /// Looks a key up, first among the code of this process, then in the scope's images.
     pub fn lookup(&self, key: &Key) -> Lookup {
-        let inner = &*self.inner;
-        if let Some(code) = read(&inner.resident).compiled(key) {
-            return Lookup::Hit(code.clone());
+        self.lookup_wanted(key, &Wanted::any())
+    }
+
+    /// The same, for code that is as `wanted` says. What was found and isn't can be replaced: insert
+    /// other code with the ticket.
+    pub fn lookup_wanted(&self, key: &Key, wanted: &Wanted<'_>) -> Lookup {
+        let found = self.inner.find(key, wanted);
+        if let Lookup::Miss(ticket) = &found {
+            self.inner.cache.counters.miss(ticket.reason);
         }
-        match inner.load(key) {
-            Ok(code) => Lookup::Hit(code),
-            Err(reason) => {
-                inner.cache.counters.miss(reason);
-                Lookup::Miss(Ticket {
-                    key: *key,
-                    reason,
-                    scope: inner.number,
-                })
-            }
-        }
+        found
+    }
+
+    /// Looks up once more what was missed, as if it hadn't been looked up before: more names may be known
+    /// now.
+    pub fn look_again(&self, ticket: Ticket, wanted: &Wanted<'_>) -> Lookup {
+        self.inner.find(&ticket.key, wanted)
     }
 
     /// Places an artifact in this process's memory, callable at once (in a scope with late names, once
@@ -303,8 +306,25 @@ impl Inner {
         })
     }
 
+    fn find(&self, key: &Key, wanted: &Wanted<'_>) -> Lookup {
+        let compiled = read(&self.resident).compiled(key).cloned();
+        let found = match compiled {
+            Some(code) if wanted.accepts(code.signature()) => Ok(code),
+            Some(_) => Err(MissReason::OtherSignature),
+            None => self.load(key, wanted),
+        };
+        match found {
+            Ok(code) => Lookup::Hit(code),
+            Err(reason) => Lookup::Miss(Ticket {
+                key: *key,
+                reason,
+                scope: self.number,
+            }),
+        }
+    }
+
     /// Looks a key up in the images, newest first, until one has a usable entry.
-    fn load(&self, key: &Key) -> Result<Code, MissReason> {
+    fn load(&self, key: &Key, wanted: &Wanted<'_>) -> Result<Code, MissReason> {
         let opened = self.opened();
         let mut reason = opened.absent;
         for (number, image) in opened.images.iter().enumerate() {
@@ -313,12 +333,16 @@ impl Inner {
             };
             if read(&self.resident).is_loaded(number, entry.index()) {
                 let record = image.record(entry.index());
+                if !wanted.accepts(record.signature()) {
+                    reason = MissReason::OtherSignature;
+                    continue;
+                }
                 return Ok(Code::loaded(Arc::clone(image), &record));
             }
             let counters = &self.cache.counters;
             let is_timed = entry.index().is_multiple_of(TIMED_ONE_IN);
             let start = is_timed.then(Instant::now);
-            let result = image.load(&entry, &self.names);
+            let result = image.load(&entry, &self.names, wanted);
             if let Some(start) = start {
                 let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 counters
@@ -333,6 +357,8 @@ impl Inner {
                     }
                     return Ok(Code::loaded(Arc::clone(image), &record));
                 }
+                // What is older was replaced, perhaps since it was wrong.
+                Err(MissReason::OtherNames) => return Err(MissReason::OtherNames),
                 Err(why) => reason = why,
             }
         }

@@ -8,8 +8,8 @@ use cranelift_codegen::ir::Signature;
 use cranelift_module::{DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations};
 use hashbrown::HashTable;
 
-use super::names::hash_of;
 use super::{DataDecl, FunctionDecl};
+use crate::names::{hash_of, signature_digest};
 
 /// A signature is looked for among so many of the last ones. One that comes again later has two
 /// places, which harms nobody.
@@ -22,7 +22,8 @@ pub(super) struct BriefDeclarations {
     names: String,
     functions: Vec<BriefFunction>,
     data: Vec<BriefData>,
-    signatures: Vec<Signature>,
+    /// With their digests.
+    signatures: Vec<(Signature, u64)>,
     by_name: HashTable<Number>,
 }
 
@@ -153,8 +154,14 @@ impl BriefDeclarations {
         FunctionDecl {
             name: Some(self.name(*name)),
             linkage: *linkage,
-            signature: &self.signatures[*signature as usize],
+            signature: &self.signatures[*signature as usize].0,
         }
+    }
+
+    /// The digest of a function's signature.
+    pub(super) fn signature_digest(&self, id: FuncId) -> u64 {
+        let index = self.functions[id.as_u32() as usize].signature;
+        self.signatures[index as usize].1
     }
 
     pub(super) fn data(&self, id: DataId) -> DataDecl<'_> {
@@ -221,11 +228,12 @@ impl BriefDeclarations {
         let recent = self.signatures.iter().enumerate().rev();
         let known = recent
             .take(RECENT_SIGNATURES)
-            .find(|(_, other)| *other == signature);
+            .find(|(_, (other, _))| other == signature);
         let index = match known {
             Some((index, _)) => index,
             None => {
-                self.signatures.push(signature.clone());
+                let digest = signature_digest(signature);
+                self.signatures.push((signature.clone(), digest));
                 self.signatures.len() - 1
             }
         };
@@ -245,8 +253,8 @@ mod tests {
     use cranelift_codegen::isa::CallConv;
     use cranelift_module::{FuncId, FuncOrDataId, Linkage, ModuleDeclarations};
 
-    use super::super::LINKAGES;
     use super::{BriefDeclarations, adds_nothing};
+    use crate::names::LINKAGES;
 
     fn signature(params: usize) -> Signature {
         let mut signature = Signature::new(CallConv::SystemV);

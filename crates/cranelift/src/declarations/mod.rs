@@ -2,28 +2,54 @@
 //! an opened program, which nobody reads before someone asks either.
 
 mod brief;
-mod names;
 
 use std::cell::{OnceCell, RefCell};
 
 use cranelift_codegen::ir::Signature;
 use cranelift_module::{DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations, ModuleResult};
 
-use crate::program::LoadedProgram;
+use crate::names::signature_digest;
+use crate::opened::OpenedProgram;
+use crate::reference::{Kind, Named, Place};
 use brief::BriefDeclarations;
-pub(crate) use names::{
-    DeclaredNames, LINKAGES, linkage_number, name_tag, write_function_name, write_optional_name,
-};
 
-/// Declarations, in one of three states: in brief, a program's that are yet to be read, or in full.
+/// Declarations: where they come from, and all of them once someone asked.
 pub(crate) struct Declarations {
-    /// In full: if they are here, nothing else counts.
+    origin: Origin,
+    /// If they are here, nothing else counts.
     full: OnceCell<ModuleDeclarations>,
-    /// Without a program, all of them.
-    brief: BriefDeclarations,
-    /// What was declared before `program` was opened; taken when `full` is made.
-    before: RefCell<ModuleDeclarations>,
-    program: Option<LoadedProgram>,
+}
+
+/// Where declarations come from.
+enum Origin {
+    Brief(BriefDeclarations),
+    Program {
+        /// What was declared before `program` was opened; taken when all are read.
+        before: RefCell<ModuleDeclarations>,
+        program: OpenedProgram,
+    },
+}
+
+/// The state in which declarations are.
+#[derive(Clone, Copy)]
+enum State<'a> {
+    Brief(&'a BriefDeclarations),
+    /// All are a program's, and nobody has read them.
+    Unread(&'a OpenedProgram),
+    Full(&'a ModuleDeclarations),
+}
+
+/// What a name that code refers to is in the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// What it was when the code was compiled.
+    Same(FuncOrDataId),
+    /// What it can have become since, had the code been compiled by this module.
+    Changed(FuncOrDataId),
+    /// Something else.
+    Other,
+    /// Nothing.
+    Undeclared,
 }
 
 /// What a function was declared as.
@@ -46,30 +72,36 @@ pub(crate) struct DataDecl<'a> {
 impl Declarations {
     pub(crate) fn new() -> Self {
         Self {
+            origin: Origin::Brief(BriefDeclarations::default()),
             full: OnceCell::new(),
-            brief: BriefDeclarations::default(),
-            before: RefCell::default(),
-            program: None,
+        }
+    }
+
+    fn state(&self) -> State<'_> {
+        match (self.full.get(), &self.origin) {
+            (Some(full), _) => State::Full(full),
+            (None, Origin::Brief(brief)) => State::Brief(brief),
+            (None, Origin::Program { program, .. }) => State::Unread(program),
         }
     }
 
     /// All declarations.
     pub(crate) fn get(&self) -> &ModuleDeclarations {
-        self.full.get_or_init(|| {
-            let Some(program) = &self.program else {
-                return self.brief.in_full();
-            };
-            let mut all = self.before.take();
-            let declared = program.declare(&mut all);
-            declared.expect("the same module declared them once");
-            all
+        self.full.get_or_init(|| match &self.origin {
+            Origin::Brief(brief) => brief.in_full(),
+            Origin::Program { before, program } => {
+                let mut all = before.take();
+                let declared = program.declare(&mut all);
+                declared.expect("the same module declared them once");
+                all
+            }
         })
     }
 
     /// All declarations, to add to them.
     pub(crate) fn get_mut(&mut self) -> &mut ModuleDeclarations {
         self.get();
-        self.brief = BriefDeclarations::default();
+        self.origin = Origin::Brief(BriefDeclarations::default());
         self.full.get_mut().expect("they were just read")
     }
 
@@ -83,19 +115,23 @@ impl Declarations {
         linkage: Linkage,
         signature: &Signature,
     ) -> ModuleResult<FuncId> {
-        if let Some(program) = self.unread()
-            && let Some(FuncOrDataId::Func(id)) = program.find(name)
-            && program.declares_function(id, linkage, signature)
-        {
-            return Ok(id);
+        let known = match (self.full.get(), &mut self.origin) {
+            (None, Origin::Brief(brief)) => brief.declare_function(name, linkage, signature),
+            (None, Origin::Program { program, .. }) => match program.find(name) {
+                Some(FuncOrDataId::Func(id)) => {
+                    Some(id).filter(|id| program.declares_function(*id, linkage, signature))
+                }
+                _ => None,
+            },
+            (Some(_), _) => None,
+        };
+        match known {
+            Some(id) => Ok(id),
+            None => {
+                let declared = self.get_mut().declare_function(name, linkage, signature)?;
+                Ok(declared.0)
+            }
         }
-        if self.brief().is_some()
-            && let Some(id) = self.brief.declare_function(name, linkage, signature)
-        {
-            return Ok(id);
-        }
-        let (id, _) = self.get_mut().declare_function(name, linkage, signature)?;
-        Ok(id)
     }
 
     /// The same of data.
@@ -108,26 +144,31 @@ impl Declarations {
         linkage: Linkage,
         writable: bool,
     ) -> ModuleResult<DataId> {
-        if let Some(program) = self.unread()
-            && let Some(FuncOrDataId::Data(id)) = program.find(name)
-            && program.declares_data(id, linkage, writable)
-        {
-            return Ok(id);
+        let known = match (self.full.get(), &mut self.origin) {
+            (None, Origin::Brief(brief)) => brief.declare_data(name, linkage, writable),
+            (None, Origin::Program { program, .. }) => match program.find(name) {
+                Some(FuncOrDataId::Data(id)) => {
+                    Some(id).filter(|id| program.declares_data(*id, linkage, writable))
+                }
+                _ => None,
+            },
+            (Some(_), _) => None,
+        };
+        match known {
+            Some(id) => Ok(id),
+            None => {
+                let declared = self.get_mut();
+                Ok(declared.declare_data(name, linkage, writable, false)?.0)
+            }
         }
-        if self.brief().is_some()
-            && let Some(id) = self.brief.declare_data(name, linkage, writable)
-        {
-            return Ok(id);
-        }
-        let (id, _) = self
-            .get_mut()
-            .declare_data(name, linkage, writable, false)?;
-        Ok(id)
     }
 
     /// How many functions there are, or zero while nobody counts.
     pub(crate) fn known_function_count(&self) -> usize {
-        self.brief().map_or(0, BriefDeclarations::function_count)
+        match self.state() {
+            State::Brief(brief) => brief.function_count(),
+            State::Unread(_) | State::Full(_) => 0,
+        }
     }
 
     /// What a function was declared as.
@@ -135,7 +176,7 @@ impl Declarations {
     /// # Panics
     /// If it wasn't.
     pub(crate) fn function(&self, id: FuncId) -> FunctionDecl<'_> {
-        if let Some(brief) = self.brief() {
+        if let State::Brief(brief) = self.state() {
             return brief.function(id);
         }
         let decl = self.get().get_function_decl(id);
@@ -151,7 +192,7 @@ impl Declarations {
     /// # Panics
     /// If it wasn't.
     pub(crate) fn data(&self, id: DataId) -> DataDecl<'_> {
-        if let Some(brief) = self.brief() {
+        if let State::Brief(brief) = self.state() {
             return brief.data(id);
         }
         let decl = self.get().get_data_decl(id);
@@ -165,35 +206,66 @@ impl Declarations {
 
     /// What a name was declared as.
     pub(crate) fn find(&self, name: &str) -> Option<FuncOrDataId> {
-        if let Some(brief) = self.brief() {
-            return brief.find(name);
+        match self.state() {
+            State::Brief(brief) => brief.find(name),
+            State::Unread(program) => program.find(name),
+            State::Full(full) => full.get_name(name),
         }
-        match self.unread() {
-            Some(program) => program.find(name),
-            None => self.get().get_name(name),
+    }
+
+    /// What a name that code refers to is now.
+    pub(crate) fn standing(&self, named: &Named<'_>) -> Standing {
+        let Some(id) = self.find(named.name) else {
+            return Standing::Undeclared;
+        };
+        let now = Named {
+            name: named.name,
+            kind: self.kind(id),
+            place: Place::of(match id {
+                FuncOrDataId::Func(id) => self.function(id).linkage,
+                FuncOrDataId::Data(id) => self.data(id).linkage,
+            }),
+        };
+        if named.is(&now) {
+            Standing::Same(id)
+        } else if named.may_have_become(&now) {
+            Standing::Changed(id)
+        } else {
+            Standing::Other
+        }
+    }
+
+    fn kind(&self, id: FuncOrDataId) -> Kind {
+        match (id, self.state()) {
+            (FuncOrDataId::Func(id), State::Brief(brief)) => Kind::Function {
+                signature: brief.signature_digest(id),
+            },
+            (FuncOrDataId::Func(id), _) => Kind::Function {
+                signature: signature_digest(self.function(id).signature),
+            },
+            (FuncOrDataId::Data(id), _) => Kind::Data {
+                writable: self.data(id).writable,
+            },
         }
     }
 
     /// Adds what a program's module had declared, when someone asks.
-    pub(crate) fn restore(&mut self, program: LoadedProgram) {
+    pub(crate) fn restore(&mut self, program: OpenedProgram) {
         let before = std::mem::take(self.get_mut());
         *self = Self {
-            before: RefCell::new(before),
-            program: Some(program),
-            ..Self::new()
+            origin: Origin::Program {
+                before: RefCell::new(before),
+                program,
+            },
+            full: OnceCell::new(),
         };
     }
 
     /// The program that has all declarations, as long as nobody read them.
-    pub(crate) fn unread(&self) -> Option<&LoadedProgram> {
-        match self.full.get() {
-            Some(_) => None,
-            None => self.program.as_ref(),
+    pub(crate) fn unread(&self) -> Option<&OpenedProgram> {
+        match self.state() {
+            State::Unread(program) => Some(program),
+            State::Brief(_) | State::Full(_) => None,
         }
-    }
-
-    /// The brief form, if it has all declarations.
-    fn brief(&self) -> Option<&BriefDeclarations> {
-        (self.full.get().is_none() && self.program.is_none()).then_some(&self.brief)
     }
 }

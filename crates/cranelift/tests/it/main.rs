@@ -2,11 +2,14 @@
 #![expect(unsafe_code, reason = "tests call the code that they compile")]
 
 mod api;
+mod baked;
 mod basic;
+mod callees;
 mod calls;
 mod corners;
 mod environment;
 mod forks;
+mod guards;
 mod keys;
 mod many;
 mod named;

@@ -197,6 +197,143 @@ fn what_was_declared_before_counts() {
     assert!(run(&mut module, &key("p"), 1));
 }
 
+/// `f() = *d`, where the program defines `d` as 1 unless it is defined already.
+fn run_with_data(cache: &Cache, before: Option<i64>) -> (i64, bool) {
+    let mut module = module_with(cache, host_add_one);
+    let define_data = |module: &mut JITModule, value: i64| {
+        let data = module.declare_data("d", Linkage::Export, true, false)?;
+        let mut contents = DataDescription::new();
+        contents.define(value.to_le_bytes().to_vec().into());
+        module.define_data(data, &contents)
+    };
+    let data = module.declare_data("d", Linkage::Export, true, false);
+    let data = data.expect("new");
+    if let Some(value) = before {
+        define_data(&mut module, value).expect("sound");
+    }
+    let found = module.define_program(&key("data"), |module| {
+        if before.is_none() {
+            define_data(module, 1)?;
+        }
+        let f = declare(module, "f", 1);
+        define(module, f, &mut |module, body, _| {
+            let data = module.declare_data_in_func(data, body.func);
+            let data = body.ins().symbol_value(types::I64, data);
+            body.ins()
+                .load(types::I64, MemFlagsData::trusted(), data, 0)
+        });
+        Ok::<_, ModuleError>(())
+    });
+    let found = found.expect("sound");
+    module.finalize_definitions().expect("all is defined");
+    let Some(FuncOrDataId::Func(f)) = module.get_name("f") else {
+        panic!("f is a function")
+    };
+    (call(&module, f, 0), found)
+}
+
+#[test]
+fn data_that_was_defined_before_is_not_the_programs() {
+    let home = Home::new();
+    assert_eq!(run_with_data(&home.open(), None), (1, false));
+    assert_eq!(run_with_data(&home.open(), Some(2)), (2, false));
+    assert_eq!(run_with_data(&home.open(), None), (1, true));
+    // Its contents are the module's own affair.
+    assert_eq!(run_with_data(&home.open(), Some(3)), (3, true));
+}
+
+/// Three programs, one on top of the other: each calls the last one's function. Returns which were found.
+fn run_tower(cache: &Cache) -> Vec<bool> {
+    let mut module = module_with(cache, host_add_one);
+    let mut found = Vec::new();
+    for level in 0..3 {
+        let name = |level: i32| format!("level{level}");
+        let made = module.define_program(&key(&name(level)), |module| {
+            let id = declare(module, &name(level), 1);
+            let data = module.declare_data(&format!("d{level}"), Linkage::Local, false, false)?;
+            let mut contents = DataDescription::new();
+            contents.define(100_i64.to_le_bytes().to_vec().into());
+            module.define_data(data, &contents)?;
+            define(module, id, &mut |module, body, params| {
+                let data = module.declare_data_in_func(data, body.func);
+                let data = body.ins().symbol_value(types::I64, data);
+                let flags = MemFlagsData::trusted();
+                let mut sum = body.ins().load(types::I64, flags, data, 0);
+                if level > 0 {
+                    let callee = declare(module, &name(level - 1), 1);
+                    let callee = module.declare_func_in_func(callee, body.func);
+                    let call = body.ins().call(callee, &[params[0]]);
+                    let result = body.inst_results(call)[0];
+                    sum = body.ins().iadd(sum, result);
+                }
+                body.ins().iadd(sum, params[0])
+            });
+            Ok::<_, ModuleError>(())
+        });
+        found.push(made.expect("sound"));
+    }
+    module.finalize_definitions().expect("all is defined");
+    let Some(FuncOrDataId::Func(top)) = module.get_name("level2") else {
+        panic!("it is a function")
+    };
+    assert_eq!(call(&module, top, 5), 3 * 105);
+    found
+}
+
+#[test]
+fn a_program_after_another_is_warm_at_the_second_run() {
+    let home = Home::new();
+    for round in 0..3 {
+        assert_eq!(run_tower(&home.open()), [round > 0; 3]);
+        assert_eq!(programs(&home).len(), 3, "nothing is kept twice");
+    }
+    // One that is made anew on top of one that is found.
+    let top = programs(&home);
+    for image in &top {
+        std::fs::remove_file(image).expect("it is ours");
+        let found = run_tower(&home.open());
+        assert_eq!(found.iter().filter(|found| !**found).count(), 1);
+        assert_eq!(run_tower(&home.open()), [true; 3]);
+        assert_eq!(programs(&home).len(), 3);
+    }
+}
+
+#[test]
+fn a_program_within_a_program_is_part_of_it() {
+    let home = Home::new();
+    let inner = |module: &mut JITModule| {
+        let id = declare(module, "getpid", 1);
+        define(module, id, &mut |_, body, params| {
+            body.ins().iadd_imm_s(params[0], 1)
+        });
+        Ok::<_, ModuleError>(())
+    };
+    let mut module = module_with(&home.open(), host_add_one);
+    module.define_program(&key("inner"), inner).expect("sound");
+    drop(module);
+    for round in 0..3 {
+        let mut module = module_with(&home.open(), host_add_one);
+        let found = module.define_program(&key("outer"), |module| {
+            assert!(!module.open_program(&key("inner")));
+            inner(module)?;
+            let outer = declare(module, "outer", 1);
+            define(module, outer, &mut |module, body, params| {
+                let callee = declare(module, "getpid", 1);
+                let callee = module.declare_func_in_func(callee, body.func);
+                let call = body.ins().call(callee, &[params[0]]);
+                body.inst_results(call)[0]
+            });
+            Ok::<_, ModuleError>(())
+        });
+        assert_eq!(found.expect("sound"), round > 0);
+        module.finalize_definitions().expect("all is defined");
+        let Some(FuncOrDataId::Func(outer)) = module.get_name("outer") else {
+            panic!("it is a function")
+        };
+        assert_eq!(call(&module, outer, 5), 6);
+    }
+}
+
 #[test]
 fn a_damaged_program_is_made_again() {
     let home = Home::new();
@@ -214,6 +351,7 @@ fn a_damaged_program_is_made_again() {
         let cache = Cache::open(&rekindle_cranelift::CacheConfig {
             directory: Some(home.path().join("cache")),
             mode,
+            verify_one_in: 0,
             ..Default::default()
         });
         run(&mut module_with(&cache, host_add_one), &key("p"), 1);

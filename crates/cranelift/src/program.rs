@@ -1,22 +1,22 @@
 //! Programs: all that a closure declares and defines, under one key.
 
-mod loaded;
-mod record;
-mod signature;
+use std::sync::Arc;
 
 use cranelift_module::ModuleError;
-use rekindle::{Digest, Key, KeyBuilder, ScopeId};
+use rekindle::{
+    Digest, Key, KeyBuilder, ProgramDraft, ProgramDraftSymbol, ProgramPart, ScopeId, SectionKind,
+};
 
-pub(crate) use loaded::LoadedProgram;
-pub(crate) use record::Recording;
-
-use crate::declarations::{linkage_number, write_function_name, write_optional_name};
-use crate::key::write_signature;
-use crate::module::JITModule;
+use crate::key::{Writer, write_signature};
+use crate::module::{Function, JITModule};
+use crate::names::{linkage_number, write_function_name, write_optional_name};
+use crate::opened::{self, OpenedProgram};
+use crate::recording::{Recording, section_of};
+use crate::reference::Reference;
 use crate::session;
 
 /// Starts the words of what was declared before.
-const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"prog"), 1];
+const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"prog"), 2];
 
 impl JITModule {
     /// Declares and defines all that `key` determines: in one step if an earlier run of this very
@@ -64,12 +64,12 @@ impl JITModule {
             }
             None => None,
         };
-        self.recording = Some(Recording::start(self));
+        self.recording = Some(self.start_recording());
         let built = build(self);
         let recording = self.recording.take();
         built?;
         if let Some(recording) = recording.filter(|_| self.cache.is_persistent()) {
-            match recording.finish(self) {
+            match self.draft(&recording) {
                 Ok(draft) => {
                     let is_kept =
                         kept.is_some_and(|kept| self.scope.verify_program(&kept.program, &draft));
@@ -86,8 +86,12 @@ impl JITModule {
     }
 
     /// Declares and defines all that [`Self::define_program`] kept under `key`, if it can be
-    /// found. Returns whether it was; if not, the module is as before.
+    /// found. Returns whether it was; if not, the module is as before. Within [`Self::define_program`]
+    /// it never is: what is made there is part of the one program.
     pub fn open_program(&mut self, key: &Key) -> bool {
+        if self.recording.is_some() {
+            return false;
+        }
         let id = self.program_id(key);
         match self.find_program(&id) {
             Some(program) => {
@@ -98,15 +102,15 @@ impl JITModule {
         }
     }
 
-    fn find_program(&self, id: &ScopeId) -> Option<LoadedProgram> {
+    fn find_program(&self, id: &ScopeId) -> Option<OpenedProgram> {
         if !self.cache.is_persistent() {
             return None;
         }
         let program = self.scope.open_program(id)?;
-        LoadedProgram::new(program, self.generation)
+        OpenedProgram::new(program, self.generation)
     }
 
-    fn take_over(&mut self, program: LoadedProgram) {
+    fn take_over(&mut self, program: OpenedProgram) {
         self.declarations.restore(program.clone());
         self.programs.push(program);
         self.has_unfinalized = true;
@@ -125,20 +129,87 @@ impl JITModule {
         ScopeId::from_digest(Digest(*id.as_bytes())).with_label(&label)
     }
 
+    /// What was declared, and what of it is defined, whichever way.
     fn declared_so_far(&mut self) -> Digest {
+        let mut writer = std::mem::replace(&mut self.writer, Writer::new());
+        let out = &mut writer;
         let declarations = self.declarations.get();
-        let out = &mut self.writer;
         out.put(DOMAIN);
         for (id, decl) in declarations.get_functions() {
             write_function_name(declarations, id, out);
             write_signature(&decl.signature, out);
-            out.u32(u32::from(self.functions[id].is_some()));
+            out.u32(u32::from(self.defined_function(id).is_some()));
         }
         out.u32(u32::MAX);
         for (id, decl) in declarations.get_data_objects() {
             out.put([linkage_number(decl.linkage), u32::from(decl.writable)]);
             write_optional_name(decl.name.as_deref(), id.as_u32(), out);
+            out.u32(u32::from(self.defined_data(id).is_some()));
         }
-        Digest(out.finish())
+        let digest = Digest(out.finish());
+        self.writer = writer;
+        digest
+    }
+
+    fn start_recording(&self) -> Recording {
+        let declared = self.declarations.get().get_functions();
+        let defined = declared.filter(|(id, _)| self.defined_function(*id).is_some());
+        Recording::new(defined.map(|(id, _)| id).collect())
+    }
+
+    /// What was declared and defined since a recording started, as symbols and parts; or why it can't be
+    /// kept.
+    fn draft(&self, recording: &Recording) -> Result<ProgramDraft, String> {
+        if let Some(obstacle) = recording.obstacle() {
+            return Err(obstacle.to_owned());
+        }
+        let declarations = self.declarations.get();
+        let mut draft = ProgramDraft {
+            front: opened::encode(declarations),
+            ..ProgramDraft::default()
+        };
+        for (id, decl) in declarations.get_functions() {
+            let own = self.functions[id].as_ref();
+            let own = own.filter(|_| !recording.was_defined_before(id));
+            let (place, len) = match own {
+                None => (None, 0),
+                Some(Function { code: None, .. }) => {
+                    let name = decl.linkage_name(id);
+                    return Err(format!("{name} was given as bytes"));
+                }
+                Some(Function {
+                    code: Some(code), ..
+                }) => {
+                    draft.parts.push(ProgramPart::Code(code.clone()));
+                    let part = draft.parts.len() - 1;
+                    (Some((part, SectionKind::Text)), code.text_len_bytes())
+                }
+            };
+            draft.symbols.push(ProgramDraftSymbol {
+                name: decl.name.clone(),
+                reference: Reference::of_function(declarations, id).to_text(),
+                place,
+                len,
+            });
+        }
+        for (id, decl) in declarations.get_data_objects() {
+            let (place, len) = match recording.data(id) {
+                None => (None, 0),
+                Some(artifact) => {
+                    draft.parts.push(ProgramPart::Data(Arc::clone(artifact)));
+                    let section = section_of(artifact);
+                    let len = artifact.section_len(section);
+                    // Sections are shorter than 2^32 bytes.
+                    (Some((draft.parts.len() - 1, section)), len as u32)
+                }
+            };
+            draft.symbols.push(ProgramDraftSymbol {
+                name: decl.name.clone(),
+                reference: Reference::of_data(declarations, id).to_text(),
+                place,
+                len,
+            });
+        }
+        Ok(draft)
     }
 }

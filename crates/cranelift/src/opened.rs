@@ -8,12 +8,12 @@ use cranelift_codegen::ir::Signature;
 use cranelift_module::{DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations, ModuleResult};
 use rekindle::{HostAddr, Program};
 
-use super::signature;
-use crate::declarations::{LINKAGES, linkage_number};
+use crate::names::{LINKAGES, linkage_number};
+use crate::signature;
 
 /// A program of a module.
 #[derive(Clone)]
-pub(crate) struct LoadedProgram {
+pub(crate) struct OpenedProgram {
     pub(crate) program: Program,
     function_count: u32,
     /// The generation in which it was opened.
@@ -24,7 +24,7 @@ pub(crate) struct LoadedProgram {
 const HEAD_WORDS: usize = 2;
 
 /// The front's own bytes of a program.
-pub(super) fn encode(declarations: &ModuleDeclarations) -> Vec<u8> {
+pub(crate) fn encode(declarations: &ModuleDeclarations) -> Vec<u8> {
     let mut known: Vec<&Signature> = Vec::new();
     let mut words = vec![0; HEAD_WORDS];
     for (_, decl) in declarations.get_functions() {
@@ -47,7 +47,7 @@ pub(super) fn encode(declarations: &ModuleDeclarations) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-impl LoadedProgram {
+impl OpenedProgram {
     /// `None` if the front's own bytes aren't ours.
     pub(crate) fn new(program: Program, generation: u32) -> Option<Self> {
         let mut loaded = Self {

@@ -1,4 +1,5 @@
-//! Keeping a program: what a module declared and defined, as symbols and parts.
+//! What is noted while a program is being made: which functions it doesn't have, and its data, whose
+//! contents a module doesn't keep.
 
 use std::sync::Arc;
 
@@ -6,15 +7,9 @@ use cranelift_codegen::binemit::Reloc;
 use cranelift_module::{
     DataDescription, DataId, FuncId, Init, ModuleDeclarations, ModuleRelocTarget,
 };
-use rekindle::{
-    Artifact, ProgramDraft, ProgramDraftSymbol, ProgramPart, Relocation, RelocationKind, Section,
-    SectionKind, Target, ZeroSection,
-};
+use rekindle::{Artifact, Relocation, RelocationKind, Section, SectionKind, Target, ZeroSection};
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use rustc_hash::FxHashSet;
-
-use super::loaded;
-use crate::module::{Function, JITModule};
 use crate::reference::Reference;
 
 /// The largest alignment that images give: a page.
@@ -25,21 +20,39 @@ const MAX_ALIGN: u64 = 4096;
 pub(crate) struct Recording {
     /// Functions that were defined before, and so aren't part of it.
     before: FxHashSet<FuncId>,
-    data: Vec<(DataId, Arc<Artifact>)>,
+    data: FxHashMap<DataId, Arc<Artifact>>,
     /// Why the program can't be kept.
     obstacle: Option<String>,
 }
 
 impl Recording {
-    pub(super) fn start(module: &JITModule) -> Self {
-        let declared = module.declarations.get().get_functions();
-        let before = declared.map(|(id, _)| id);
+    /// Starts when these functions are defined.
+    pub(crate) fn new(before: FxHashSet<FuncId>) -> Self {
         Self {
-            before: before
-                .filter(|id| module.functions[*id].is_some())
-                .collect(),
+            before,
             ..Self::default()
         }
+    }
+
+    /// Whether a function was defined before.
+    pub(crate) fn was_defined_before(&self, id: FuncId) -> bool {
+        self.before.contains(&id)
+    }
+
+    /// A data object, if it was defined meanwhile.
+    pub(crate) fn data(&self, id: DataId) -> Option<&Arc<Artifact>> {
+        self.data.get(&id)
+    }
+
+    /// Why the program can't be kept, if it can't.
+    pub(crate) fn obstacle(&self) -> Option<&str> {
+        self.obstacle.as_deref()
+    }
+
+    /// Says that the program can't be kept, since something is as it is.
+    pub(crate) fn refuse(&mut self, name: &str, obstacle: &str) {
+        self.obstacle
+            .get_or_insert_with(|| format!("{name} {obstacle}"));
     }
 
     /// Notes a data object.
@@ -51,71 +64,19 @@ impl Recording {
         default_align: u64,
     ) {
         match data_artifact(declarations, id, description, default_align) {
-            Ok(artifact) => self.data.push((id, Arc::new(artifact))),
+            Ok(artifact) => {
+                self.data.insert(id, Arc::new(artifact));
+            }
             Err(obstacle) => {
                 let name = declarations.get_data_decl(id).linkage_name(id);
-                self.obstacle = Some(format!("{name} {obstacle}"));
+                self.refuse(&name, &obstacle);
             }
         }
-    }
-
-    /// The program, or why it can't be kept.
-    pub(super) fn finish(self, module: &JITModule) -> Result<ProgramDraft, String> {
-        if let Some(obstacle) = self.obstacle {
-            return Err(obstacle);
-        }
-        let declarations = module.declarations.get();
-        let mut draft = ProgramDraft {
-            front: loaded::encode(declarations),
-            ..ProgramDraft::default()
-        };
-        for (id, decl) in declarations.get_functions() {
-            let (place, len) = match &module.functions[id] {
-                Some(Function {
-                    code: Some(code), ..
-                }) if !self.before.contains(&id) => {
-                    draft.parts.push(ProgramPart::Code(code.clone()));
-                    let part = draft.parts.len() - 1;
-                    (Some((part, SectionKind::Text)), code.text_len_bytes())
-                }
-                Some(Function { code: None, .. }) if !self.before.contains(&id) => {
-                    let name = decl.linkage_name(id);
-                    return Err(format!("{name} was given as bytes"));
-                }
-                _ => (None, 0),
-            };
-            draft.symbols.push(ProgramDraftSymbol {
-                name: decl.name.clone(),
-                reference: Reference::of_function(declarations, id).to_text(),
-                place,
-                len,
-            });
-        }
-        for (id, decl) in declarations.get_data_objects() {
-            let artifact = self.data.iter().find(|(other, _)| *other == id);
-            let (place, len) = match artifact {
-                None => (None, 0),
-                Some((_, artifact)) => {
-                    draft.parts.push(ProgramPart::Data(Arc::clone(artifact)));
-                    let section = section_of(artifact);
-                    let len = artifact.section_len(section);
-                    // Sections are shorter than 2^32 bytes.
-                    (Some((draft.parts.len() - 1, section)), len as u32)
-                }
-            };
-            draft.symbols.push(ProgramDraftSymbol {
-                name: decl.name.clone(),
-                reference: Reference::of_data(declarations, id).to_text(),
-                place,
-                len,
-            });
-        }
-        Ok(draft)
     }
 }
 
 /// The one section that a data object has.
-fn section_of(artifact: &Artifact) -> SectionKind {
+pub(crate) fn section_of(artifact: &Artifact) -> SectionKind {
     let has = |section: &SectionKind| artifact.section_len(*section) > 0;
     let found = SectionKind::ALL.into_iter().find(has);
     found.unwrap_or(SectionKind::Data)

@@ -1,4 +1,4 @@
-//! Signatures as words, so that the declarations of a program can be kept and read back.
+//! Signatures as words, so that they can be kept, read back, and hashed.
 
 use cranelift_codegen::ir::{AbiParam, ArgumentExtension, ArgumentPurpose, Signature};
 use cranelift_codegen::isa::CallConv;
@@ -6,7 +6,7 @@ use cranelift_codegen::isa::CallConv;
 use crate::types::{type_of, type_word};
 
 /// Adds a signature.
-pub(super) fn write(signature: &Signature, out: &mut Vec<u32>) {
+pub(crate) fn write(signature: &Signature, out: &mut Vec<u32>) {
     let Signature {
         params,
         returns,
@@ -40,7 +40,7 @@ pub(super) fn write(signature: &Signature, out: &mut Vec<u32>) {
 }
 
 /// Takes a signature from the front of some words.
-pub(super) fn read(words: &mut impl Iterator<Item = u32>) -> Option<Signature> {
+pub(crate) fn read(words: &mut impl Iterator<Item = u32>) -> Option<Signature> {
     let len = words.next()?;
     let name: String = (0..len)
         .map(|_| words.next().and_then(char::from_u32))

@@ -1,8 +1,8 @@
-//! What a function's key says of everything that the function refers to.
+//! What keys and programs say of names, linkages and signatures.
 
 use std::hash::BuildHasher;
 
-use cranelift_codegen::ir::UserExternalName;
+use cranelift_codegen::ir::{self, UserExternalName};
 use cranelift_module::{DataId, FuncId, Linkage, ModuleDeclarations};
 
 use rekindle::Signature;
@@ -60,8 +60,21 @@ pub(crate) fn name_tag(name: Option<&str>, index: u32) -> Signature {
 }
 
 /// A quick hash of a name, the same in every process of one build.
-pub(super) fn hash_of(name: &str) -> u64 {
+pub(crate) fn hash_of(name: &str) -> u64 {
     FxBuildHasher.hash_one(name)
+}
+
+/// A digest of a signature: tells apart what nobody chose to be alike.
+pub(crate) fn signature_digest(signature: &ir::Signature) -> u64 {
+    let mut words = Vec::with_capacity(64);
+    crate::signature::write(signature, &mut words);
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let digest = blake3::hash(&bytes);
+    let (first, _) = digest
+        .as_bytes()
+        .split_first_chunk()
+        .expect("it has 32 bytes");
+    u64::from_le_bytes(*first)
 }
 
 /// All linkages.
