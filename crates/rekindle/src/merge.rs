@@ -85,19 +85,9 @@ impl Writing<'_> {
     fn merge(&self, newest_first: &[Sound]) {
         let start = Instant::now();
         let mut gathered = Gathered::default();
-        let mut merged = Vec::new();
-        for Sound { number, .. } in newest_first {
-            let is_late = start.elapsed() > MAX_MERGE_TIME;
-            if is_late && merged.len() >= MIN_MERGED {
-                break;
-            }
-            // Without this one, the result would be newer than it, and hold what is older.
-            let Some(image) = self.map(*number) else {
-                break;
-            };
-            gathered.add(&image);
-            merged.push(*number);
-        }
+        let gather = |number| self.map(number).map(|image| gathered.add(&image)).is_some();
+        let is_late = || start.elapsed() > MAX_MERGE_TIME;
+        let merged = gather_in_time(newest_first, gather, is_late);
         if merged.len() < MIN_MERGED {
             return;
         }
@@ -142,6 +132,24 @@ fn newest_small(newest_first: &[Sound]) -> &[Sound] {
     &newest_first[..small.count()]
 }
 
+/// Gathers images, the newest first, until it is late or one can't be had: without that one, the result
+/// would be newer than it, and hold what is older. Returns the numbers of those that were gathered.
+fn gather_in_time(
+    newest_first: &[Sound],
+    mut gather: impl FnMut(u32) -> bool,
+    is_late: impl Fn() -> bool,
+) -> Vec<u32> {
+    let mut gathered = Vec::new();
+    for Sound { number, .. } in newest_first {
+        let is_enough = gathered.len() >= MIN_MERGED && is_late();
+        if is_enough || !gather(*number) {
+            break;
+        }
+        gathered.push(*number);
+    }
+    gathered
+}
+
 /// The artifacts of sound entries, the newest of each key.
 #[derive(Default)]
 struct Gathered {
@@ -174,7 +182,7 @@ impl Gathered {
 
 #[cfg(test)]
 mod tests {
-    use super::{LARGE_LEN, MAX_IMAGES, MAX_MERGED_LEN, Sound, newest_small};
+    use super::{LARGE_LEN, MAX_IMAGES, MAX_MERGED_LEN, Sound, gather_in_time, newest_small};
 
     fn sound(lens: &[u64]) -> Vec<Sound> {
         let numbers = (1..=lens.len() as u32).rev();
@@ -193,6 +201,18 @@ mod tests {
         let almost = LARGE_LEN - 1;
         assert_eq!(count(&[almost; 30]), MAX_IMAGES + 1);
         assert_eq!(count(&[]), 0);
+    }
+
+    #[test]
+    fn a_merge_that_takes_long_is_cut_short_and_still_gets_on() {
+        let images = sound(&[1; 9]);
+        assert_eq!(gather_in_time(&images, |_| true, || false).len(), 9);
+        assert_eq!(gather_in_time(&images, |_| true, || true), [9, 8]);
+        assert_eq!(
+            gather_in_time(&images, |number| number > 6, || false),
+            [9, 8, 7]
+        );
+        assert!(gather_in_time(&images, |_| false, || true).is_empty());
     }
 
     /// Each process adds one image, and merges as the last one did.
