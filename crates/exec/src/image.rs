@@ -47,6 +47,9 @@ pub struct ImageShape {
     pub edits_text: bool,
     /// Whether code is copied even where the file could be mapped executable; for tests.
     pub copy_text: bool,
+    /// Whether all of the file is read instead of mapped: on a file system of another machine it may
+    /// become shorter, or be gone, while it is mapped, and touching it would be fatal then.
+    pub copy_file: bool,
 }
 
 /// An image file in memory.
@@ -105,13 +108,22 @@ impl ImageMapping {
         let pages = start..end.next_multiple_of(page).min(file_len);
         let mut memory = Memory::reserve(len)?;
         if file_len > 0 {
-            memory.map_file(writable_len, file_len, Access::Read, file, 0)?;
+            match shape.copy_file {
+                true => read_into(&mut memory, writable_len, file, file_len)?,
+                false => memory.map_file(writable_len, file_len, Access::Read, file, 0)?,
+            }
         }
+        let copy_text = shape.copy_text || shape.copy_file;
         let text_is_copied =
-            start < end && map_text(&mut memory, file, writable_len, pages, shape.copy_text)?;
+            start < end && map_text(&mut memory, file, writable_len, pages, copy_text)?;
         let is_read_elsewhere =
             shape.is_read_whole && file_len >= LARGE_PAGE_LEN && !text_is_copied;
         let view = match is_read_elsewhere || shape.edits_text {
+            true if shape.copy_file => {
+                let mut view = Memory::reserve(file_len)?;
+                read_into(&mut view, 0, file, file_len)?;
+                Some(view)
+            }
             true => Some(Memory::of_file(file, file_len)?),
             false => None,
         };
@@ -261,6 +273,12 @@ fn is_writable(file: &File) -> io::Result<bool> {
     Ok((flags & OFlags::RWMODE) != OFlags::RDONLY)
 }
 
+/// Puts a copy of a file in place of some memory.
+fn read_into(memory: &mut Memory, start: usize, file: &File, len: usize) -> io::Result<()> {
+    memory.replace_by_copy(start, len, |bytes| file.read_exact_at(bytes, 0))?;
+    memory.protect(start, len, Access::Read)
+}
+
 /// Makes the text executable. Returns whether it had to be copied.
 fn map_text(
     memory: &mut Memory,
@@ -312,6 +330,7 @@ mod tests {
             is_read_whole: true,
             edits_text: false,
             copy_text,
+            copy_file: false,
         }
     }
 
@@ -325,6 +344,36 @@ mod tests {
             for (index, byte) in mapping.bytes().iter().enumerate() {
                 assert_eq!(*byte, (index / 251) as u8);
             }
+        }
+    }
+
+    #[test]
+    fn a_copied_file_may_be_shortened() {
+        let file = file(3 * PAGE as usize + 5);
+        for edits_text in [false, true] {
+            let shape = ImageShape {
+                edits_text,
+                copy_file: true,
+                ..shape(false)
+            };
+            let copy = file.try_clone().expect("a descriptor");
+            let mapping = ImageMapping::new(&copy, &shape).expect("it is read");
+            copy.set_len(0).expect("it is ours");
+            assert!(mapping.text_is_copied());
+            let placed = mapping.file_at(mapping.memory.at(mapping.writable_len));
+            for bytes in [mapping.bytes(), placed] {
+                assert_eq!(
+                    bytes[bytes.len() - 1],
+                    (bytes.len() - 1).div_euclid(251) as u8
+                );
+            }
+            assert!(ImageMapping::new(&copy, &shape).is_err(), "it is too short");
+            copy.set_len(0).expect("it is ours");
+            use std::os::unix::fs::FileExt;
+            let bytes: Vec<u8> = (0..3 * PAGE as usize + 5)
+                .map(|at| (at / 251) as u8)
+                .collect();
+            copy.write_all_at(&bytes, 0).expect("space");
         }
     }
 

@@ -6,6 +6,7 @@
 mod address;
 mod arch;
 mod arena;
+mod authority;
 mod block;
 mod build_id;
 mod entry;
@@ -20,6 +21,7 @@ mod room;
 
 pub use address::HostAddr;
 pub use arena::{Arena, BatchEditor};
+pub use authority::has_more_authority_than_user;
 pub use block::{Block, BlockParts, Demand, Published};
 pub use build_id::{build_id, build_ids};
 pub use entry::{CodeAddress, Entry, EntrySignature, Plain, SignatureMismatch, signature_of};
