@@ -61,8 +61,8 @@ pub(crate) struct RunArguments {
     pub(crate) finish_compiles: bool,
 
     /// Look absolute paths of the program, its dynamic loader's and libraries' among them, up in this
-    /// folder before the root.
-    #[arg(short = 'L', long, value_name = "DIR", env = "REKINDLE_SYSROOT")]
+    /// folder before the root [default: $REKINDLE_SYSROOT].
+    #[arg(short = 'L', long, value_name = "DIR")]
     pub(crate) sysroot: Option<PathBuf>,
 
     /// Print the program's system calls and signals on standard error, as strace does.

@@ -20,6 +20,15 @@ pub(crate) fn cache(arguments: &CacheArguments) -> anyhow::Result<String> {
 
 /// Opens the cache, and says what a person should hear about it.
 fn open(options: &CacheOptions, mode: CacheMode) -> Cache {
+    let cache = Cache::open(&config(options, mode));
+    for notice in cache.notices() {
+        eprintln!("rekindle: {notice}");
+    }
+    cache
+}
+
+/// The cache that is meant. Says what variables are ignored.
+fn config(options: &CacheOptions, mode: CacheMode) -> CacheConfig {
     let mut config = CacheConfig::from_env();
     config.mode = mode;
     if let Some(directory) = &options.cache_dir {
@@ -28,11 +37,7 @@ fn open(options: &CacheOptions, mode: CacheMode) -> Cache {
     for text in CacheConfig::ignored_variables() {
         eprintln!("rekindle: {text}");
     }
-    let cache = Cache::open(&config);
-    for notice in cache.notices() {
-        eprintln!("rekindle: {notice}");
-    }
-    cache
+    config
 }
 
 /// What `cache stats --json` prints.
@@ -172,7 +177,7 @@ struct Cleared {
 }
 
 fn clear(options: &CacheOptions) -> anyhow::Result<String> {
-    let bytes = open(options, CacheMode::ReadWrite).clear()?;
+    let bytes = Cache::clear_at(&config(options, CacheMode::ReadWrite))?;
     if options.json {
         return Ok(serde_json::to_string(&Cleared { bytes })? + "\n");
     }

@@ -59,8 +59,8 @@ fn end(result: anyhow::Result<(String, bool)>) -> ExitCode {
 /// Sets logging up when `REKINDLE_LOG` holds a filter (`warn`, `rekindle_tiers=debug`). A run without
 /// it doesn't pay for it.
 fn log_if_asked() {
-    if std::env::var_os("REKINDLE_LOG").is_some() {
-        let filter = tracing_subscriber::EnvFilter::from_env("REKINDLE_LOG");
+    if let Some(filter) = rekindle::variable("REKINDLE_LOG") {
+        let filter = tracing_subscriber::EnvFilter::new(filter.to_string_lossy());
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(io::stderr)

@@ -82,7 +82,9 @@ fn name_thread(program: &Path) {
     }
 }
 
-fn config(arguments: RunArguments, program: PathBuf, started: Instant) -> Config {
+fn config(mut arguments: RunArguments, program: PathBuf, started: Instant) -> Config {
+    let sysroot = rekindle::variable("REKINDLE_SYSROOT").filter(|folder| !folder.is_empty());
+    arguments.sysroot = arguments.sysroot.or_else(|| sysroot.map(PathBuf::from));
     let relaunch = relaunch(&arguments);
     let persists = !arguments.no_persistent_cache && arguments.dump_asm.is_none();
     let cache = persists.then(|| {

@@ -11,7 +11,7 @@ use crate::program_name::program_name;
 /// Adds a line of figures for each cache to the file that `REKINDLE_LOG` names, if it names one.
 /// As the process ends there is nobody left to hear of a failure.
 pub(crate) fn write<'a>(caches: impl Iterator<Item = &'a Cache>) {
-    let Some(path) = std::env::var_os("REKINDLE_LOG").filter(|path| !path.is_empty()) else {
+    let Some(path) = rekindle::variable("REKINDLE_LOG").filter(|path| !path.is_empty()) else {
         return;
     };
     let file = File::options()

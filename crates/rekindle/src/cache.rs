@@ -1,9 +1,11 @@
 //! The cache: a folder of images, or memory alone.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use rekindle_store::{Digest, ScopeId, Store, default_directory};
+use rekindle_exec::has_more_authority_than_user;
+use rekindle_store::{Digest, OpenError, Opening, ScopeId, Storage, Store, System};
 
 use crate::config::{CacheConfig, CacheMode};
 use crate::environment::Environment;
@@ -12,6 +14,7 @@ use crate::notice::Notice;
 use crate::scope::Scope;
 use crate::shared::Shared;
 use crate::statistics::Statistics;
+use crate::variables::default_directory;
 
 /// A handle on a cache; clones share it.
 #[derive(Clone, Debug)]
@@ -21,8 +24,15 @@ pub struct Cache {
 
 impl Cache {
     /// Opens the cache that `config` names. Never fails: trouble becomes a [`Notice`], and a cache
-    /// in memory alone.
+    /// in memory alone. It is one, too, in a process that has more authority than its user (a
+    /// set-user-id program, one with file capabilities), since the user may write the cache.
     pub fn open(config: &CacheConfig) -> Self {
+        Self::open_on(config, Arc::new(System))
+    }
+
+    /// The same on another storage than the system's, for tests.
+    #[doc(hidden)]
+    pub fn open_on(config: &CacheConfig, storage: Arc<dyn Storage>) -> Self {
         let CacheConfig {
             directory,
             mode,
@@ -30,15 +40,12 @@ impl Cache {
             verify_one_in,
         } = config;
         let mut notices = Vec::new();
-        let writable = match mode {
+        let opening = match mode {
             CacheMode::Off => return Self::in_memory(),
-            CacheMode::ReadOnly => false,
-            CacheMode::ReadWrite => true,
+            CacheMode::ReadOnly => Opening::Reading,
+            CacheMode::ReadWrite => Opening::Writing,
         };
-        let store = match directory.clone().or_else(default_directory) {
-            None => Err(rekindle_store::OpenError::NoDirectory),
-            Some(path) => Store::open(&path, writable),
-        };
+        let store = open_store(directory.clone(), opening, storage);
         let store = store
             .map_err(|error| {
                 tracing::debug!(%error, "no persistent cache");
@@ -149,4 +156,17 @@ impl Cache {
             None => compute(),
         }
     }
+}
+
+/// Opens the store in a folder, or in the default one.
+pub(crate) fn open_store(
+    directory: Option<PathBuf>,
+    opening: Opening,
+    storage: Arc<dyn Storage>,
+) -> Result<Store, OpenError> {
+    if has_more_authority_than_user() {
+        return Err(OpenError::MoreAuthority);
+    }
+    let path = directory.or_else(default_directory);
+    Store::open_on(&path.ok_or(OpenError::NoDirectory)?, opening, storage)
 }

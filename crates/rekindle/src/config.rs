@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::variables::variable;
+
 /// How a cache may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CacheMode {
@@ -45,13 +47,13 @@ impl CacheConfig {
     /// (`all`, `off`, or which part of the hits: `1/100`, `0.01`). A value that says nothing known
     /// is ignored; [`Self::ignored_variables`] says so.
     pub fn from_env() -> Self {
-        Self::from_variables(|name| std::env::var_os(name)).0
+        Self::from_variables(variable).0
     }
 
     /// What a person should hear of the variables whose values [`Self::from_env`] ignores: a
     /// sentence for each, for [`Cache::notice`](crate::Cache::notice).
     pub fn ignored_variables() -> Vec<String> {
-        Self::from_variables(|name| std::env::var_os(name)).1
+        Self::from_variables(variable).1
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> (Self, Vec<String>) {

@@ -53,6 +53,15 @@ impl EnvironmentBuilder {
         Self(self.0.field(name, value))
     }
 
+    /// Adds a field in which versions of one thing differ, of which only one is in use. Of environments
+    /// of this producer that differ in nothing but such fields, and in the versions of Rekindle and
+    /// Cranelift, all but the one that was used last are superseded: when the cache is full, they go
+    /// first. An environment without such fields is superseded once nobody used it for a week.
+    #[must_use]
+    pub fn version_field(self, name: &str, value: impl ToString) -> Self {
+        Self(self.0.version_field(name, value))
+    }
+
     /// The environment of the fields so far.
     pub fn build(self) -> Environment {
         Environment(self.0.build())

@@ -53,7 +53,7 @@ impl Target<'_> {
             .map(|(key, artifact)| (*key, &**artifact))
             .collect();
         for part in split(&entries) {
-            match writing.write_image(part) {
+            match writing.write_image(part, None) {
                 Ok(len) => {
                     report.entries_written += part.len() as u64;
                     report.bytes_written += len;
@@ -109,8 +109,13 @@ impl Target<'_> {
 }
 
 impl Writing<'_> {
-    /// Publishes one image. Returns its length in bytes.
-    pub(crate) fn write_image(&self, entries: &[(Key, &Artifact)]) -> Result<u64, WriteError> {
+    /// Publishes one image, as the newest or in the place of another that it replaces. Returns its
+    /// length in bytes.
+    pub(crate) fn write_image(
+        &self,
+        entries: &[(Key, &Artifact)],
+        in_place_of: Option<u32>,
+    ) -> Result<u64, WriteError> {
         let Target {
             cache,
             environment,
@@ -120,7 +125,7 @@ impl Writing<'_> {
         check_memory(entries)?;
         let identity = identity(environment, scope, self.arch);
         let image = build_image(entries, identity, scope, self.arch, self.store.secret())?;
-        let number = self.publish(&image, cache)?;
+        let number = self.publish(&image, in_place_of, cache)?;
         let len = image.len() as u64;
         tracing::debug!(
             number,
@@ -131,8 +136,30 @@ impl Writing<'_> {
         Ok(len)
     }
 
-    fn publish(&self, image: &[u8], cache: &Shared) -> Result<u32, WriteError> {
-        let number = self.folder.publish(image)?;
+    fn publish(
+        &self,
+        image: &[u8],
+        in_place_of: Option<u32>,
+        cache: &Shared,
+    ) -> Result<u32, WriteError> {
+        let published = match in_place_of {
+            None => self.folder.publish(image),
+            Some(number) => {
+                let published = self.folder.publish_in_place_of(number, image);
+                published.map(|()| number)
+            }
+        };
+        let number = match published {
+            // Another process removed the folder while there was no image in it.
+            Err(error) if in_place_of.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                let Target {
+                    environment, scope, ..
+                } = self.target;
+                let folder = self.store.create_scope_folder(environment, scope);
+                folder.map_err(|_| error)?.publish(image)?
+            }
+            result => result?,
+        };
         cache.counters.images_written.add(1);
         cache.counters.bytes_written.add(image.len() as u64);
         Ok(number)
@@ -161,7 +188,7 @@ impl Writing<'_> {
         let ProgramDraft { symbols, front, .. } = program;
         let secret = self.store.secret();
         let image = build_program(&entries, symbols, front, identity, scope, self.arch, secret)?;
-        let number = self.publish(&image, cache)?;
+        let number = self.publish(&image, None, cache)?;
         self.remove_all_but(number);
         Ok(image.len() as u64)
     }

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
-use rekindle_store::{EntryInfo, EnvironmentInfo, FolderError, ImageInfo};
+use rekindle_store::{
+    EntryInfo, EnvironmentInfo, FolderError, ImageInfo, OpenError, Opening, System,
+};
 use serde::Serialize;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, open_store};
+use crate::config::CacheConfig;
 
 /// What the cache takes on disk, and what it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -37,6 +41,9 @@ pub enum ClearError {
     /// There is no cache folder that may be written; see [`Cache::notices`].
     #[error("there is no cache folder that may be written")]
     NoFolder,
+    /// The folder isn't a cache that may be used.
+    #[error(transparent)]
+    NoCache(#[from] OpenError),
     /// A file can't be removed.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -104,6 +111,25 @@ impl Cache {
         usage.environments = environments.len() as u64;
         usage.scopes = scopes.len() as u64;
         usage
+    }
+
+    /// Removes what is in the cache that `config` names, and nothing that another wrote: images, and
+    /// what else the cache remembers. Makes nothing. Returns how many bytes of images there were.
+    ///
+    /// # Errors
+    /// If there is something else in the folder's place, or a file can't be removed.
+    pub fn clear_at(config: &CacheConfig) -> Result<u64, ClearError> {
+        let opened = open_store(
+            config.directory.clone(),
+            Opening::Clearing,
+            Arc::new(System),
+        );
+        let none = |error: &FolderError| matches!(error, FolderError::Missing | FolderError::Empty);
+        match opened {
+            Err(OpenError::Folder { error, .. }) if none(&error) => Ok(0),
+            Err(error) => Err(error.into()),
+            Ok(store) => Ok(store.clear()?),
+        }
     }
 
     /// Removes all images and what else the cache remembers. Code that is loaded stays. Returns how

@@ -54,6 +54,7 @@ mod scope;
 mod sections;
 mod shared;
 mod statistics;
+mod variables;
 mod verify;
 mod wanted;
 mod why;
@@ -76,9 +77,10 @@ pub use rekindle_artifact::{
 pub use rekindle_exec::{Entry, EntrySignature, HostAddr, Plain, SignatureMismatch, signature_of};
 pub use rekindle_store::{
     Digest, EntryInfo, EnvironmentDescription, EnvironmentInfo, HeaderInfo, ImageInfo, Key,
-    KeyBuilder, ScopeId, default_directory,
+    KeyBuilder, OpenError, ScopeId, Storage, System,
 };
 pub use scope::{Lookup, Scope, Ticket, Verification};
 pub use statistics::Statistics;
+pub use variables::{default_directory, variable};
 pub use wanted::Wanted;
 pub use why::{FieldDifference, Why};

@@ -70,6 +70,7 @@ impl LoadedImage {
             is_read_whole: !header.is_intact(),
             edits_text: !header.calls().is_empty(),
             copy_text: false,
+            copy_file: !image.is_local,
         };
         let mapping = ImageMapping::new(file, &shape)?;
         Ok(Arc::new(Self {

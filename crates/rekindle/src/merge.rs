@@ -2,8 +2,9 @@
 //! images become one.
 //!
 //! This is done as a process ends, and nobody should wait for it: only so many bytes are merged, for only
-//! so long. What is merged are the newest images, so that the result, as the newest of all, still is newer
-//! than what it leaves alone; a large one ends them, and is never merged again. A scope thus has a few
+//! so long. What is merged are the newest images, and the result takes the place of the newest of them: it
+//! is newer than what it leaves alone, and older than what others publish meanwhile, which may hold what
+//! verification corrected. A large one ends them, and is never merged again. A scope thus has a few
 //! small images and, for the rest, large ones.
 
 use std::sync::Arc;
@@ -88,19 +89,19 @@ impl Writing<'_> {
         let gather = |number| self.map(number).map(|image| gathered.add(&image)).is_some();
         let is_late = || start.elapsed() > MAX_MERGE_TIME;
         let merged = gather_in_time(newest_first, gather, is_late);
-        if merged.len() < MIN_MERGED {
+        let (Some((newest, older)), MIN_MERGED..) = (merged.split_first(), merged.len()) else {
             return;
-        }
+        };
         let artifacts = gathered.artifacts();
         let entries: Vec<(Key, &Artifact)> = artifacts
             .iter()
             .map(|(key, artifact)| (*key, artifact))
             .collect();
-        match self.write_image(&entries) {
+        match self.write_image(&entries, Some(*newest)) {
             Ok(bytes) => {
                 tracing::debug!(images = merged.len(), bytes, "merged images");
-                for number in merged {
-                    self.remove(number);
+                for number in older {
+                    self.remove(*number);
                 }
             }
             Err(error) => tracing::debug!(%error, "images can't be merged"),

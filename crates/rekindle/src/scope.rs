@@ -400,8 +400,9 @@ impl Inner {
             }
             if let Some(note) = image.check_all()
                 && let Ok(Some(folder)) = store.scope_folder(&self.environment, id)
+                && let Err(error) = folder.note_intact(&note, store.secret())
             {
-                folder.note_intact(&note, store.secret());
+                self.cache.notice(error.to_string());
             }
         };
         // What another process opened before this one was forked from it is that one's to check.

@@ -254,16 +254,14 @@ impl Shared {
         let mut file = folder.open_image(number, store.secret(), Some(&identity))?;
         // Who verifies hits wants digests checked too.
         let is_intact = !self.sample.takes_any() && folder.knows_intact(&file, store.secret());
-        let is_touched = store.is_writable() && file.note_use();
+        if store.is_writable() {
+            folder.note_use(&file);
+        }
         let mut note = None;
         if is_intact {
             file.header = file.header.of_intact_image();
-            if is_touched {
-                folder.note_intact_still(&file, store.secret());
-            }
-        } else if store.is_writable() && !is_touched {
-            // A touched file isn't any more what it was when it was opened.
-            note = file.intact_note();
+        } else if store.is_writable() {
+            note = folder.intact_note(&file);
         }
         let image =
             LoadedImage::map(&file, store.secret(), note).map_err(OpenFailure::of_mapping)?;

@@ -156,6 +156,7 @@ mod tests {
                     ("version".to_owned(), version.to_owned()),
                     ("target".to_owned(), "t".to_owned()),
                 ],
+                ..EnvironmentDescription::default()
             },
         };
         let environments = [environment("a", "1"), environment("b", "2")];

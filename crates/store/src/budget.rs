@@ -1,21 +1,28 @@
 //! The budget: which images go when there is too much.
 //!
-//! Images go whole. First those of superseded environments: other versions and settings of the
-//! producer that is writing now. Then those that are worth least: nanoseconds of compiling saved
-//! per byte, aged by last use. (Dropping single entries is for merging.)
+//! Images go whole. First those of superseded environments: what nobody used for a week, and what its
+//! producer says is an older version of what is used. Then those that are worth least: nanoseconds of
+//! compiling saved per byte, aged by last use. (Dropping single entries is for merging.)
+//!
+//! That an environment is another than the one that is writing now says nothing: another application
+//! may be using it.
+
+use std::collections::{HashMap, HashSet};
 
 use crate::environment::Environment;
-use crate::folder::seconds_since_epoch;
 use crate::root::Store;
 use crate::survey::{EnvironmentInfo, ImageInfo};
 
 const DAY_S: i64 = 24 * 60 * 60;
 
+/// An environment that nobody used for so long is superseded.
+const UNUSED_S: i64 = 7 * DAY_S;
+
 impl Store {
     /// The images that would have to go for all to fit `budget_bytes`, in the order in which they
-    /// would. Reads headers only if any must.
+    /// would. Reads headers only if any must. What is in the way of the next walk is removed.
     pub fn over_budget(&self, budget_bytes: u64, environment: &Environment) -> Vec<ImageInfo> {
-        let mut images = self.list_images();
+        let mut images = self.list_and_tidy();
         let total: u64 = images.iter().map(|image| image.file_len_bytes).sum();
         if total <= budget_bytes {
             return Vec::new();
@@ -23,26 +30,49 @@ impl Store {
         for image in &mut images {
             self.read_header(image);
         }
-        let superseded = superseded(&self.environments(), environment);
-        choose(
-            images,
-            total - budget_bytes,
-            &superseded,
-            seconds_since_epoch(),
-        )
+        let now_s = self.storage().now_s();
+        let superseded = superseded(&self.environments(), &images, environment, now_s);
+        choose(images, total - budget_bytes, &superseded, now_s)
     }
 }
 
-/// The folders of the producer's other environments.
-fn superseded(environments: &[EnvironmentInfo], current: &Environment) -> Vec<String> {
-    let current_folder = current.digest().short_hex();
-    environments
+/// The folders of superseded environments.
+fn superseded(
+    environments: &[EnvironmentInfo],
+    images: &[ImageInfo],
+    current: &Environment,
+    now_s: i64,
+) -> HashSet<String> {
+    let current = current.digest().short_hex();
+    let mut used_s: HashMap<&str, i64> = HashMap::new();
+    for image in images {
+        let used = used_s.entry(&image.environment).or_insert(i64::MIN);
+        *used = (*used).max(image.last_used_s);
+    }
+    // What is writing now is in use, whatever its files say.
+    used_s.insert(&current, i64::MAX);
+    let used = |folder: &str| used_s.get(folder).copied().unwrap_or(i64::MIN);
+    let mut newest: HashMap<_, &EnvironmentInfo> = HashMap::new();
+    for environment in environments {
+        let Some(line) = environment.description.line() else {
+            continue;
+        };
+        let newest = newest.entry(line).or_insert(environment);
+        if used(&newest.folder) < used(&environment.folder) {
+            *newest = environment;
+        }
+    }
+    let is_older = |environment: &&EnvironmentInfo| {
+        let line = environment.description.line();
+        line.is_some_and(|line| newest[&line].folder != environment.folder)
+    };
+    let older = environments.iter().filter(is_older);
+    let older = older.map(|environment| environment.folder.clone());
+    let unused = used_s
         .iter()
-        .filter(|environment| {
-            environment.description.producer == current.producer()
-                && environment.folder != current_folder
-        })
-        .map(|environment| environment.folder.clone())
+        .filter(|(_, used)| now_s.saturating_sub(**used) > UNUSED_S);
+    older
+        .chain(unused.map(|(folder, _)| (*folder).to_owned()))
         .collect()
 }
 
@@ -50,28 +80,47 @@ fn superseded(environments: &[EnvironmentInfo], current: &Environment) -> Vec<St
 fn choose(
     mut images: Vec<ImageInfo>,
     excess_bytes: u64,
-    superseded: &[String],
+    superseded: &HashSet<String>,
     now_s: i64,
 ) -> Vec<ImageInfo> {
-    let rank = |image: &ImageInfo| {
-        let is_live = !superseded.contains(&image.environment);
-        (is_live, worth(image, now_s))
-    };
-    images.sort_by(|left, right| {
-        let ((left_live, left_worth), (right_live, right_worth)) = (rank(left), rank(right));
-        left_live
-            .cmp(&right_live)
-            .then(left_worth.total_cmp(&right_worth))
-    });
-    let mut freed = 0;
-    images
+    // An image is worth no less than the older ones of its scope, and goes after them: it may hold what
+    // corrects them.
+    images.sort_by(|left, right| scope_of(left).cmp(&scope_of(right)));
+    let mut worths: Vec<f64> = images.iter().map(|image| worth(image, now_s)).collect();
+    for newer in 1..images.len() {
+        let (older, newest) = (&images[newer - 1], &images[newer]);
+        if (&older.environment, &older.scope) == (&newest.environment, &newest.scope) {
+            worths[newer] = worths[newer].max(worths[newer - 1]);
+        }
+    }
+    let mut ranked: Vec<(bool, f64, ImageInfo)> = worths
         .into_iter()
+        .zip(images)
+        .map(|(worth, image)| (!superseded.contains(&image.environment), worth, image))
+        .collect();
+    ranked.sort_by(
+        |(left_live, left_worth, left), (right_live, right_worth, right)| {
+            left_live
+                .cmp(right_live)
+                .then(left_worth.total_cmp(right_worth))
+                .then_with(|| scope_of(left).cmp(&scope_of(right)))
+        },
+    );
+    let mut freed = 0;
+    ranked
+        .into_iter()
+        .map(|(_, _, image)| image)
         .take_while(|image| {
             let needed = freed < excess_bytes;
             freed += image.file_len_bytes;
             needed
         })
         .collect()
+}
+
+/// Where an image is: its scope, and its place among the images of that, older ones first.
+fn scope_of(image: &ImageInfo) -> (&str, &str, u32) {
+    (&image.environment, &image.scope, image.number)
 }
 
 /// Nanoseconds of compiling saved per byte, divided by the days since the last use. An image whose
@@ -97,6 +146,7 @@ mod tests {
     fn image(number: u32, environment: &str, bytes: u64, ns: u64, age_days: i64) -> ImageInfo {
         ImageInfo {
             environment: environment.to_owned(),
+            scope: number.to_string(),
             number,
             file_len_bytes: bytes,
             last_used_s: NOW - age_days * DAY_S,
@@ -109,7 +159,7 @@ mod tests {
     }
 
     fn gone(images: Vec<ImageInfo>, excess: u64) -> Vec<u32> {
-        choose(images, excess, &["old".to_owned()], NOW)
+        choose(images, excess, &["old".to_owned()].into(), NOW)
             .iter()
             .map(|image| image.number)
             .collect()
@@ -129,6 +179,21 @@ mod tests {
     }
 
     #[test]
+    fn what_corrects_an_image_goes_after_it() {
+        let in_one_scope = |image: ImageInfo| ImageInfo {
+            scope: "s".to_owned(),
+            ..image
+        };
+        let images = vec![
+            in_one_scope(image(3, "live", 10, 1, 0)),
+            in_one_scope(image(2, "live", 10, 9000, 0)),
+            in_one_scope(image(1, "live", 10, 1000, 0)),
+            image(4, "live", 10, 5000, 0),
+        ];
+        assert_eq!(gone(images, 1000), [1, 4, 2, 3]);
+    }
+
+    #[test]
     fn then_what_saves_least_per_byte_aged_by_use() {
         let images = vec![
             image(1, "live", 10, 1000, 0),
@@ -142,21 +207,49 @@ mod tests {
         assert_eq!(gone(vec![image(1, "live", 10, 1, 999), damaged], 1), [5]);
     }
 
-    #[test]
-    fn only_the_same_producer_supersedes() {
-        let current = Environment::builder("vm").build();
-        let environment = |folder: &str, producer: &str| EnvironmentInfo {
-            folder: folder.to_owned(),
-            description: EnvironmentDescription {
-                producer: producer.to_owned(),
-                ..EnvironmentDescription::default()
-            },
+    /// Which of some environments, each last used so many days ago, are superseded.
+    fn superseded_of(environments: &[(&Environment, i64)], current: &Environment) -> Vec<String> {
+        let info = |environment: &Environment| EnvironmentInfo {
+            folder: environment.digest().short_hex(),
+            description: EnvironmentDescription::of(environment),
         };
-        let all = [
-            environment(&current.digest().short_hex(), "vm"),
-            environment("1", "vm"),
-            environment("2", "lisp"),
-        ];
-        assert_eq!(superseded(&all, &current), ["1"]);
+        let infos: Vec<_> = environments.iter().map(|(one, _)| info(one)).collect();
+        let images: Vec<_> = environments
+            .iter()
+            .map(|(one, age_days)| image(1, &one.digest().short_hex(), 10, 1, *age_days))
+            .collect();
+        let mut found: Vec<_> = superseded(&infos, &images, current, NOW)
+            .into_iter()
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn another_application_in_use_is_not_superseded() {
+        let build = |name: &str| Environment::builder("jit").field("program", name).build();
+        let (one, two, three) = (build("one"), build("two"), build("three"));
+        let all = [(&one, 0), (&two, 6), (&three, 8)];
+        for current in [&one, &two] {
+            assert_eq!(superseded_of(&all, current), [three.digest().short_hex()]);
+        }
+        assert!(superseded_of(&all, &three).is_empty(), "it is in use again");
+    }
+
+    #[test]
+    fn what_its_producer_calls_an_older_version_is_superseded_at_once() {
+        let build = |producer: &str, name: &str, version: u32| {
+            let builder = Environment::builder(producer).field("program", name);
+            builder.version_field("version", version).build()
+        };
+        let current = build("jit", "one", 2);
+        let older = build("jit", "one", 1);
+        let others = [build("jit", "two", 1), build("lisp", "one", 1)];
+        let all = [(&current, 1), (&older, 0), (&others[0], 0), (&others[1], 0)];
+        assert_eq!(superseded_of(&all, &current), [older.digest().short_hex()]);
+        let unnamed = Environment::builder("jit").field("program", "one");
+        let unnamed = unnamed.field("version", 2).build();
+        assert_eq!(unnamed.digest(), current.digest(), "a name for people");
+        assert!(superseded_of(&[(&unnamed, 0), (&older, 0)], &unnamed).is_empty());
     }
 }

@@ -7,6 +7,9 @@ use crate::key::KeyBuilder;
 /// budget lets go of the old ones first.
 pub(crate) const FORMAT_VERSION: u32 = 5;
 
+/// Fields that say which versions of our own made code.
+pub(crate) const OUR_VERSIONS: [&str; 3] = ["rekindle", "format", "made-by"];
+
 /// Everything outside the input that changes what a producer's code means: its version, its
 /// settings, the host's instruction set. Code of one environment is never seen from another.
 ///
@@ -15,6 +18,7 @@ pub(crate) const FORMAT_VERSION: u32 = 5;
 pub struct Environment {
     producer: String,
     fields: Vec<(String, String)>,
+    version_fields: Vec<String>,
     digest: Digest,
 }
 
@@ -24,13 +28,14 @@ impl Environment {
         EnvironmentBuilder {
             producer: producer.to_owned(),
             fields: Vec::new(),
+            version_fields: Vec::new(),
         }
         .field("rekindle", env!("CARGO_PKG_VERSION"))
         .field("format", FORMAT_VERSION)
         .field("target", target())
     }
 
-    /// The name of the compiler. Environments of one producer supersede each other.
+    /// The name of the compiler.
     pub fn producer(&self) -> &str {
         &self.producer
     }
@@ -38,6 +43,11 @@ impl Environment {
     /// The fields in the order in which they were added.
     pub fn fields(&self) -> &[(String, String)] {
         &self.fields
+    }
+
+    /// The names of the fields in which versions of one thing differ.
+    pub(crate) fn version_fields(&self) -> &[String] {
+        &self.version_fields
     }
 
     /// The environment's identity, which names its folder.
@@ -51,6 +61,7 @@ impl Environment {
 pub struct EnvironmentBuilder {
     producer: String,
     fields: Vec<(String, String)>,
+    version_fields: Vec<String>,
 }
 
 impl EnvironmentBuilder {
@@ -59,6 +70,16 @@ impl EnvironmentBuilder {
     pub fn field(mut self, name: &str, value: impl ToString) -> Self {
         self.fields.push((name.to_owned(), value.to_string()));
         self
+    }
+
+    /// Adds a field in which versions of one thing differ, of which only one is in use. Of environments
+    /// of this producer that differ in nothing but such fields and our own versions, all but the one that
+    /// was used last are superseded: when the cache is full they go first. An environment without such fields is
+    /// superseded once nobody used it for a week.
+    #[must_use]
+    pub fn version_field(mut self, name: &str, value: impl ToString) -> Self {
+        self.version_fields.push(name.to_owned());
+        self.field(name, value)
     }
 
     /// The environment of the fields so far.
@@ -72,6 +93,7 @@ impl EnvironmentBuilder {
         Environment {
             producer: self.producer,
             fields: self.fields,
+            version_fields: self.version_fields,
             digest: Digest(*key.as_bytes()),
         }
     }

@@ -9,48 +9,20 @@
 use std::convert::Infallible;
 use std::fs::File;
 
+use constant_time_eq::constant_time_eq_n;
 use rustix::fs::Stat;
 
 use crate::digest::Digest;
-use crate::fixed::fixed;
-use crate::folder::{FolderError, seconds_since_epoch};
-use crate::root::{DIGESTS_FOLDER, Store};
-use crate::secret::{Secret, Use, equal};
-
-const MAGIC: [u8; 8] = *b"RKDIGST1";
+use crate::folder::{Folder, FolderError};
+use crate::memo::{MemoKind, MemoRecord, is_quiet, is_same_state, sealed};
+use crate::names::{DIGESTS_FOLDER, is_digest};
+use crate::root::Store;
 
 /// How long a file must have been left alone.
 const QUIET_S: i64 = 2;
 
-fixed! {
-    /// A remembered digest as it is on disk.
-    pub(crate) struct MemoRecord: 136 {
-        /// `RKDIGST1`.
-        0 => magic: [u8; 8],
-        /// The file's device.
-        8 => device: u64,
-        /// The file's inode.
-        16 => inode: u64,
-        /// The file's size in bytes.
-        24 => size: u64,
-        /// When its contents changed: seconds since 1970.
-        32 => modified_s: i64,
-        /// And nanoseconds.
-        40 => modified_ns: u64,
-        /// When anything about it changed: seconds since 1970.
-        48 => changed_s: i64,
-        /// And nanoseconds.
-        56 => changed_ns: u64,
-        /// The digest of the contents.
-        64 => contents: [u8; 32],
-        /// Zero.
-        96 => reserved: u64,
-        /// Keyed BLAKE3 of the bytes before.
-        104 => digest: [u8; 32],
-    }
-}
-
-const DIGESTED_LEN: usize = MemoRecord::LEN - 32;
+/// How many digests are remembered, about.
+const MAX_DIGESTS: usize = 4096;
 
 impl Store {
     /// The digest of a file's contents, remembered or as `compute` finds it.
@@ -76,11 +48,10 @@ impl Store {
         }
         let digest = compute()?;
         // What was hashed is what was asked about only if nothing changed meanwhile.
-        let unchanged = rustix::fs::fstat(file)
-            .is_ok_and(|after| record_of(&after, digest) == record_of(&stat, digest));
+        let unchanged = rustix::fs::fstat(file).is_ok_and(|after| is_same_state(&after, &stat));
         if self.is_writable()
             && unchanged
-            && is_quiet(&stat)
+            && is_quiet(&stat, self.storage().now_s(), QUIET_S)
             && let Err(error) = self.remember(&stat, digest)
         {
             tracing::debug!(%error, "can't remember a file's digest");
@@ -91,50 +62,40 @@ impl Store {
     fn recall(&self, stat: &Stat) -> Option<Digest> {
         let folder = self.version_folder().ok()?.open(DIGESTS_FOLDER).ok()?;
         let bytes = folder.read_record(&memo_name(stat)).ok()??;
-        let record = MemoRecord::decode(&bytes);
-        let contents = Digest(record.contents);
-        let expected = seal(record_of(stat, contents), self.secret());
-        equal(&expected, &bytes).then_some(contents)
+        let contents = Digest(MemoRecord::decode(&bytes).contents);
+        let expected = sealed(MemoKind::FileDigest, stat, contents, self.secret());
+        constant_time_eq_n(&expected, &bytes).then_some(contents)
     }
 
     fn remember(&self, stat: &Stat, digest: Digest) -> Result<(), FolderError> {
         let folder = self.version_folder()?.open_or_create(DIGESTS_FOLDER)?;
-        let bytes = seal(record_of(stat, digest), self.secret());
-        Ok(folder
-            .write_temporary(&bytes, false)?
-            .replace(&memo_name(stat))?)
+        let bytes = sealed(MemoKind::FileDigest, stat, digest, self.secret());
+        let name = memo_name(stat);
+        folder.write_temporary(&bytes, false)?.replace(&name)?;
+        // Names are evenly distributed: one of so many looks after all.
+        if name.starts_with('0') {
+            forget_oldest(&folder, MAX_DIGESTS)?;
+        }
+        Ok(())
     }
 }
 
-/// Whether a file was left alone for so long that a change after it was asked about shows.
-pub(crate) fn is_quiet(stat: &Stat) -> bool {
-    let quiet_since = seconds_since_epoch() - QUIET_S;
-    stat.st_mtime < quiet_since && stat.st_ctime < quiet_since
-}
-
-pub(crate) fn record_of(stat: &Stat, contents: Digest) -> MemoRecord {
-    MemoRecord {
-        magic: MAGIC,
-        device: stat.st_dev,
-        inode: stat.st_ino,
-        size: stat.st_size.cast_unsigned(),
-        modified_s: stat.st_mtime,
-        modified_ns: stat.st_mtime_nsec,
-        changed_s: stat.st_ctime,
-        changed_ns: stat.st_ctime_nsec,
-        contents: contents.0,
-        reserved: 0,
-        digest: [0; 32],
+/// Forgets what was remembered longest ago, should there be more than `limit`: the files may be gone.
+fn forget_oldest(folder: &Folder, limit: usize) -> Result<(), FolderError> {
+    let names = folder.names()?;
+    folder.remove_stale_of(&names);
+    let digests = names.into_iter().filter(|name| is_digest(name));
+    let since = |name: String| Some((folder.stat(&name).ok()?.st_mtime, name));
+    let mut by_age: Vec<(i64, String)> = digests.filter_map(since).collect();
+    let excess = by_age.len().saturating_sub(limit);
+    if excess > 0 {
+        // Some more go, so that this is seldom.
+        by_age.sort_unstable();
+        for (_, name) in &by_age[..excess + limit / 8] {
+            folder.remove_file(name)?;
+        }
     }
-}
-
-pub(crate) fn seal(mut record: MemoRecord, secret: &Secret) -> [u8; MemoRecord::LEN] {
-    let mut hasher = secret.hasher(Use::FileDigest);
-    record.digest = *hasher
-        .update(&record.encode()[..DIGESTED_LEN])
-        .finalize()
-        .as_bytes();
-    record.encode()
+    Ok(())
 }
 
 fn memo_name(stat: &Stat) -> String {
@@ -146,14 +107,15 @@ fn memo_name(stat: &Stat) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{MemoRecord, Store};
+    use super::{MemoRecord, Store, forget_oldest};
     use crate::digest::Digest;
+    use crate::root::Opening;
     use std::fs::{self, File, FileTimes};
     use std::path::Path;
     use std::time::{Duration, SystemTime};
 
     fn store(directory: &Path) -> Store {
-        Store::open(&directory.join("cache"), true).expect("it can be made")
+        Store::open(&directory.join("cache"), Opening::Writing).expect("it can be made")
     }
 
     /// The digest that the store gives, and whether it had to be computed.
@@ -226,5 +188,24 @@ mod tests {
         }
         fs::write(&memo, &bytes[..50]).expect("space");
         assert!(ask(&store, &path).1);
+    }
+
+    #[test]
+    fn remembered_digests_are_bounded() {
+        let (directory, folder) = crate::folder::tests::folder();
+        for number in 0..100_u32 {
+            let path = directory.path().join(format!("{number:032x}"));
+            let file = File::create(path).expect("space");
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1000 + u64::from(number));
+            file.set_modified(time).expect("it is ours");
+        }
+        fs::write(directory.path().join("handlers.py"), "").expect("space");
+        forget_oldest(&folder, 100).expect("readable");
+        assert_eq!(folder.names().expect("readable").len(), 101);
+        forget_oldest(&folder, 80).expect("readable");
+        let names = folder.names().expect("readable");
+        assert_eq!(names.len(), 71);
+        assert!(names.contains(&"handlers.py".to_owned()));
+        assert!(names.contains(&format!("{:032x}", 30)), "the youngest stay");
     }
 }

@@ -2,21 +2,23 @@
 //!
 //! Everything is opened relative to its folder, never through a symbolic link, and checked on the
 //! open descriptor, so that nothing can be exchanged between the check and the use.
+//!
+//! What is made here has its mode whatever mask of modes the process runs with; a guest's is the
+//! process's. What is ours and can't be used, since someone made it under such a mask, is repaired.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, SeekFrom, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
-use crate::digest::hex;
-use crate::secret::random;
+use crate::storage::SharedStorage;
 
-const FOLDER_MODE: Mode = Mode::RWXU;
-const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+pub(crate) const FOLDER_MODE: Mode = Mode::RWXU;
+pub(crate) const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// Why a folder or file isn't used.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,18 @@ pub enum FolderError {
         /// What it should be.
         expected: &'static str,
     },
+    /// It holds other things, and no mark of a cache.
+    #[error("it holds other things, and nothing says that it is a cache")]
+    NotACache,
+    /// It would be made by root in another user's folder, and that user couldn't use it.
+    #[error("root makes no cache in a folder of another user (uid {uid})")]
+    InAnothersFolder {
+        /// The owner of the folder above.
+        uid: u32,
+    },
+    /// It holds nothing.
+    #[error("it is empty")]
+    Empty,
     /// It doesn't exist.
     #[error("it doesn't exist")]
     Missing,
@@ -57,23 +71,30 @@ impl From<Errno> for FolderError {
     }
 }
 
+/// What all folders of a cache share.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) storage: SharedStorage,
+    /// Whether anything may be changed.
+    pub(crate) writable: bool,
+}
+
 /// A folder that is the user's own.
 #[derive(Debug)]
 pub(crate) struct Folder {
     fd: OwnedFd,
+    access: Access,
 }
 
 impl Folder {
     /// Opens a folder by its path.
-    pub(crate) fn open_path(path: &Path) -> Result<Self, FolderError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Self::check(rustix::fs::open(path, flags, Mode::empty()))
+    pub(crate) fn open_path(path: &Path, access: &Access) -> Result<Self, FolderError> {
+        Self::open_in(CWD, path, access)
     }
 
     /// Opens a folder in this one.
     pub(crate) fn open(&self, name: &str) -> Result<Self, FolderError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Self::check(rustix::fs::openat(&self.fd, name, flags, Mode::empty()))
+        Self::open_in(self.fd(), Path::new(name), &self.access)
     }
 
     /// Opens a folder in this one, made if it doesn't exist.
@@ -83,36 +104,83 @@ impl Folder {
             result => return result,
         }
         match rustix::fs::mkdirat(&self.fd, name, FOLDER_MODE) {
+            // What the process's mask took away, opening gives back.
             Ok(()) | Err(Errno::EXIST) => self.open(name),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn check(fd: Result<OwnedFd, Errno>) -> Result<Self, FolderError> {
+    fn open_in(parent: BorrowedFd<'_>, name: &Path, access: &Access) -> Result<Self, FolderError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || rustix::fs::openat(parent, name, flags, Mode::empty());
+        let fd = match open() {
+            Err(Errno::ACCESS) if access.repairs(parent, name, FOLDER_MODE) => open(),
+            result => result,
+        };
         let fd = match fd {
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 return Err(FolderError::WrongKind { expected: "folder" });
             }
             result => result?,
         };
-        check_owner(&rustix::fs::fstat(&fd)?)?;
-        Ok(Self { fd })
+        let stat = rustix::fs::fstat(&fd)?;
+        check_owner(&stat)?;
+        let folder = Self {
+            fd,
+            access: access.clone(),
+        };
+        if access.writable && folder.is_unusable(&stat) {
+            // Where that fails, whatever needs more will fail as well, and say so.
+            let mode = Mode::from_raw_mode(stat.st_mode) | FOLDER_MODE;
+            let _ = rustix::fs::fchmod(&folder.fd, mode);
+        }
+        Ok(folder)
+    }
+
+    /// Whether nobody made the folder's mode what it is on purpose. A folder that holds something and
+    /// mustn't be written is a cache that is only to be read.
+    fn is_unusable(&self, stat: &Stat) -> bool {
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        if !mode.contains(Mode::RUSR | Mode::XUSR) {
+            return true;
+        }
+        !mode.contains(Mode::WUSR) && self.names().is_ok_and(|names| names.is_empty())
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// The system, as this cache sees it.
+    pub(crate) fn storage(&self) -> &SharedStorage {
+        &self.access.storage
     }
 
     /// Opens a plain file for reading.
     pub(crate) fn open_file(&self, name: &str) -> Result<(File, Stat), FolderError> {
         // Without `NONBLOCK`, opening a pipe that someone left here would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let fd = match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+        let fd = match self.open_repaired(name, flags) {
             Err(Errno::LOOP) => return Err(FolderError::WrongKind { expected: "file" }),
             result => result?,
         };
         let stat = rustix::fs::fstat(&fd)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        if !is_plain(&stat) {
             return Err(FolderError::WrongKind { expected: "file" });
         }
         check_owner(&stat)?;
         Ok((File::from(fd), stat))
+    }
+
+    /// Opens a file, whose mode is repaired if it is ours and that helps.
+    fn open_repaired(&self, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let open = || rustix::fs::openat(&self.fd, name, flags, FILE_MODE);
+        match open() {
+            Err(Errno::ACCESS) if self.access.repairs(self.fd(), Path::new(name), FILE_MODE) => {
+                open()
+            }
+            result => result,
+        }
     }
 
     /// Reads a whole plain file of at most `limit` bytes.
@@ -137,35 +205,19 @@ impl Folder {
         Ok(Some(record))
     }
 
-    /// Opens a file for locking, made if it doesn't exist.
-    pub(crate) fn open_lock_file(&self, name: &str) -> io::Result<OwnedFd> {
+    /// Opens a file that matters for its lock or its times, made if it doesn't exist.
+    pub(crate) fn open_or_create_file(&self, name: &str) -> io::Result<OwnedFd> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.fd, name, flags, FILE_MODE)?)
-    }
-
-    /// Writes a new file under a name that nothing else has, for [`Self::name_file`] or
-    /// [`Self::replace_file`] to name. `lasting` waits until the bytes are on the disk.
-    pub(crate) fn write_temporary(
-        &self,
-        bytes: &[u8],
-        lasting: bool,
-    ) -> io::Result<TemporaryFile<'_>> {
-        let name = format!(".{}{TEMPORARY_SUFFIX}", hex(&random::<12>()?));
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, &name, flags, FILE_MODE)?;
-        let temporary = TemporaryFile { folder: self, name };
-        let mut file = File::from(fd);
-        file.write_all(bytes)?;
-        if lasting {
-            file.sync_all()?;
+        let fd = self.open_repaired(name, flags)?;
+        if rustix::fs::fstat(&fd)?.st_mode & 0o777 != FILE_MODE.bits() {
+            rustix::fs::fchmod(&fd, FILE_MODE)?;
         }
-        Ok(temporary)
+        Ok(fd)
     }
 
     /// Which kind of file system the folder is on, by its number in `linux/magic.h`.
     pub(crate) fn file_system(&self) -> io::Result<i64> {
-        Ok(rustix::fs::fstatfs(&self.fd)?.f_type)
+        self.access.storage.file_system(self.fd())
     }
 
     /// Removes a file; that it is gone already is fine.
@@ -173,6 +225,14 @@ impl Folder {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes what has a name if it is a plain file; anything else isn't ours.
+    pub(crate) fn remove_plain_file(&self, name: &str) -> io::Result<()> {
+        match self.stat(name) {
+            Ok(stat) if is_plain(&stat) => self.remove_file(name),
+            _ => Ok(()),
         }
     }
 
@@ -211,81 +271,49 @@ impl Folder {
             AtFlags::SYMLINK_NOFOLLOW,
         )?)
     }
+}
 
-    /// Removes temporary files that a process left when it was killed: those an hour old.
-    pub(crate) fn remove_stale_files(&self) -> io::Result<()> {
-        let now = seconds_since_epoch();
-        for name in self.names()? {
-            let stale = name.ends_with(TEMPORARY_SUFFIX)
-                && self
-                    .stat(&name)
-                    .is_ok_and(|stat| now - stat.st_mtime > 3600);
-            if stale && let Err(error) = self.remove_file(&name) {
-                tracing::debug!(name, %error, "can't remove a stale temporary file");
-            }
-        }
-        Ok(())
+impl Access {
+    /// Gives what is ours and has a mode with which nobody can use it the one that it should have.
+    /// Returns whether opening it is worth another attempt.
+    fn repairs(&self, parent: BorrowedFd<'_>, name: &Path, mode: Mode) -> bool {
+        self.writable && repair(parent, name, mode).is_ok()
     }
 }
 
-const TEMPORARY_SUFFIX: &str = ".tmp";
-
-/// A complete file that has no name yet. Dropped without one, it is removed.
-#[derive(Debug)]
-pub(crate) struct TemporaryFile<'a> {
-    folder: &'a Folder,
-    name: String,
+fn repair(parent: BorrowedFd<'_>, name: &Path, mode: Mode) -> Result<(), FolderError> {
+    // What can't be opened can be named by such a descriptor all the same.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&fd)?;
+    check_owner(&stat)?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let expected = match mode.contains(Mode::XUSR) {
+        true => FileType::Directory,
+        false => FileType::RegularFile,
+    };
+    if kind != expected {
+        return Err(FolderError::WrongKind { expected: "file" });
+    }
+    Ok(rustix::fs::chmod(
+        format!("/proc/self/fd/{}", fd.as_raw_fd()),
+        Mode::from_raw_mode(stat.st_mode) | mode,
+    )?)
 }
 
-impl TemporaryFile<'_> {
-    /// Gives the file its name, unless something has that name. Returns whether it got it.
-    pub(crate) fn name(&self, name: &str) -> io::Result<bool> {
-        let fd = &self.folder.fd;
-        match rustix::fs::renameat_with(fd, &self.name, fd, name, RenameFlags::NOREPLACE) {
-            Ok(()) => Ok(true),
-            Err(Errno::EXIST) => Ok(false),
-            // Some file systems can't; a second link and the loss of the first do the same.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                match rustix::fs::linkat(fd, &self.name, fd, name, AtFlags::empty()) {
-                    Ok(()) => Ok(true),
-                    Err(Errno::EXIST) => Ok(false),
-                    Err(error) => Err(error.into()),
-                }
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Gives the file its name in place of what has it.
-    pub(crate) fn replace(&self, name: &str) -> io::Result<()> {
-        let fd = &self.folder.fd;
-        Ok(rustix::fs::renameat(fd, &self.name, fd, name)?)
-    }
-}
-
-impl Drop for TemporaryFile<'_> {
-    fn drop(&mut self) {
-        // After a rename nothing has the name any more, which is fine.
-        if let Err(error) = self.folder.remove_file(&self.name) {
-            tracing::debug!(%error, "can't remove a temporary file");
-        }
-    }
-}
-
-/// Sets a file's time of modification to now: our record of its last use.
-pub(crate) fn touch(file: impl AsFd) -> io::Result<()> {
-    use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
-    let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+/// Sets a file's time of modification: our record of its last use.
+pub(crate) fn touch(file: impl AsFd, now_s: i64) -> io::Result<()> {
+    use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
+    let time = |tv_sec, tv_nsec| Timespec { tv_sec, tv_nsec };
     let times = Timestamps {
-        last_access: time(UTIME_OMIT),
-        last_modification: time(UTIME_NOW),
+        last_access: time(0, UTIME_OMIT),
+        last_modification: time(now_s, 0),
     };
     Ok(rustix::fs::futimens(file, &times)?)
 }
 
-/// Seconds since 1970; negative for a clock before that.
-pub(crate) fn seconds_since_epoch() -> i64 {
-    rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec
+pub(crate) fn is_plain(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
 fn check_owner(stat: &Stat) -> Result<(), FolderError> {
@@ -302,14 +330,25 @@ fn check_owner(stat: &Stat) -> Result<(), FolderError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Folder, FolderError};
+pub(crate) mod tests {
+    use super::{Access, Folder, FolderError};
+    use crate::storage::System;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::sync::Arc;
 
-    fn folder() -> (tempfile::TempDir, Folder) {
+    /// Any change of the real thing.
+    pub(crate) fn access() -> Access {
+        Access {
+            storage: Arc::new(System),
+            writable: true,
+        }
+    }
+
+    /// A folder of our own.
+    pub(crate) fn folder() -> (tempfile::TempDir, Folder) {
         let directory = tempfile::tempdir().expect("a temporary folder");
-        let folder = Folder::open_path(directory.path()).expect("it is ours");
+        let folder = Folder::open_path(directory.path(), &access()).expect("it is ours");
         (directory, folder)
     }
 
@@ -344,7 +383,7 @@ mod tests {
         ));
         let path = directory.path().join("link");
         assert!(matches!(
-            Folder::open_path(&path),
+            Folder::open_path(&path, &access()),
             Err(FolderError::WrongKind { .. })
         ));
     }
@@ -363,31 +402,32 @@ mod tests {
     }
 
     #[test]
-    fn old_temporary_files_are_removed() {
+    fn what_nobody_can_use_is_repaired_and_what_is_only_to_be_read_is_left() {
         let (directory, folder) = folder();
-        for (name, age_s) in [("old.tmp", 4000), ("young.tmp", 10), ("old.img", 4000)] {
-            let file = fs::File::create(directory.path().join(name)).expect("space");
-            let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age_s);
-            file.set_modified(time).expect("it is ours");
+        let path = directory.path().join("poisoned");
+        let mode = || fs::metadata(&path).expect("it exists").permissions().mode() & 0o777;
+        let set = |mode| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
+        };
+        fs::create_dir(&path).expect("a folder");
+        for poison in [0o000, 0o200, 0o400, 0o500, 0o600] {
+            set(poison);
+            folder.open("poisoned").expect("it is repaired");
+            assert_eq!(mode(), 0o700, "{poison:o}");
         }
-        folder.remove_stale_files().expect("readable");
-        let mut names = folder.names().expect("readable");
-        names.sort();
-        assert_eq!(names, ["old.img", "young.tmp"]);
-    }
-
-    #[test]
-    fn a_temporary_file_gets_its_name_once() {
-        let (directory, folder) = folder();
-        let first = folder.write_temporary(b"first", false).expect("space");
-        assert!(first.name("1").expect("it can be named"));
-        let second = folder.write_temporary(b"second", true).expect("space");
-        assert!(!second.name("1").expect("the name is taken"));
-        drop((first, second));
-        assert_eq!(folder.names().expect("readable"), ["1"]);
-        assert_eq!(
-            fs::read(directory.path().join("1")).expect("readable"),
-            b"first"
-        );
+        fs::write(path.join("file"), "x").expect("space");
+        set(0o500);
+        folder.open("poisoned").expect("it can be read");
+        assert_eq!(mode(), 0o500);
+        set(0o600);
+        let reader = Access {
+            writable: false,
+            ..access()
+        };
+        let _ = Folder::open_path(&path, &reader);
+        assert_eq!(mode(), 0o600, "a reader changes nothing");
+        fs::set_permissions(path.join("file"), fs::Permissions::from_mode(0o0)).expect("ours");
+        let opened = folder.open("poisoned").expect("it is repaired");
+        opened.open_file("file").expect("the same of files");
     }
 }

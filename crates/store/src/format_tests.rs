@@ -1,11 +1,11 @@
 //! `docs/format.md` against the code.
 
 use crate::environment::FORMAT_VERSION;
-use crate::file_digest::MemoRecord;
 use crate::fixed::FieldSpan;
 use crate::image::{
     CallRecord, EntryRecord, HEADER_OFFSET, HeaderFields, ProgramHead, SymbolRecord,
 };
+use crate::memo::MemoRecord;
 
 const PAGE: &str = include_str!("../../../docs/format.md");
 

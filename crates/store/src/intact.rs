@@ -6,34 +6,33 @@
 //! modification and change in nanoseconds. It also names this start of the machine, since a crash
 //! may lose what was never written to the disk, and such a file looks as it did before.
 //!
+//! What can't be written to the disk is lost without a crash, once the kernel drops the pages. So the
+//! disk is asked before a note is made, by way of a fresh descriptor, which is told of a failure that
+//! nobody was told of yet. An image that failed is removed: the next to ask would be told nothing.
+//! Only an image is noted that the kernel had a minute to write, so that there is nothing to wait for.
+//!
 //! What this leaves out is a disk that returns other bytes than were written, while the machine
 //! runs: so do shared libraries, and so does any mapping whose pages the kernel may drop and read
 //! again. `REKINDLE_VERIFY` has every digest checked each time.
 
 use std::sync::OnceLock;
 
+use constant_time_eq::constant_time_eq_n;
 use rustix::fs::{Mode, OFlags, Stat};
 
 use crate::digest::Digest;
-use crate::file_digest::{MemoRecord, is_quiet, record_of, seal};
 use crate::key::KeyBuilder;
+use crate::local::shows_changes;
+use crate::memo::{MemoKind, MemoRecord, is_quiet, is_same_state, sealed};
+use crate::names::{image_name, note_name};
 use crate::scope_folder::{ImageFile, ScopeFolder};
-use crate::secret::{Secret, equal};
+use crate::secret::Secret;
+
+/// How long an image must have been left alone.
+const QUIET_S: i64 = 60;
 
 /// An image below this is checked sooner than its record is read.
 const LEAST_LEN: u64 = 256 << 10;
-
-/// File systems of this machine that change a file's time of change with its contents, by their
-/// numbers in `linux/magic.h`: ext, XFS, Btrfs, F2FS, bcachefs, tmpfs, overlayfs.
-const FILE_SYSTEMS: [i64; 7] = [
-    0xef53,
-    0x5846_5342,
-    0x9123_683e,
-    0xf2f5_2010,
-    0xca45_1a4e,
-    0x0102_1994,
-    0x794c_7630,
-];
 
 /// Which image, and in which state its file was before all of it was checked.
 #[derive(Clone, Debug)]
@@ -54,42 +53,60 @@ impl ScopeFolder {
             return false;
         };
         record_of_note(&IntactNote::of(image, image.stat), secret)
-            .is_some_and(|expected| equal(&expected, &found))
+            .is_some_and(|expected| constant_time_eq_n(&expected, &found))
     }
 
-    /// Notes that all of an image was checked after the note was made. Does nothing on a file system
-    /// that may not show when the file is changed.
-    pub fn note_intact(&self, note: &IntactNote, secret: &Secret) {
+    /// Notes that all of an image was checked after the note was made, if its file is still as it was
+    /// when the image was opened, and on the disk. Does nothing on a file system that may not show when
+    /// the file is changed.
+    ///
+    /// # Errors
+    /// If the image can't be written to the disk; it is removed then.
+    pub fn note_intact(&self, note: &IntactNote, secret: &Secret) -> Result<(), NotOnDisk> {
         let system = self.folder.file_system();
-        if !system.is_ok_and(|number| FILE_SYSTEMS.contains(&number)) {
-            return;
+        if !system.is_ok_and(shows_changes) {
+            return Ok(());
+        }
+        let Ok((file, stat)) = self.folder.open_file(&image_name(note.number)) else {
+            return Ok(());
+        };
+        if !is_same_state(&stat, &note.stat) {
+            return Ok(());
+        }
+        if let Err(error) = self.folder.storage().sync_data(&file) {
+            // Whoever asks next hears of no failure, so nobody may ask.
+            if let Err(error) = self.remove(note.number) {
+                tracing::debug!(note.number, %error, "can't remove an image");
+            }
+            return Err(NotOnDisk { error });
         }
         let Some(record) = record_of_note(note, secret) else {
-            return;
+            return Ok(());
         };
         let written = self.folder.write_temporary(&record, false);
         let named = written.and_then(|file| file.replace(&note_name(note.number)));
         if let Err(error) = named {
             tracing::debug!(note.number, %error, "can't note that an image is intact");
         }
+        Ok(())
     }
 
-    /// Notes the same of an image that was known to be intact, and of whose file nothing changed but
-    /// the time of its last use.
-    pub fn note_intact_still(&self, image: &ImageFile, secret: &Secret) {
-        if let Ok(stat) = rustix::fs::fstat(&image.file) {
-            self.note_intact(&IntactNote::of(image, stat), secret);
-        }
+    /// What to note of an image that was opened just now, once all of it was checked. Nothing, if
+    /// that isn't worth it, or its file was changed so recently that another change wouldn't show, or
+    /// that it may not be on the disk yet.
+    pub fn intact_note(&self, image: &ImageFile) -> Option<IntactNote> {
+        let now_s = self.folder.storage().now_s();
+        let is_worth_it =
+            image.header.file_len() >= LEAST_LEN && is_quiet(&image.stat, now_s, QUIET_S);
+        is_worth_it.then(|| IntactNote::of(image, image.stat))
     }
 }
 
-impl ImageFile {
-    /// What to note of an image that was opened just now, once all of it was checked. Nothing, if
-    /// that isn't worth it, or its file was changed so recently that another change wouldn't show.
-    pub fn intact_note(&self) -> Option<IntactNote> {
-        let is_worth_it = self.header.file_len() >= LEAST_LEN && is_quiet(&self.stat);
-        is_worth_it.then(|| IntactNote::of(self, self.stat))
-    }
+/// An image couldn't be written to the disk.
+#[derive(Debug, thiserror::Error)]
+#[error("an image couldn't be written to the disk, and was removed: {error}")]
+pub struct NotOnDisk {
+    error: std::io::Error,
 }
 
 impl IntactNote {
@@ -102,10 +119,6 @@ impl IntactNote {
     }
 }
 
-pub(crate) fn note_name(number: u32) -> String {
-    format!("{number}.intact")
-}
-
 /// A note as it is on disk. `None` if the system doesn't tell one start of the machine from another.
 fn record_of_note(note: &IntactNote, secret: &Secret) -> Option<[u8; MemoRecord::LEN]> {
     static BOOT_ID: OnceLock<Option<[u8; 36]>> = OnceLock::new();
@@ -115,7 +128,7 @@ fn record_of_note(note: &IntactNote, secret: &Secret) -> Option<[u8; MemoRecord:
         .field_bytes(boot_id)
         .finish();
     let contents = Digest(*contents.as_bytes());
-    Some(seal(record_of(&note.stat, contents), secret))
+    Some(sealed(MemoKind::Intact, &note.stat, contents, secret))
 }
 
 /// What Linux calls this start of the machine: a UUID in text.

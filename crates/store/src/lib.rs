@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 mod budget;
+mod clear;
 mod digest;
+mod directory;
 mod environment;
 mod file_digest;
 mod fixed;
@@ -13,17 +15,24 @@ mod format_tests;
 pub mod image;
 mod intact;
 mod key;
+mod local;
+mod mark;
+mod memo;
+mod names;
 mod root;
 mod scope_folder;
 mod secret;
+mod storage;
 mod survey;
+mod temporary;
 
 pub use digest::Digest;
 pub use environment::{Environment, EnvironmentBuilder, ScopeId};
 pub use folder::FolderError;
-pub use intact::IntactNote;
+pub use intact::{IntactNote, NotOnDisk};
 pub use key::{Key, KeyBuilder};
-pub use root::{EnvironmentDescription, OpenError, Store, default_directory};
+pub use root::{EnvironmentDescription, OpenError, Opening, Store};
 pub use scope_folder::{ImageError, ImageFile, ScopeFolder, ScopeLock};
 pub use secret::Secret;
+pub use storage::{Storage, System};
 pub use survey::{EntryInfo, EnvironmentInfo, HeaderInfo, ImageInfo};

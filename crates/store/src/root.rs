@@ -1,28 +1,29 @@
-//! The cache's root: where it is, its secret, and the folders below it.
+//! The cache's root: its mark, its secret, and the folders below it.
 //!
 //! ```text
+//! rekindle-cache                     says that this is a cache
+//! CACHEDIR.TAG                       the same, for programs that make backups
 //! secret                             32 random bytes, for this user alone
 //! v1/<environment>/environment.json  what the environment is, for people
 //! v1/<environment>/<scope>/<n>.img   images
 //! v1/<environment>/<scope>/<n>.intact  that an image was checked whole
+//! v1/<environment>/<scope>/<n>.used  when an image was last used
 //! v1/<environment>/<scope>/lock      held while images are merged
 //! v1/digests/<file>                  remembered digests of files
 //! ```
 
-use std::ffi::OsString;
-use std::fs::DirBuilder;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::environment::{Environment, ScopeId};
-use crate::folder::{Folder, FolderError};
+use crate::directory;
+use crate::environment::{Environment, OUR_VERSIONS, ScopeId};
+use crate::folder::{Access, Folder, FolderError};
+use crate::mark::{Kind, judge, mark};
+use crate::names::{ENVIRONMENT_FILE, SECRET_FILE, VERSION_FOLDER};
 use crate::scope_folder::ScopeFolder;
 use crate::secret::{SECRET_LEN, Secret, random};
-
-pub(crate) const VERSION_FOLDER: &str = "v1";
-pub(crate) const DIGESTS_FOLDER: &str = "digests";
-pub(crate) const ENVIRONMENT_FILE: &str = "environment.json";
-const SECRET_FILE: &str = "secret";
+use crate::storage::{SharedStorage, Storage, System};
 
 /// A cache folder that was found fit for use.
 ///
@@ -30,14 +31,34 @@ const SECRET_FILE: &str = "secret";
 #[derive(Debug)]
 pub struct Store {
     secret: Secret,
+    /// As it was given.
     path: PathBuf,
-    writable: bool,
+    /// The same without a link at its end.
+    followed: PathBuf,
+    access: Access,
+}
+
+/// What a cache folder is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Nothing is changed.
+    Reading,
+    /// What is missing is made.
+    Writing,
+    /// Nothing is made.
+    Clearing,
 }
 
 /// Why a cache folder isn't used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// The process was started with more authority than its user has, who may write the cache.
+    #[error(
+        "the process has more authority than its user, whose cache and REKINDLE_* variables it \
+         doesn't trust"
+    )]
+    MoreAuthority,
     /// No environment variable says where the cache should be.
     #[error("neither REKINDLE_CACHE_DIR, XDG_CACHE_HOME nor HOME says where the cache is")]
     NoDirectory,
@@ -59,65 +80,55 @@ pub enum OpenError {
     },
 }
 
-/// Where the cache is by default: `$REKINDLE_CACHE_DIR`, else `$XDG_CACHE_HOME/rekindle`, else
-/// `$HOME/.cache/rekindle`. A relative XDG path counts as none, as XDG says.
-pub fn default_directory() -> Option<PathBuf> {
-    directory_from(|name| std::env::var_os(name))
-}
-
-fn directory_from(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let path = |name| {
-        variable(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    path("REKINDLE_CACHE_DIR").or_else(|| {
-        let base = path("XDG_CACHE_HOME").filter(|base| base.is_absolute());
-        base.or_else(|| path("HOME").map(|home| home.join(".cache")))
-            .map(|base| base.join("rekindle"))
-    })
-}
-
 impl Store {
-    /// Opens the cache folder at `path`, made if it doesn't exist and `writable`.
+    /// Opens the cache folder at `path`.
     ///
     /// # Errors
     /// Why the folder isn't used.
-    pub fn open(path: &Path, writable: bool) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, opening: Opening) -> Result<Self, OpenError> {
+        Self::open_on(path, opening, Arc::new(System))
+    }
+
+    /// The same on another storage than the system's.
+    ///
+    /// # Errors
+    /// Why the folder isn't used.
+    pub fn open_on(
+        path: &Path,
+        opening: Opening,
+        storage: Arc<dyn Storage>,
+    ) -> Result<Self, OpenError> {
+        let access = Access {
+            storage,
+            writable: opening != Opening::Reading,
+        };
         let failed = |error| OpenError::Folder {
             path: path.to_owned(),
             error,
         };
-        let root = match Folder::open_path(path) {
-            Err(FolderError::Missing) if writable => {
-                DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o700)
-                    .create(path)
-                    .map_err(|error| failed(error.into()))?;
-                Folder::open_path(path)
-            }
+        let makes = opening == Opening::Writing;
+        let (followed, root) = directory::open(path, &access, makes).map_err(failed)?;
+        admit(&root, makes).map_err(failed)?;
+        let secret = match read_or_make_secret(&root, makes) {
+            // What is to be removed need not be believed.
+            Err(_) if opening == Opening::Clearing => Ok([0; SECRET_LEN]),
+            result => result.map_err(|error| OpenError::Secret {
+                path: path.to_owned(),
+                error,
+            }),
+        }?;
+        // A folder on a read-only file system may still be read.
+        let version_folder = match root.open(VERSION_FOLDER) {
+            Err(FolderError::Missing) if makes => root.open_or_create(VERSION_FOLDER),
+            Err(FolderError::Missing) if opening == Opening::Clearing => Ok(root),
             result => result,
-        }
-        .map_err(failed)?;
-        let secret = read_or_make_secret(&root, writable).map_err(|error| OpenError::Secret {
-            path: path.to_owned(),
-            error,
-        })?;
-        let version_folder = if writable {
-            // A folder on a read-only file system may still be read.
-            root.open(VERSION_FOLDER)
-                .or_else(|_| root.open_or_create(VERSION_FOLDER))
-        } else {
-            root.open(VERSION_FOLDER)
         };
         version_folder.map_err(failed)?;
-        // The process may change its directory later.
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Ok(Self {
             secret: Secret::new(&secret),
-            path,
-            writable,
+            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+            followed,
+            access,
         })
     }
 
@@ -128,7 +139,12 @@ impl Store {
 
     /// Whether the cache may be written.
     pub fn is_writable(&self) -> bool {
-        self.writable
+        self.access.writable
+    }
+
+    /// The system, as this cache sees it.
+    pub(crate) fn storage(&self) -> &SharedStorage {
+        &self.access.storage
     }
 
     /// The keys for what the cache authenticates.
@@ -138,7 +154,12 @@ impl Store {
 
     /// The folder of this format's version.
     pub(crate) fn version_folder(&self) -> Result<Folder, FolderError> {
-        Folder::open_path(&self.path.join(VERSION_FOLDER))
+        Folder::open_path(&self.followed.join(VERSION_FOLDER), &self.access)
+    }
+
+    /// The cache's own folder.
+    pub(crate) fn root_folder(&self) -> Result<Folder, FolderError> {
+        Folder::open_path(&self.followed, &self.access)
     }
 
     /// Opens a scope's folder, if it exists.
@@ -172,15 +193,33 @@ impl Store {
         environment: &Environment,
         scope: &ScopeId,
     ) -> Result<ScopeFolder, FolderError> {
-        let folder = self
-            .version_folder()?
-            .open_or_create(&environment.digest().short_hex())?;
-        if folder.stat(ENVIRONMENT_FILE).is_err() {
-            describe(environment, &folder)?;
-        }
-        Ok(ScopeFolder::new(
-            folder.open_or_create(&scope.digest().short_hex())?,
-        ))
+        let create = || {
+            let folder = self
+                .version_folder()?
+                .open_or_create(&environment.digest().short_hex())?;
+            if folder.stat(ENVIRONMENT_FILE).is_err() {
+                describe(environment, &folder)?;
+            }
+            folder.open_or_create(&scope.digest().short_hex())
+        };
+        // Another process may remove an empty folder just now.
+        let folder = create().or_else(|_| create())?;
+        Ok(ScopeFolder::new(folder))
+    }
+}
+
+/// Says whether a folder is a cache, and makes one of it where that does no harm.
+fn admit(root: &Folder, makes: bool) -> Result<(), FolderError> {
+    let kind = judge(root)?;
+    match kind {
+        Kind::Marked => Ok(()),
+        Kind::Foreign => Err(FolderError::NotACache),
+        Kind::Unmarked if !makes => Ok(()),
+        // A cache that may only be read goes without.
+        Kind::Unmarked => mark(root, kind).or(Ok(())),
+        Kind::Empty if !makes => Err(FolderError::Empty),
+        Kind::Mixed if !makes => Err(FolderError::NotACache),
+        Kind::Empty | Kind::Mixed => mark(root, kind),
     }
 }
 
@@ -191,13 +230,49 @@ pub struct EnvironmentDescription {
     pub producer: String,
     /// The fields, in order.
     pub fields: Vec<(String, String)>,
+    /// The names of those in which versions of one thing differ.
+    #[serde(default)]
+    pub version_fields: Vec<String>,
+}
+
+/// What versions of one thing have in common.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Line<'a> {
+    producer: &'a str,
+    version_fields: &'a [String],
+    fields: Vec<&'a (String, String)>,
+}
+
+impl EnvironmentDescription {
+    pub(crate) fn of(environment: &Environment) -> Self {
+        Self {
+            producer: environment.producer().to_owned(),
+            fields: environment.fields().to_vec(),
+            version_fields: environment.version_fields().to_vec(),
+        }
+    }
+
+    /// What environments have in common that are versions of one thing: their producer, and all fields
+    /// but those that say a version. `None` where no field does.
+    pub(crate) fn line(&self) -> Option<Line<'_>> {
+        let Self {
+            producer,
+            fields,
+            version_fields,
+        } = self;
+        let is_version =
+            |name: &String| version_fields.contains(name) || OUR_VERSIONS.contains(&name.as_str());
+        let fields = fields.iter().filter(|(name, _)| !is_version(name));
+        (!version_fields.is_empty()).then(|| Line {
+            producer,
+            version_fields,
+            fields: fields.collect(),
+        })
+    }
 }
 
 fn describe(environment: &Environment, folder: &Folder) -> Result<(), FolderError> {
-    let description = EnvironmentDescription {
-        producer: environment.producer().to_owned(),
-        fields: environment.fields().to_vec(),
-    };
+    let description = EnvironmentDescription::of(environment);
     let text = serde_json::to_vec_pretty(&description).map_err(std::io::Error::from)?;
     folder
         .write_temporary(&text, false)?
@@ -247,50 +322,23 @@ fn read_secret(root: &Folder) -> Result<Option<[u8; SECRET_LEN]>, FolderError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{OpenError, SECRET_FILE, Store, directory_from};
+    use super::{OpenError, Opening, SECRET_FILE, Store};
     use crate::folder::FolderError;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
 
     #[test]
-    fn directories_in_order() {
-        let find = |pairs: &[(&str, &str)]| {
-            directory_from(|name| {
-                pairs
-                    .iter()
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, value)| value.into())
-            })
-        };
-        let home = ("HOME", "/home/u");
-        let xdg = ("XDG_CACHE_HOME", "/cache");
-        assert_eq!(find(&[]), None);
-        assert_eq!(
-            find(&[home]),
-            Some(PathBuf::from("/home/u/.cache/rekindle"))
-        );
-        assert_eq!(find(&[home, xdg]), Some(PathBuf::from("/cache/rekindle")));
-        let relative = ("XDG_CACHE_HOME", "cache");
-        assert_eq!(
-            find(&[home, relative]),
-            Some(PathBuf::from("/home/u/.cache/rekindle"))
-        );
-        let own = ("REKINDLE_CACHE_DIR", "/own");
-        assert_eq!(find(&[home, xdg, own]), Some(PathBuf::from("/own")));
-    }
-
-    #[test]
     fn a_new_folder_is_private_and_keeps_its_secret() {
         let directory = tempfile::tempdir().expect("a temporary folder");
         let path = directory.path().join("deep/cache");
-        Store::open(&path, true).expect("it can be made");
+        Store::open(&path, Opening::Writing).expect("it can be made");
         let mode = |path: PathBuf| fs::metadata(path).expect("it exists").permissions().mode();
         assert_eq!(mode(path.clone()) & 0o777, 0o700);
         assert_eq!(mode(path.join(SECRET_FILE)) & 0o777, 0o600);
         let secret = fs::read(path.join(SECRET_FILE)).expect("readable");
         assert_eq!(secret.len(), 32);
-        Store::open(&path, true).expect("it opens again");
+        Store::open(&path, Opening::Writing).expect("it opens again");
         assert_eq!(fs::read(path.join(SECRET_FILE)).expect("readable"), secret);
     }
 
@@ -298,19 +346,22 @@ mod tests {
     fn a_torn_secret_is_replaced_and_a_public_one_refused() {
         let directory = tempfile::tempdir().expect("a temporary folder");
         let secret = directory.path().join(SECRET_FILE);
+        Store::open(directory.path(), Opening::Writing).expect("it can be made");
         fs::write(&secret, "short").expect("space");
         fs::set_permissions(&secret, Permissions::from_mode(0o600)).expect("it is ours");
-        Store::open(directory.path(), true).expect("the secret is replaced");
+        Store::open(directory.path(), Opening::Writing).expect("the secret is replaced");
         assert_eq!(fs::read(&secret).expect("readable").len(), 32);
         fs::set_permissions(&secret, Permissions::from_mode(0o644)).expect("it is ours");
-        let error = Store::open(directory.path(), true).expect_err("others may read it");
+        let error =
+            Store::open(directory.path(), Opening::Writing).expect_err("others may read it");
         assert!(matches!(error, OpenError::Secret { .. }), "{error}");
     }
 
     #[test]
     fn a_missing_folder_is_not_made_for_readers() {
         let directory = tempfile::tempdir().expect("a temporary folder");
-        let error = Store::open(&directory.path().join("none"), false).expect_err("missing");
+        let error =
+            Store::open(&directory.path().join("none"), Opening::Reading).expect_err("missing");
         assert!(matches!(
             error,
             OpenError::Folder {

@@ -7,18 +7,20 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::Stat;
 
-use crate::folder::{Folder, FolderError, seconds_since_epoch, touch};
+use crate::folder::{Folder, FolderError, touch};
 use crate::image::{Identity, ImageHeader, PREFIX_LEN, Refusal};
-use crate::intact::note_name;
+use crate::local::is_local;
+use crate::names::{LOCK_FILE, image_name, image_number, note_name, use_name};
 use crate::secret::Secret;
 
-const LOCK_FILE: &str = "lock";
-const IMAGE_SUFFIX: &str = ".img";
+/// How often an image's use is noted.
+const USE_GRAIN_S: i64 = 24 * 60 * 60;
 
 /// A scope's folder.
 #[derive(Debug)]
 pub struct ScopeFolder {
     pub(crate) folder: Folder,
+    is_local: bool,
 }
 
 /// An open image file whose header is right.
@@ -28,8 +30,9 @@ pub struct ImageFile {
     pub file: File,
     /// Its authenticated header.
     pub header: ImageHeader,
-    /// When it was last used, in seconds since 1970.
-    pub last_used_s: i64,
+    /// Whether a mapping of the file stays whole, as long as no process of this machine shortens the
+    /// file, which none does. Otherwise it is to be read.
+    pub is_local: bool,
     pub(crate) number: u32,
     /// The file's state when it was opened.
     pub(crate) stat: Stat,
@@ -56,7 +59,8 @@ pub struct ScopeLock {
 
 impl ScopeFolder {
     pub(crate) fn new(folder: Folder) -> Self {
-        Self { folder }
+        let is_local = folder.file_system().is_ok_and(is_local);
+        Self { folder, is_local }
     }
 
     /// The numbers of the images, newest first.
@@ -88,7 +92,7 @@ impl ScopeFolder {
         Ok(ImageFile {
             file,
             header,
-            last_used_s: stat.st_mtime,
+            is_local: self.is_local,
             number,
             stat,
         })
@@ -98,18 +102,30 @@ impl ScopeFolder {
     /// have reached the disk; a crash may leave a torn file, which its digests give away.
     ///
     /// # Errors
-    /// If the file can't be written.
+    /// If the file can't be written; [`io::ErrorKind::NotFound`] if the folder was removed meanwhile,
+    /// as folders without images are.
     pub fn publish(&self, bytes: &[u8]) -> io::Result<u32> {
-        self.folder.remove_stale_files()?;
         let file = self.folder.write_temporary(bytes, false)?;
-        let mut number = self
-            .images()?
-            .first()
-            .map_or(1, |last| last.saturating_add(1));
+        let names = self.folder.names()?;
+        self.folder.remove_stale_of(&names);
+        let last = names.iter().filter_map(|name| image_number(name)).max();
+        let mut number = last.map_or(1, |last| last.saturating_add(1));
         while !file.name(&image_name(number))? {
             number = number.checked_add(1).ok_or(io::ErrorKind::StorageFull)?;
         }
         Ok(number)
+    }
+
+    /// Publishes an image that holds what the image of this number and older ones hold, in that one's
+    /// place: what was published meanwhile stays newer than what it corrects. Processes that mapped
+    /// the other keep it.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn publish_in_place_of(&self, number: u32, bytes: &[u8]) -> io::Result<()> {
+        let file = self.folder.write_temporary(bytes, false)?;
+        file.replace(&image_name(number))?;
+        self.folder.remove_file(&note_name(number))
     }
 
     /// Removes an image. Processes that mapped it keep it.
@@ -117,44 +133,44 @@ impl ScopeFolder {
     /// # Errors
     /// If the system refuses.
     pub fn remove(&self, number: u32) -> io::Result<()> {
-        self.folder.remove_file(&image_name(number))?;
-        self.folder.remove_file(&note_name(number))
+        for name in [image_name(number), note_name(number), use_name(number)] {
+            self.folder.remove_file(&name)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that an image is in use, once a day at most, and beside it: the image itself never changes,
+    /// so that what is known of it stays known, and a file of a lower layer stays there. Failing is
+    /// fine: the image only looks older than it is.
+    pub fn note_use(&self, image: &ImageFile) {
+        let now_s = self.folder.storage().now_s();
+        let is_recent = |stat: &Stat| now_s - stat.st_mtime <= USE_GRAIN_S;
+        let name = use_name(image.number);
+        if is_recent(&image.stat) || self.folder.stat(&name).is_ok_and(|stat| is_recent(&stat)) {
+            return;
+        }
+        let file = self.folder.open_or_create_file(&name);
+        if let Err(error) = file.and_then(|file| touch(file, now_s)) {
+            tracing::debug!(%error, "can't note an image's use");
+        }
     }
 
     /// Takes the lock for merging, unless someone has it. Never waits.
     pub fn try_lock(&self) -> Option<ScopeLock> {
-        let file = self.folder.open_lock_file(LOCK_FILE).ok()?;
-        let operation = rustix::fs::FlockOperation::NonBlockingLockExclusive;
-        rustix::fs::flock(&file, operation).ok()?;
-        Some(ScopeLock { _file: file })
+        lock(&self.folder)
     }
 }
 
-impl ImageFile {
-    /// Notes that the image is in use, at most once a minute. Returns whether the file was touched.
-    /// Failing is fine: the image only looks older than it is.
-    pub fn note_use(&self) -> bool {
-        if seconds_since_epoch() - self.last_used_s <= 60 {
-            return false;
-        }
-        let touched = touch(&self.file);
-        if let Err(error) = &touched {
-            tracing::debug!(%error, "can't note an image's use");
-        }
-        touched.is_ok()
-    }
-}
-
-pub(crate) fn image_number(name: &str) -> Option<u32> {
-    let digits = name.strip_suffix(IMAGE_SUFFIX)?;
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| digits.parse().ok())?
-}
-
-fn image_name(number: u32) -> String {
-    format!("{number}{IMAGE_SUFFIX}")
+/// Takes the lock of a scope's folder, unless someone has it.
+pub(crate) fn lock(folder: &Folder) -> Option<ScopeLock> {
+    let file = folder.open_or_create_file(LOCK_FILE).ok()?;
+    let operation = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+    rustix::fs::flock(&file, operation).ok()?;
+    // Who had it may have removed it with its folder: then it keeps no one out any more.
+    let found = folder.stat(LOCK_FILE).ok()?;
+    let locked = rustix::fs::fstat(&file).ok()?;
+    let is_same = (found.st_dev, found.st_ino) == (locked.st_dev, locked.st_ino);
+    is_same.then_some(ScopeLock { _file: file })
 }
 
 /// Reads from a file's start until the buffer is full or the file ends.
@@ -173,28 +189,16 @@ fn read_at_most(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ScopeFolder, image_number};
+    use super::ScopeFolder;
     use crate::folder::Folder;
-
-    #[test]
-    fn names() {
-        assert_eq!(image_number("17.img"), Some(17));
-        for name in [
-            "img",
-            ".img",
-            "+1.img",
-            "1.tmp",
-            "99999999999.img",
-            "1.img.tmp",
-        ] {
-            assert_eq!(image_number(name), None, "{name}");
-        }
-    }
+    use crate::folder::tests::access;
 
     #[test]
     fn numbers_ascend_and_one_process_merges() {
         let directory = tempfile::tempdir().expect("a temporary folder");
-        let open = || ScopeFolder::new(Folder::open_path(directory.path()).expect("it is ours"));
+        let open = || {
+            ScopeFolder::new(Folder::open_path(directory.path(), &access()).expect("it is ours"))
+        };
         let folder = open();
         assert_eq!(folder.publish(b"a").expect("space"), 1);
         assert_eq!(open().publish(b"b").expect("space"), 2);
@@ -206,5 +210,11 @@ mod tests {
         assert!(open().try_lock().is_none());
         drop(lock);
         assert!(open().try_lock().is_some());
+        folder.publish_in_place_of(2, b"a and b").expect("space");
+        assert_eq!(
+            folder.images().expect("readable"),
+            [3, 2],
+            "no newer than 3"
+        );
     }
 }

@@ -26,10 +26,11 @@ pub(crate) enum Use {
     Frames,
     Calls,
     FileDigest,
+    Intact,
 }
 
 impl Use {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Header,
         Self::Entry,
         Self::Kept,
@@ -37,6 +38,7 @@ impl Use {
         Self::Frames,
         Self::Calls,
         Self::FileDigest,
+        Self::Intact,
     ];
 
     fn context(self) -> &'static str {
@@ -48,6 +50,7 @@ impl Use {
             Self::Frames => "rekindle 2026 image call frames v3",
             Self::Calls => "rekindle 2026 image direct calls v5",
             Self::FileDigest => "rekindle 2026 file digest memo v1",
+            Self::Intact => "rekindle 2026 intact image memo v1",
         }
     }
 }
@@ -107,32 +110,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whether two digests are equal, in a time that doesn't depend on where they differ.
-pub(crate) fn equal<const N: usize>(left: &[u8; N], right: &[u8; N]) -> bool {
-    left.iter()
-        .zip(right)
-        .fold(0, |difference, (a, b)| difference | (a ^ b))
-        == 0
-}
-
 /// Bytes from the system's random number generator.
 pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
-    let mut filled = 0;
-    while filled < N {
-        let flags = rustix::rand::GetRandomFlags::empty();
-        match rustix::rand::getrandom(&mut bytes[filled..], flags) {
-            Ok(len) => filled += len,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Secret, Use, equal, random};
+    use super::{Secret, Use, random};
 
     #[test]
     fn every_use_and_every_secret_has_its_own_digests() {
@@ -151,12 +138,6 @@ mod tests {
         for (index, usage) in Use::ALL.into_iter().enumerate() {
             assert_eq!(usage as usize, index);
         }
-    }
-
-    #[test]
-    fn equality() {
-        assert!(equal(&[1, 2, 3], &[1, 2, 3]));
-        assert!(!equal(&[1, 2, 3], &[1, 2, 7]));
     }
 
     #[test]

@@ -7,8 +7,11 @@ use serde::Serialize;
 use crate::digest::hex;
 use crate::folder::{Folder, FolderError};
 use crate::image::{ImageHeader, ImageView};
-use crate::root::{DIGESTS_FOLDER, ENVIRONMENT_FILE, EnvironmentDescription, Store};
-use crate::scope_folder::{ScopeFolder, image_number};
+use crate::names::{
+    ENVIRONMENT_FILE, LOCK_FILE, ScopeFile, image_name, is_digest, is_temporary, use_name,
+};
+use crate::root::{EnvironmentDescription, Store};
+use crate::scope_folder::{ScopeFolder, lock};
 
 /// The largest `environment.json` that is read.
 const MAX_DESCRIPTION_LEN: u64 = 1 << 20;
@@ -24,7 +27,7 @@ pub struct ImageInfo {
     pub number: u32,
     /// Bytes of the file.
     pub file_len_bytes: u64,
-    /// When it was last used, in seconds since 1970, to within a minute.
+    /// When it was last used, in seconds since 1970, to within a day.
     pub last_used_s: i64,
     /// What its header says; `None` if the header can't be believed.
     pub header: Option<HeaderInfo>,
@@ -102,23 +105,50 @@ impl Store {
     /// All image files, without opening them: no headers.
     pub fn list_images(&self) -> Vec<ImageInfo> {
         let mut found = Vec::new();
-        self.visit_scopes(|environment, scope, folder| {
-            for name in folder.names().unwrap_or_default() {
-                let Some(number) = image_number(&name) else {
-                    continue;
-                };
-                let Ok(stat) = folder.stat(&name) else {
-                    continue;
-                };
-                found.push(ImageInfo {
-                    environment: environment.to_owned(),
-                    scope: scope.to_owned(),
-                    number,
-                    file_len_bytes: u64::try_from(stat.st_size).unwrap_or(0),
-                    last_used_s: stat.st_mtime,
-                    header: None,
-                });
+        self.visit_environments(|environment, folder| {
+            visit_scopes(
+                folder,
+                &folder.names().unwrap_or_default(),
+                |scope, folder| {
+                    let names = folder.names().unwrap_or_default();
+                    found.extend(images_of(environment, scope, folder, &names));
+                },
+            );
+        });
+        found
+    }
+
+    /// The same, and removes on the way what nobody needs any more: folders without images, notes of
+    /// images that are gone, files of writers that were killed. So what was there once makes no walk
+    /// longer but the next one.
+    pub(crate) fn list_and_tidy(&self) -> Vec<ImageInfo> {
+        let mut found = Vec::new();
+        let Ok(version) = self.version_folder() else {
+            return found;
+        };
+        for folder in [self.root_folder(), self.version_folder()]
+            .into_iter()
+            .flatten()
+        {
+            folder.remove_stale_of(&folder.names().unwrap_or_default());
+        }
+        self.visit_environments(|environment, folder| {
+            let names = folder.names().unwrap_or_default();
+            let mut empty = Vec::new();
+            visit_scopes(folder, &names, |scope, folder| {
+                let names = folder.names().unwrap_or_default();
+                let images: Vec<_> = images_of(environment, scope, folder, &names).collect();
+                tidy_scope(folder, &names, &images);
+                if images.is_empty() {
+                    empty.push(scope.to_owned());
+                }
+                found.extend(images);
+            });
+            folder.remove_stale_of(&names);
+            for scope in &empty {
+                log(folder.remove_folder(scope));
             }
+            remove_environment(&version, environment, folder);
         });
         found
     }
@@ -181,36 +211,16 @@ impl Store {
     /// # Errors
     /// If its folder can't be used, or the system refuses.
     pub fn remove_image(&self, image: &ImageInfo) -> Result<(), FolderError> {
-        let folder = self.open_scope_folder(&image.environment, &image.scope)?;
-        Ok(folder.remove(image.number)?)
-    }
-
-    /// Removes everything but the secret. Returns how many bytes of images there were.
-    ///
-    /// # Errors
-    /// If a file can't be removed.
-    pub fn clear(&self) -> Result<u64, FolderError> {
-        let mut bytes = 0;
-        for image in self.list_images() {
-            self.remove_image(&image)?;
-            bytes += image.file_len_bytes;
+        let environment = self.version_folder()?.open(&image.environment)?;
+        let scope = ScopeFolder::new(environment.open(&image.scope)?);
+        scope.remove(image.number)?;
+        if scope.images()?.is_empty() {
+            let names = scope.folder.names()?;
+            tidy_scope(&scope.folder, &names, &[]);
+            environment.remove_folder(&image.scope)?;
+            remove_environment(&self.version_folder()?, &image.environment, &environment);
         }
-        let version = self.version_folder()?;
-        for environment in version.names()? {
-            let Ok(folder) = version.open(&environment) else {
-                continue;
-            };
-            for name in folder.names()? {
-                if let Ok(scope) = folder.open(&name) {
-                    remove_files(&scope)?;
-                    folder.remove_folder(&name)?;
-                } else {
-                    folder.remove_file(&name)?;
-                }
-            }
-            version.remove_folder(&environment)?;
-        }
-        Ok(bytes)
+        Ok(())
     }
 
     fn read_image(&self, image: &ImageInfo) -> Result<(ImageHeader, Vec<u8>), io::Error> {
@@ -241,29 +251,86 @@ impl Store {
         };
         let mut names = version.names().unwrap_or_default();
         names.sort_unstable();
-        for name in names.iter().filter(|name| *name != DIGESTS_FOLDER) {
+        for name in names.iter().filter(|name| is_digest(name)) {
             if let Ok(folder) = version.open(name) {
                 visit(name, &folder);
             }
         }
     }
+}
 
-    fn visit_scopes(&self, mut visit: impl FnMut(&str, &str, &Folder)) {
-        self.visit_environments(|environment, folder| {
-            let mut names = folder.names().unwrap_or_default();
-            names.sort_unstable();
-            for scope in names {
-                if let Ok(folder) = folder.open(&scope) {
-                    visit(environment, &scope, &folder);
-                }
-            }
-        });
+/// Visits the scopes of an environment, whose folder holds these names.
+fn visit_scopes(environment: &Folder, names: &[String], mut visit: impl FnMut(&str, &Folder)) {
+    let mut names: Vec<&String> = names.iter().filter(|name| is_digest(name)).collect();
+    names.sort_unstable();
+    for scope in names {
+        if let Ok(folder) = environment.open(scope) {
+            visit(scope, &folder);
+        }
     }
 }
 
-fn remove_files(folder: &Folder) -> io::Result<()> {
-    folder
-        .names()?
-        .iter()
-        .try_for_each(|name| folder.remove_file(name))
+/// The images of a scope, whose folder holds these names.
+fn images_of(
+    environment: &str,
+    scope: &str,
+    folder: &Folder,
+    names: &[String],
+) -> impl Iterator<Item = ImageInfo> {
+    names.iter().filter_map(move |name| {
+        let ScopeFile::Image(number) = ScopeFile::of_name(name)? else {
+            return None;
+        };
+        let stat = folder.stat(name).ok()?;
+        let used = use_name(number);
+        let used = names.contains(&used).then(|| folder.stat(&used).ok());
+        let used_s = used.flatten().map_or(i64::MIN, |used| used.st_mtime);
+        Some(ImageInfo {
+            environment: environment.to_owned(),
+            scope: scope.to_owned(),
+            number,
+            file_len_bytes: u64::try_from(stat.st_size).unwrap_or(0),
+            last_used_s: stat.st_mtime.max(used_s),
+            header: None,
+        })
+    })
+}
+
+/// Removes what a scope's folder holds for nobody. Without images, that is all of it, unless someone
+/// is at work in it.
+fn tidy_scope(folder: &Folder, names: &[String], images: &[ImageInfo]) {
+    folder.remove_stale_of(names);
+    let is_there = |number| images.iter().any(|image| image.number == number);
+    for name in names {
+        if let Some(ScopeFile::Note(number) | ScopeFile::Use(number)) = ScopeFile::of_name(name)
+            && !is_there(number)
+            // One may be published and noted since the names were read.
+            && folder.stat(&image_name(number)).is_err()
+        {
+            log(folder.remove_plain_file(name));
+        }
+    }
+    let has_lock = names.iter().any(|name| name == LOCK_FILE);
+    let is_being_written = names.iter().any(|name| is_temporary(name));
+    if images.is_empty() && has_lock && !is_being_written {
+        // Whoever takes the lock looks whether it is still the one that the folder has.
+        if let Some(_lock) = lock(folder) {
+            log(folder.remove_plain_file(LOCK_FILE));
+        }
+    }
+}
+
+/// Removes an environment's folder, should it hold nothing but its description.
+fn remove_environment(version: &Folder, name: &str, folder: &Folder) {
+    let names = folder.names().unwrap_or_default();
+    if names.iter().all(|name| name == ENVIRONMENT_FILE) {
+        log(folder.remove_plain_file(ENVIRONMENT_FILE));
+        log(version.remove_folder(name));
+    }
+}
+
+fn log(result: io::Result<()>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "can't tidy up");
+    }
 }

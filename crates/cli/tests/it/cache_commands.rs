@@ -1,5 +1,6 @@
 //! `rekindle cache`: what it prints, and that other programs can read the cache.
 
+use std::fs;
 use std::process::Command;
 
 use rekindle::{
@@ -52,6 +53,36 @@ fn stats_ls_and_clear() {
     assert_eq!(json(&session, "stats")["entries"], 0);
     let (_, again) = session.run(&[], program("corelike"));
     assert_eq!(again.regions_loaded, 0);
+}
+
+#[test]
+fn clear_makes_nothing_and_removes_nothing_of_others() {
+    let session = Session::new();
+    let folder = session.cache().with_file_name("project");
+    let text = folder.to_str().expect("a plain path");
+    let run = |command| session.rekindle(&["cache", command, "--cache-dir", text]);
+
+    assert_eq!(
+        run("clear").ending,
+        Ending::Code(0),
+        "there is nothing to remove"
+    );
+    assert!(!folder.exists());
+
+    let precious = folder.join("v1/api/handlers.py");
+    fs::create_dir_all(folder.join("v1/api")).expect("space");
+    fs::write(&precious, "precious").expect("space");
+    for command in ["clear", "stats", "ls"] {
+        let seen = run(command);
+        let message = String::from_utf8_lossy(&seen.stderr).into_owned();
+        assert!(
+            message.contains("nothing says that it is a cache"),
+            "{message}"
+        );
+        assert_eq!(seen.ending, Ending::Code(i32::from(command == "clear")));
+        assert_eq!(fs::read(&precious).expect("readable"), b"precious");
+        assert_eq!(fs::read_dir(&folder).expect("readable").count(), 1);
+    }
 }
 
 /// Keeps a function that does nothing in a cache, under a key made of `body`.

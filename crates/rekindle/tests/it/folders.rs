@@ -2,10 +2,15 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use crate::support::{Home, call, config, constant, hit, key, miss, obtain, scope};
-use rekindle::{Cache, CacheConfig, CacheMode, MissReason};
+use crate::support::{
+    Fake, Home, RICH_FIRST, call, config, constant, environment, hit, key, miss, obtain, rich,
+    scope, symbols,
+};
+use rekindle::{Cache, CacheConfig, CacheMode, MissReason, ScopeId};
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
@@ -35,12 +40,128 @@ fn a_folder_that_others_can_write_is_refused() {
 }
 
 #[test]
-fn a_symbolic_link_is_refused() {
+fn the_folder_may_be_a_link_and_nothing_in_it() {
     let home = Home::new();
     drop(home.open());
     let link = home.path().with_file_name("link");
     symlink(home.path(), &link).expect("a link");
-    assert_memory_only(&Cache::open(&config(&link)), "symbolic link");
+    let cache = Cache::open(&config(&link));
+    assert!(cache.notices().is_empty());
+    let first = scope(&cache);
+    obtain(&first, &key(1), || constant(1));
+    assert_eq!(first.flush().entries_written, 1);
+    assert_eq!(call(&hit(&scope(&home.open()), &key(1))), 1);
+
+    let second = home.path().with_file_name("second");
+    symlink(&link, &second).expect("a link");
+    assert_memory_only(&Cache::open(&config(&second)), "symbolic link");
+    let version = home.path().join("v1");
+    let moved = home.path().with_file_name("moved");
+    fs::rename(&version, &moved).expect("it is ours");
+    symlink(&moved, &version).expect("a link");
+    assert_memory_only(&home.open(), "symbolic link");
+}
+
+#[test]
+fn a_folder_of_other_things_is_no_cache_and_stays_as_it_is() {
+    let home = Home::new();
+    fs::create_dir_all(home.path().join("v1/api")).expect("space");
+    let handlers = home.path().join("v1/api/handlers.py");
+    fs::write(&handlers, "precious").expect("space");
+    assert_memory_only(&home.open(), "nothing says that it is a cache");
+    assert!(Cache::clear_at(&home.config()).is_err());
+    assert_eq!(fs::read(&handlers).expect("readable"), b"precious");
+    assert_eq!(fs::read_dir(home.path()).expect("readable").count(), 1);
+}
+
+#[test]
+fn clearing_a_cache_that_is_not_there_makes_none() {
+    let home = Home::new();
+    assert_eq!(
+        Cache::clear_at(&home.config()).expect("there is nothing"),
+        0
+    );
+    assert!(!home.path().exists());
+    fs::create_dir(home.path()).expect("space");
+    assert_eq!(
+        Cache::clear_at(&home.config()).expect("there is nothing"),
+        0
+    );
+    assert_eq!(fs::read_dir(home.path()).expect("readable").count(), 0);
+}
+
+#[test]
+fn a_full_disk_costs_what_is_kept_alone() {
+    let home = Home::new();
+    drop(home.open());
+    for room in 0..3 {
+        let storage = Arc::new(Fake::default());
+        storage.room.store(room, Ordering::Relaxed);
+        let cache = home.open_on(&storage);
+        let id = ScopeId::from_name(&format!("room {room}"));
+        let scope = cache.scope(&environment(), id, symbols());
+        let code = obtain(&scope, &key(1), || constant(1));
+        scope.flush();
+        let full = cache
+            .notices()
+            .iter()
+            .any(|notice| notice.to_string().contains("space"));
+        assert_eq!(
+            full,
+            scope.flush().entries_written == 0 && room < 2,
+            "{:?}",
+            cache.notices()
+        );
+        assert_eq!(call(&code), 1);
+    }
+    let leftover = temporary_files(&home.path());
+    assert!(leftover.is_empty(), "{leftover:?}");
+}
+
+fn temporary_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            found.extend(temporary_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "tmp") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn images_on_another_machines_file_system_are_read_and_not_mapped() {
+    let home = Home::new();
+    let first = scope(&home.open());
+    obtain(&first, &key(0), rich);
+    obtain(&first, &key(1), || constant(1));
+    first.flush();
+    let image = home.images()[0].clone();
+    let is_mapped = || {
+        let maps = fs::read_to_string("/proc/self/maps").expect("readable");
+        maps.contains(image.to_str().expect("a plain path"))
+    };
+    drop(first);
+    // NFS, FUSE, and what nobody has heard of.
+    for number in [0x6969, 0x6573_5546, 0x1234_5678] {
+        let storage = Arc::new(Fake {
+            file_system: Some(number),
+            ..Fake::default()
+        });
+        let scope = scope(&home.open_on(&storage));
+        assert_eq!(call(&hit(&scope, &key(1))), 1);
+        assert!(!is_mapped(), "{number:x}");
+        // Another machine shortens the file: here, that would be fatal if it were mapped.
+        let bytes = fs::read(&image).expect("readable");
+        fs::write(&image, "").expect("space");
+        assert_eq!(call(&hit(&scope, &key(0))), RICH_FIRST);
+        fs::write(&image, bytes).expect("space");
+    }
+    let local = scope(&home.open());
+    assert_eq!(call(&hit(&local, &key(1))), 1);
+    assert!(is_mapped());
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! Merging, the budget, and looking at what is there.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use crate::support::{
-    Home, RICH_FIRST, call, constant, environment, hit, key, miss, obtain, rich, scope, symbols,
+    Event, Fake, Home, RICH_FIRST, call, constant, environment, hit, key, miss, obtain, rich,
+    scope, symbols,
 };
 use rekindle::{
     Cache, CacheConfig, EntryInfo, Environment, MissReason, ProgramDraft, ProgramPart, ScopeId,
@@ -80,22 +84,20 @@ fn merging_twice_changes_nothing() {
 fn the_budget_is_kept_and_superseded_environments_go_first() {
     let home = Home::new();
     let old = Environment::builder("test").field("version", 0).build();
-    let open = |budget_bytes| {
-        Cache::open(&CacheConfig {
+    let open = |budget_bytes, ahead_days: i64| {
+        let config = CacheConfig {
             budget_bytes,
             ..home.config()
-        })
+        };
+        Cache::open_on(&config, Fake::ahead(ahead_days * DAY_S))
     };
-    let cache = open(1 << 30);
-    for environment in [&old, &environment()] {
-        let scope = cache.scope(environment, ScopeId::from_name("main"), symbols());
-        obtain(&scope, &key(1), || constant(1));
-    }
+    keep_in(&open(1 << 30, 0), &old, 1);
+    keep_in(&open(1 << 30, 8), &environment(), 1);
     let len = std::fs::metadata(&home.images()[0])
         .expect("it exists")
         .len();
 
-    let cache = open(2 * len + len / 2);
+    let cache = open(2 * len + len / 2, 8);
     obtain(&scope(&cache), &key(2), || constant(2));
     assert_eq!(cache.statistics().images_evicted, 1);
     let environments: Vec<String> = cache
@@ -104,14 +106,206 @@ fn the_budget_is_kept_and_superseded_environments_go_first() {
         .map(|image| image.environment)
         .collect();
     assert_eq!(environments, vec![environment().digest().short_hex(); 2]);
+    assert_eq!(cache.environments().len(), 1, "its folder is gone as well");
 
-    let cache = open(0);
+    let cache = open(0, 8);
     let scope = scope(&cache);
     let code = hit(&scope, &key(1));
     obtain(&scope, &key(3), || constant(3));
     scope.flush();
     assert_eq!(home.images().len(), 0);
     assert_eq!(call(&code), 1, "mapped images live on");
+}
+
+const DAY_S: i64 = 24 * 60 * 60;
+
+/// Obtains a function in the scope that all applications here have. Returns whether it was there.
+fn keep_in(cache: &Cache, environment: &Environment, number: u64) -> bool {
+    let scope = cache.scope(environment, ScopeId::from_name("main"), symbols());
+    let code = obtain(&scope, &key(number), || {
+        let mut artifact = constant(number as u32);
+        // The later ones took longer: what they are worth must not matter.
+        artifact.compile_time_ns = 1000 * (number + 1);
+        artifact
+    });
+    assert_eq!(call(&code), number);
+    code.is_loaded()
+}
+
+/// Two live applications of one producer, and one that was used once, for a month. The budget has room
+/// for the two and not for the third.
+#[test]
+fn two_live_applications_evict_nothing_of_each_other_in_a_month() {
+    let home = Home::new();
+    let build = |name: &str| Environment::builder("jit").field("program", name).build();
+    let (one, two, dead) = (build("one"), build("two"), build("dead"));
+    let storage = Fake::ahead(0);
+    let open = |budget_bytes| {
+        let config = CacheConfig {
+            budget_bytes,
+            ..home.config()
+        };
+        Cache::open_on(&config, Arc::clone(&storage) as Arc<dyn rekindle::Storage>)
+    };
+    // What is kept per day, in one scope each, is merged on every ninth: measure the largest first.
+    keep_in(&open(1 << 30), &dead, 1000);
+    let len = std::fs::metadata(&home.images()[0])
+        .expect("it exists")
+        .len();
+    let budget_bytes = 19 * len;
+    let mut evicted = 0;
+    for day in 0..31_i64 {
+        storage.ahead_s.store(day * DAY_S, Ordering::Relaxed);
+        for (application, first) in [(&one, 100), (&two, 200)] {
+            let cache = open(budget_bytes);
+            for number in first..first + 3 {
+                let is_there = keep_in(&cache, application, number);
+                assert_eq!(is_there, day > 0, "day {day}: {number} was evicted");
+            }
+            // Each makes something new now and then.
+            if day % 10 == 5 {
+                keep_in(&cache, application, first + 10 + day as u64);
+            }
+            evicted += cache.statistics().images_evicted;
+        }
+    }
+    let left = open(budget_bytes).environments().len();
+    assert_eq!((evicted, left), (0, 3), "all fits");
+
+    // Now it doesn't, and what goes is what nobody uses.
+    let used: u64 = open(1 << 30)
+        .images()
+        .iter()
+        .map(|image| image.file_len_bytes)
+        .sum();
+    let cache = open(used + len / 2);
+    keep_in(&cache, &one, 500);
+    assert_eq!(cache.statistics().images_evicted, 1);
+    for (application, first) in [(&one, 100), (&two, 200)] {
+        for number in first..first + 3 {
+            assert!(keep_in(&open(1 << 30), application, number), "{number}");
+        }
+    }
+    let folders = open(1 << 30).environments();
+    let folders: Vec<_> = folders.into_iter().map(|one| one.folder).collect();
+    assert!(!folders.contains(&dead.digest().short_hex()));
+}
+
+#[test]
+fn the_walk_does_not_grow_with_what_is_gone() {
+    let home = Home::new();
+    keep_in(&home.open(), &environment(), 1);
+    let version = home.path().join("v1");
+    let environment_folder = version.join(environment().digest().short_hex());
+    let temporary = format!(".{}.tmp", "0".repeat(24));
+    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    let stale = |folder: &std::path::Path| {
+        let file = std::fs::File::create(folder.join(&temporary)).expect("space");
+        file.set_modified(hour_ago).expect("it is ours");
+    };
+    for number in 0..500 {
+        let scope = environment_folder.join(format!("{number:032x}"));
+        std::fs::create_dir(&scope).expect("space");
+        match number % 4 {
+            0 => stale(&scope),
+            1 => drop(std::fs::File::create(scope.join("lock"))),
+            2 => drop(std::fs::File::create(scope.join("7.intact"))),
+            _ => {}
+        }
+    }
+    let other = version.join("0".repeat(32));
+    std::fs::create_dir(&other).expect("space");
+    std::fs::write(other.join("environment.json"), "{}").expect("space");
+    for folder in [&home.path(), &version, &environment_folder] {
+        stale(folder);
+    }
+    let foreign = environment_folder.join("notes");
+    std::fs::create_dir(&foreign).expect("space");
+
+    keep_in(&home.open(), &environment(), 2);
+    let names = |folder: &std::path::Path| {
+        let entries = std::fs::read_dir(folder).expect("readable");
+        let mut names: Vec<_> = entries.map(|one| one.expect("one").file_name()).collect();
+        names.sort();
+        names
+    };
+    let scope = ScopeId::from_name("main").digest().short_hex();
+    assert_eq!(
+        names(&environment_folder),
+        [&*scope, "environment.json", "notes"]
+    );
+    assert_eq!(names(&version), [&*environment().digest().short_hex()]);
+    assert_eq!(
+        names(&home.path()),
+        ["CACHEDIR.TAG", "rekindle-cache", "secret", "v1"]
+    );
+}
+
+#[test]
+fn a_merge_does_not_bring_back_what_verification_corrected() {
+    let home = Home::new();
+    for number in 1..9 {
+        keep_in(&home.open(), &environment(), number);
+    }
+    // The image of 1 is wrong: what its front makes now returns 77. Another process finds out while
+    // this one merges: after it wrote its own image, and before the merged one.
+    let directory = home.path();
+    let correct = move || {
+        let cache = Cache::open(&CacheConfig {
+            verify_one_in: 1,
+            ..crate::support::config(&directory)
+        });
+        let scope = scope(&cache);
+        let code = hit(&scope, &key(1));
+        let verification = scope
+            .verification(&key(1), &code)
+            .expect("each is verified");
+        let code = scope
+            .verify(verification, constant(77))
+            .expect("there is memory");
+        assert_eq!(call(&code), 77);
+    };
+    let storage = Arc::new(Fake::default());
+    storage.room.store(1, Ordering::Relaxed);
+    *storage.when_full.lock().expect("no panic") = Some(Event(Box::new(correct)));
+    keep_in(&home.open_on(&storage), &environment(), 9);
+    assert!(
+        storage.when_full.lock().expect("no panic").is_none(),
+        "it happened"
+    );
+    assert_eq!(home.images().len(), 2, "merged, and the correction");
+    let scope = scope(&home.open());
+    assert_eq!(call(&hit(&scope, &key(1))), 77);
+    assert_eq!(call(&hit(&scope, &key(9))), 9);
+}
+
+#[test]
+fn an_eviction_does_not_bring_back_what_verification_corrected() {
+    let home = Home::new();
+    for number in 1..4 {
+        keep_in(&home.open(), &environment(), number);
+    }
+    let open = |budget_bytes, verify_one_in| {
+        Cache::open(&CacheConfig {
+            budget_bytes,
+            verify_one_in,
+            ..home.config()
+        })
+    };
+    let len: u64 = home.open().disk_usage().bytes;
+    // The correction is worth least, and one image must go.
+    let cache = open(len + len / 6, 1);
+    let second = scope(&cache);
+    let code = hit(&second, &key(1));
+    let verification = second
+        .verification(&key(1), &code)
+        .expect("each is verified");
+    let corrected = second.verify(verification, constant(77));
+    corrected.expect("there is memory");
+    second.flush();
+    assert_eq!(cache.statistics().images_evicted, 1);
+    let third = scope(&open(1 << 30, 0));
+    assert_eq!(call(&hit(&third, &key(1))), 77);
 }
 
 #[test]

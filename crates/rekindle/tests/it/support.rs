@@ -1,11 +1,17 @@
 //! Machine code to keep, caches to keep it in, and ways to call it.
 
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use rekindle::{
     Artifact, Cache, CacheConfig, Code, Environment, Key, KeyBuilder, KeyPart, Lookup, MissReason,
     Relocation, RelocationKind, Scope, ScopeId, Section, SectionKind, Signature, SourceLocation,
-    Symbols, Target, Trap, UnwindInfo, ZeroSection, signature_of,
+    Storage, Symbols, System, Target, Trap, UnwindInfo, ZeroSection, signature_of,
 };
 
 /// What all test functions are: no parameters, one number.
@@ -79,12 +85,101 @@ impl Home {
         Cache::open(&self.config())
     }
 
+    /// The same on a storage that a test has its hands on.
+    pub(crate) fn open_on(&self, storage: &Arc<Fake>) -> Cache {
+        Cache::open_on(&self.config(), Arc::clone(storage) as Arc<dyn Storage>)
+    }
+
     /// The paths of all images.
     pub(crate) fn images(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         collect_images(&self.path(), &mut found);
         found.sort();
         found
+    }
+}
+
+/// A storage on which things go wrong, at a time that a test says. All else is the real thing.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    /// Seconds from the real time; what is written gets the time that results.
+    pub(crate) ahead_s: AtomicI64,
+    /// Another kind of file system.
+    pub(crate) file_system: Option<i64>,
+    /// The disk doesn't take what was written.
+    pub(crate) loses_writes: bool,
+    /// So many files can be written.
+    pub(crate) room: AtomicI64,
+    /// What happens when there is no room, or instead of failing then.
+    pub(crate) when_full: Mutex<Option<Event>>,
+}
+
+/// Something that happens once.
+pub(crate) struct Event(pub(crate) Box<dyn FnOnce() + Send>);
+
+impl core::fmt::Debug for Event {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Event")
+    }
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self {
+            ahead_s: AtomicI64::new(0),
+            file_system: None,
+            loses_writes: false,
+            room: AtomicI64::new(i64::MAX),
+            when_full: Mutex::default(),
+        }
+    }
+}
+
+impl Fake {
+    /// So many seconds from now.
+    pub(crate) fn ahead(seconds: i64) -> Arc<Self> {
+        Arc::new(Self {
+            ahead_s: AtomicI64::new(seconds),
+            ..Self::default()
+        })
+    }
+}
+
+impl Storage for Fake {
+    fn write(&self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
+        if self.room.fetch_sub(1, Ordering::Relaxed) <= 0 {
+            match self.when_full.lock().expect("no panic").take() {
+                Some(Event(happens)) => happens(),
+                None => {
+                    file.write_all(&bytes[..bytes.len() / 2])?;
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+            }
+        }
+        file.write_all(bytes)?;
+        if self.ahead_s.load(Ordering::Relaxed) != 0 {
+            let now_s = u64::try_from(self.now_s()).expect("after 1970");
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(now_s))?;
+        }
+        Ok(())
+    }
+
+    fn sync_data(&self, file: &File) -> io::Result<()> {
+        match self.loses_writes {
+            true => Err(io::Error::from_raw_os_error(5)),
+            false => file.sync_data(),
+        }
+    }
+
+    fn file_system(&self, folder: BorrowedFd<'_>) -> io::Result<i64> {
+        match self.file_system {
+            Some(number) => Ok(number),
+            None => System.file_system(folder),
+        }
+    }
+
+    fn now_s(&self) -> i64 {
+        System.now_s() + self.ahead_s.load(Ordering::Relaxed)
     }
 }
 

@@ -8,8 +8,8 @@ use object::elf;
 use object::write::elf::{FileHeader, ProgramHeader, SectionHeader, SinglePhase, Sym, Writer};
 use object::write::{GrowableBuffer, WritableBuffer};
 
-use crate::image::draft::{Area, BuildError, DraftEntry, FilePlan, ImageDraft, OwnParts};
 use crate::image::header::{HEADER_OFFSET, HeaderFields};
+use crate::image::plan::{Area, BuildError, DraftEntry, FilePlan, ImageDraft, OwnParts};
 
 /// Indices of the sections, in the order of [`Sections::write_headers`].
 #[derive(Clone, Copy)]

@@ -4,11 +4,13 @@
 //! itself. Whatever it says about the layout is believed only after that digest was checked, which
 //! costs the same for any image; ELF's own tables are for other programs and are never read.
 
+use constant_time_eq::constant_time_eq_32;
+
 use crate::digest::Digest;
 use crate::environment::{FORMAT_VERSION, ScopeId};
 use crate::fixed::fixed;
 use crate::image::entry::EntryRecord;
-use crate::secret::{Secret, Use, equal};
+use crate::secret::{Secret, Use};
 
 /// Where the header stands in the file.
 pub const HEADER_OFFSET: usize = 512;
@@ -168,7 +170,7 @@ impl ImageHeader {
         if fields.format_version != FORMAT_VERSION {
             return Err(Refusal::FormatVersion(fields.format_version));
         }
-        if !equal(&digest_of(bytes, secret), &fields.digest) {
+        if !constant_time_eq_32(&digest_of(bytes, secret), &fields.digest) {
             return Err(Refusal::Digest);
         }
         if fields.file_len != file_len {

@@ -7,6 +7,7 @@ mod draft;
 mod elf;
 mod entry;
 mod header;
+mod plan;
 mod program;
 mod view;
 
@@ -14,13 +15,13 @@ pub use bindings::{StoredBinding, StoredBindings, StoredCell, StoredValue};
 #[cfg(test)]
 pub(crate) use calls::CallRecord;
 pub use calls::{DirectCalls, DirectCallsDraft, StoredCall};
-pub use draft::{Area, BuildError, DraftEntry, ImageDraft};
 #[cfg(test)]
 pub(crate) use entry::EntryRecord;
 pub use entry::{Damaged, Tables, VerifiedRecord};
 #[cfg(test)]
 pub(crate) use header::HeaderFields;
 pub use header::{HEADER_OFFSET, Identity, ImageHeader, PREFIX_LEN, Refusal};
+pub use plan::{Area, BuildError, DraftEntry, ImageDraft};
 pub use program::{DraftSymbol, ProgramPartDraft, ProgramPlaces, ProgramSymbol, ProgramView};
 #[cfg(test)]
 pub(crate) use program::{ProgramHead, SymbolRecord};

@@ -1,5 +1,6 @@
 //! Reading an image: its index, and its entries before and after they were verified.
 
+use constant_time_eq::constant_time_eq_16;
 use rekindle_artifact::Artifact;
 use rekindle_artifact::tables;
 use rekindle_artifact::wire::Reader;
@@ -11,7 +12,7 @@ use crate::image::entry::{Damaged, EntryRecord, Kept, Tables, VerifiedRecord, sl
 use crate::image::header::{ImageHeader, SLOT_LEN};
 use crate::image::program::ProgramPlaces;
 use crate::key::Key;
-use crate::secret::{Secret, ShortDigest, Use, equal};
+use crate::secret::{Secret, ShortDigest, Use};
 
 /// An image's bytes under its authenticated header.
 #[derive(Clone, Copy, Debug)]
@@ -191,7 +192,7 @@ impl<'a> ImageView<'a> {
         expected: &ShortDigest,
         digest: impl FnOnce() -> ShortDigest,
     ) -> Result<(), Damaged> {
-        match self.header.is_intact || equal(&digest(), expected) {
+        match self.header.is_intact || constant_time_eq_16(&digest(), expected) {
             true => Ok(()),
             false => Err(Damaged),
         }
@@ -345,7 +346,7 @@ impl<'a> ImageView<'a> {
         let bytes = slice(self.bytes, record.kept_offset, record.kept_len)?;
         let image_id = &self.header.fields.image_id;
         let digest = kept_digest(self.secret, image_id, &verified.key(), bytes);
-        if !equal(&digest, &record.kept_digest) {
+        if !constant_time_eq_16(&digest, &record.kept_digest) {
             return Err(Damaged);
         }
         Ok(Kept::decode(bytes)?)
