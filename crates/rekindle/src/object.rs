@@ -85,7 +85,7 @@ fn path_of(line: &str, address: u64) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::{of_files, of_ids, own, own_path, path_of, program, unlike_any};
-    use rekindle_store::Store;
+    use rekindle_store::{Opening, Store};
     use std::fs;
 
     #[test]
@@ -105,7 +105,8 @@ mod tests {
     #[test]
     fn each_file_changes_the_digest() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = Store::open(&folder.path().join("cache"), true).expect("it can be made");
+        let store =
+            Store::open(&folder.path().join("cache"), Opening::Writing).expect("it can be made");
         let paths = ["program", "plug-in"].map(|name| folder.path().join(name));
         let digest = |texts: [&str; 2]| {
             for (path, text) in paths.iter().zip(texts) {
@@ -123,7 +124,8 @@ mod tests {
     #[test]
     fn this_process_has_both() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = Store::open(&folder.path().join("cache"), true).expect("it can be made");
+        let store =
+            Store::open(&folder.path().join("cache"), Opening::Writing).expect("it can be made");
         assert!(own().is_some() && own() == own());
         let digest = program(&store);
         assert!(digest.is_some() && digest == program(&store));

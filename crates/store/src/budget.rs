@@ -154,7 +154,6 @@ mod tests {
                 compile_time_ns: ns,
                 ..HeaderInfo::default()
             }),
-            ..ImageInfo::default()
         }
     }
 
