@@ -252,7 +252,11 @@ impl Folder {
         rustix::fs::seek(&self.fd, SeekFrom::Start(0))?;
         let mut entries = rustix::fs::RawDir::new(&self.fd, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
-            let entry = entry?;
+            let entry = match entry {
+                // The folder was removed since it was opened.
+                Err(Errno::NOENT) => break,
+                entry => entry?,
+            };
             if let Ok(name) = entry.file_name().to_str()
                 && name != "."
                 && name != ".."
@@ -399,6 +403,17 @@ pub(crate) mod tests {
             matches!(error, FolderError::WritableByOthers { mode: 0o777 }),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_folder_that_was_removed_holds_nothing() {
+        let (directory, folder) = folder();
+        fs::create_dir(directory.path().join("scope")).expect("a folder");
+        let scope = folder.open("scope").expect("it is ours");
+        folder.remove_folder("scope").expect("it is empty");
+        assert!(scope.names().expect("no error").is_empty());
+        let error = scope.write_temporary(b"x", false).expect_err("it is gone");
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     }
 
     #[test]
