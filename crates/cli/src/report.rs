@@ -19,6 +19,7 @@ struct Line<'a> {
     image_bytes_mapped: u64,
     startup_ns: u64,
     wall_ns: u64,
+    notices: &'a [String],
 }
 
 /// Prints the statistics on standard error.
@@ -40,6 +41,7 @@ fn json(statistics: &RunStatistics) -> String {
         image_bytes_mapped,
         startup_ns,
         wall_ns,
+        ref notices,
         ..
     } = *statistics;
     serde_json::to_string(&Line {
@@ -52,6 +54,7 @@ fn json(statistics: &RunStatistics) -> String {
         image_bytes_mapped,
         startup_ns,
         wall_ns,
+        notices,
     })
     .unwrap_or_default()
 }
@@ -84,6 +87,9 @@ fn text(statistics: &RunStatistics) -> String {
         milliseconds(statistics.compile_ns_avoided),
     );
     row("image bytes mapped", grouped(statistics.image_bytes_mapped));
+    for notice in &statistics.notices {
+        text.push_str(&format!("  {notice}\n"));
+    }
     text
 }
 
@@ -125,7 +131,7 @@ mod tests {
         };
         assert_eq!(
             json(&statistics),
-            r#"{"regions_compiled":0,"regions_loaded":7,"misses":{"not-cached":3},"compile_ns_spent":0,"compile_ns_avoided":0,"instructions_interpreted":0,"image_bytes_mapped":0,"startup_ns":0,"wall_ns":0}"#
+            r#"{"regions_compiled":0,"regions_loaded":7,"misses":{"not-cached":3},"compile_ns_spent":0,"compile_ns_avoided":0,"instructions_interpreted":0,"image_bytes_mapped":0,"startup_ns":0,"wall_ns":0,"notices":[]}"#
         );
     }
 

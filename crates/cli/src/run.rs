@@ -40,8 +40,13 @@ pub(crate) fn run(arguments: RunArguments, started: Instant) -> ExitCode {
     };
     let mut config = config(arguments, program.clone(), started);
     config.gdb = gdb;
+    rekindle_vm::close_missing_streams();
     match rekindle_vm::run(config) {
-        Ok(outcome) => {
+        // What has the number of standard error is the guest's.
+        Ok(outcome) if !rekindle_vm::has_standard_error() => end_as(&outcome),
+        Ok(mut outcome) => {
+            let ignored = CacheConfig::ignored_variables();
+            outcome.statistics.notices.extend(ignored);
             if let GuestExit::Signal { message, .. } = &outcome.exit
                 && !message.is_empty()
             {

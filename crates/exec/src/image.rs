@@ -26,6 +26,7 @@ use crate::address::HostAddr;
 use crate::arch::make_coherent;
 use crate::entry::CodeAddress;
 use crate::frames::{self, MalformedFrames, RegisteredFrames};
+use crate::image_ranges::KnownRange;
 use crate::imp::{Access, Memory, page_len};
 use crate::room::Room;
 
@@ -61,6 +62,8 @@ pub struct ImageShape {
 pub struct ImageMapping {
     /// Dropped before the memory is.
     frames: OnceLock<RegisteredFrames>,
+    /// The same: where the file is, for handlers of signals.
+    _known: Vec<KnownRange>,
     memory: Memory,
     _room: Room,
     /// The file once more, to be read.
@@ -127,8 +130,16 @@ impl ImageMapping {
             true => Some(Memory::of_file(file, file_len)?),
             false => None,
         };
+        let file_start = memory.at(writable_len).expose_provenance() as u64;
+        let of_view = view
+            .iter()
+            .map(|view| view.base().expose_provenance() as u64);
+        let known = std::iter::once(file_start)
+            .chain(of_view)
+            .map(|start| KnownRange::new(start, file_len));
         Ok(Self {
             frames: OnceLock::new(),
+            _known: known.collect(),
             memory,
             _room: room,
             view,

@@ -13,6 +13,7 @@ mod entry;
 mod frames;
 mod host;
 mod image;
+mod image_ranges;
 mod imp;
 #[cfg(all(test, not(miri)))]
 mod out_of_mappings;
@@ -28,4 +29,5 @@ pub use entry::{CodeAddress, Entry, EntrySignature, Plain, SignatureMismatch, si
 pub use frames::MalformedFrames;
 pub use host::{at_exit, find_symbol};
 pub use image::{ImageMapping, ImageShape};
+pub use image_ranges::{cover_lost_page, is_in_image};
 pub use process::process_number;

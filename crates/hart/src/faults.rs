@@ -18,7 +18,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
 
-use crate::arch::x86_64::{DIRECTION_FLAG, EFLAGS, RDI, RIP};
+use crate::arch::x86_64::{DIRECTION_FLAG, EFLAGS, RDI, RIP, RSP, call_on_stack};
 use crate::guest_memory;
 
 /// A fault in compiled code.
@@ -60,19 +60,54 @@ struct Installed {
     previous: [libc::sigaction; 2],
     /// Who handles those that a process sent, if anyone does.
     sent: Option<Handler>,
+    /// What to do about faults in the engine's own files.
+    files: Option<OwnFiles>,
+}
+
+/// What [`install`] is to know of files that the engine has mapped: one that is truncated takes its
+/// pages away, and costs the code in it, but not the guest.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnFiles {
+    holds: fn(u64) -> bool,
+    cover: unsafe fn(u64) -> bool,
+    rescue: fn(u64) -> Option<u64>,
+}
+
+impl OwnFiles {
+    /// `holds` says whether an address is in such a file. `cover` has whoever read at an address, where
+    /// that has just faulted, go on, and returns whether it could. `rescue` gives the address of the same
+    /// instruction elsewhere, for compiled code that is lost; it is called on the stack of the thread
+    /// that ran it, which holds no lock of the engine's then.
+    ///
+    /// # Safety
+    /// `holds` and `cover` are async-signal-safe. A thread that was about to execute the instruction at
+    /// an address may execute the one that `rescue` gives instead.
+    pub unsafe fn new(
+        holds: fn(u64) -> bool,
+        cover: unsafe fn(u64) -> bool,
+        rescue: fn(u64) -> Option<u64>,
+    ) -> Self {
+        Self {
+            holds,
+            cover,
+            rescue,
+        }
+    }
 }
 
 static INSTALLED: OnceLock<Installed> = OnceLock::new();
 
 /// Installs the handlers of faults, once for the process. `sent` handles a `SIGSEGV` or `SIGBUS`
-/// that a process sent, and must be async-signal-safe; without it, such a signal is dropped.
-pub fn install(sent: Option<Handler>) {
+/// that a process sent, and must be async-signal-safe; without it, such a signal is dropped. `files`
+/// handles one in a file of the engine's.
+pub fn install(sent: Option<Handler>, files: Option<OwnFiles>) {
     INSTALLED.get_or_init(|| Installed {
         previous: [
             replace_handler(libc::SIGSEGV),
             replace_handler(libc::SIGBUS),
         ],
         sent,
+        files,
     });
 }
 
@@ -151,6 +186,30 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
         ACCESS_FAULT.set((signal, address));
         return;
     }
+    let files = INSTALLED.get().and_then(|installed| installed.files);
+    if let Some(files) = files.filter(|files| (files.holds)(address)) {
+        let continues = match LANDING.take() {
+            Some(landing) if (files.holds)(pc) => {
+                let stack = registers[RSP].cast_unsigned();
+                // SAFETY: the code that faulted is compiled code, which keeps nothing below its stack
+                // pointer but what a leaf function may.
+                let found = unsafe { rescue_on(stack - RED_ZONE_LEN, files.rescue, pc) };
+                LANDING.set(Some(landing));
+                if let Some(pc) = found {
+                    registers[RIP] = pc.cast_signed();
+                }
+                found.is_some()
+            }
+            landing => {
+                LANDING.set(landing);
+                // SAFETY: reading there has just faulted.
+                unsafe { (files.cover)(address) }
+            }
+        };
+        if continues {
+            return;
+        }
+    }
     if let Some(landing) = LANDING.take() {
         FAULT.set(Some(FaultRecord {
             host_pc: pc,
@@ -163,6 +222,50 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
         return;
     }
     pass_on(signal);
+}
+
+/// What the ABI lets a function use below its stack pointer.
+const RED_ZONE_LEN: u64 = 128;
+
+/// Calls `rescue` on the stack below `stack`: a handler's own stack may be small.
+///
+/// # Safety
+/// Nothing lives below `stack`, on a stack that the calling thread owns.
+unsafe fn rescue_on(stack: u64, rescue: fn(u64) -> Option<u64>, pc: u64) -> Option<u64> {
+    let mut call = RescueCall {
+        rescue,
+        pc,
+        found: None,
+    };
+    // SAFETY: the callee gets a stack of its own, and the stack pointer is put back.
+    unsafe {
+        call_on_stack!(stack & !15, run_rescue, &raw mut call);
+    }
+    call.found
+}
+
+struct RescueCall {
+    rescue: fn(u64) -> Option<u64>,
+    pc: u64,
+    found: Option<u64>,
+}
+
+/// Runs on the stack of the thread that faulted.
+extern "sysv64" fn run_rescue(call: *mut RescueCall) {
+    // A fault in here must not find the handler's stack free: it isn't.
+    let mut before = MaybeUninit::<libc::stack_t>::zeroed();
+    let off = libc::stack_t {
+        ss_sp: ptr::null_mut(),
+        ss_flags: libc::SS_DISABLE,
+        ss_size: 0,
+    };
+    // SAFETY: the kernel reads one description and writes the other.
+    unsafe { libc::sigaltstack(&raw const off, before.as_mut_ptr()) };
+    // SAFETY: `rescue_on` lends it, and waits.
+    let call = unsafe { &mut *call };
+    call.found = (call.rescue)(call.pc);
+    // SAFETY: the kernel reads what it wrote before; the description is whole.
+    unsafe { libc::sigaltstack(before.as_ptr(), ptr::null_mut()) };
 }
 
 /// Puts the earlier handler of `signal` back, so that the fault, which repeats, reaches it.
@@ -185,7 +288,7 @@ mod tests {
 
     #[test]
     fn faulting_accesses_return() {
-        install(None);
+        install(None, None);
         assert_eq!(load64(0x1000), Err(AccessFault));
         assert_eq!(take_access_fault(), (libc::SIGSEGV, 0x1000));
         assert_eq!(load8(8), Err(AccessFault));

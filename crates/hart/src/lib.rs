@@ -10,7 +10,7 @@
 //! use rekindle_hart::{Exit, GuestState, Interpreter, faults};
 //! use rv_isa::{AluImmOp, Inst, XReg};
 //!
-//! faults::install(None);
+//! faults::install(None, None);
 //! let code = Pages::map(4096)?;
 //! let add = Inst::AluImm { op: AluImmOp::Addi, rd: XReg::A0, rs1: XReg::A0, imm: 2 };
 //! let mut pc = code.range().start;
@@ -40,5 +40,5 @@ mod state;
 
 pub use exit::{Exit, FaultKind, GuestFault};
 pub use fetch::fetch;
-pub use interpreter::{Executable, Interpreter, TIMER_HZ, faulting_part};
+pub use interpreter::{CodeRange, Executable, Interpreter, TIMER_HZ, faulting_part};
 pub use state::{GuestState, offsets};

@@ -11,6 +11,7 @@
 )]
 
 use std::mem::offset_of;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 /// Entries of the jump cache; a power of two.
@@ -40,18 +41,27 @@ pub struct GuestState {
     host_stack: u64,
     /// The floating-point control and status register of the host while compiled code runs.
     mxcsr: u32,
-    /// Not 0 where the engine asks that compiled code leave at the next opportunity. A signal handler
-    /// of this thread may set it.
-    pub attention: AtomicU32,
+    /// Where compiled code finds the word of [`Self::attention`].
+    attention_address: u64,
     /// Where compiled code stores what nobody reads.
     scratch: u64,
     /// Where indirect jumps find compiled code, direct-mapped by guest PC.
     jump_cache: [JumpCacheEntry; JUMP_CACHE_LEN],
+    /// See [`Self::attention`].
+    attention: Arc<AtomicU32>,
 }
 
 impl GuestState {
+    /// Not 0 where the engine asks that compiled code leave at the next opportunity. Other threads set
+    /// it, and signal handlers of this one, while this state is lent to whoever runs the hart: so the
+    /// word lies outside.
+    pub fn attention(&self) -> &Arc<AtomicU32> {
+        &self.attention
+    }
+
     /// A hart as Linux starts it: all registers zero.
     pub fn new() -> Box<Self> {
+        let attention = Arc::new(AtomicU32::new(0));
         Box::new(Self {
             x: [0; 32],
             f: [0; 32],
@@ -63,9 +73,10 @@ impl GuestState {
             exit_slot: 0,
             host_stack: 0,
             mxcsr: 0,
-            attention: AtomicU32::new(0),
+            attention_address: Arc::as_ptr(&attention).expose_provenance() as u64,
             scratch: 0,
             jump_cache: [JumpCacheEntry::EMPTY; JUMP_CACHE_LEN],
+            attention,
         })
     }
 
@@ -132,6 +143,8 @@ pub mod offsets {
     pub const HOST_STACK: usize = offset_of!(GuestState, host_stack);
     /// Of the floating-point control and status register of the host.
     pub const MXCSR: usize = offset_of!(GuestState, mxcsr);
+    /// Of the address of the word by which it is asked to leave.
+    pub const ATTENTION_ADDRESS: usize = offset_of!(GuestState, attention_address);
     /// Of a double-word that nobody reads.
     pub const SCRATCH: usize = offset_of!(GuestState, scratch);
     /// Of the jump cache: entries, found by half the guest PC modulo their number.

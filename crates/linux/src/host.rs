@@ -15,7 +15,7 @@
 
 use std::arch::{asm, naked_asm};
 use std::ffi::c_long;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::errno::Errno;
 use crate::interrupt;
@@ -180,8 +180,60 @@ extern "sysv64" fn run_child(child: *mut &mut dyn FnMut()) {
     end_process(127);
 }
 
+/// The standard streams that this process was started without, as bits.
+static MISSING_STREAMS: AtomicU32 = AtomicU32::new(0);
+
+/// Looks for standard streams that are closed before Rust's runtime opens `/dev/null` in their place.
+extern "C" fn look_at_streams() {
+    for stream in 0..3 {
+        // SAFETY: asks for a flag of a descriptor, which need not be open.
+        if unsafe { libc::fcntl(stream, libc::F_GETFD) } < 0 {
+            MISSING_STREAMS.fetch_or(1 << stream, Ordering::Relaxed);
+        }
+    }
+}
+
+// SAFETY: the section holds pointers to functions that the C runtime calls once before `main`; this
+// one makes system calls and writes an atomic.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOOK_AT_STREAMS: extern "C" fn() = look_at_streams;
+
+/// Closes the standard streams that this process was started without and that Rust's runtime has opened:
+/// the guest is to see them closed, and its next descriptors get their numbers. Whoever has used them for
+/// something else since must not call this.
+pub fn close_missing_streams() {
+    let missing = MISSING_STREAMS.load(Ordering::Relaxed);
+    for stream in (0..3_u64).filter(|stream| missing >> stream & 1 != 0) {
+        // There is nothing to do where it is closed already.
+        let _ = call(libc::SYS_close, [stream, 0, 0, 0, 0, 0]);
+    }
+}
+
+/// Gives the calling thread descriptors of its own: none, but standard error. What it opens takes no number
+/// from the guest's, and what the guest closes isn't kept open. On a host that can't, they stay shared.
+pub fn use_own_descriptors() {
+    const UNSHARE: u64 = libc::CLOSE_RANGE_UNSHARE as u64;
+    let rest = [3, u64::from(u32::MAX), UNSHARE, 0, 0, 0];
+    if call(libc::SYS_close_range, rest).is_ok() {
+        for stream in 0..2 {
+            // There is nothing to do where it is closed already.
+            let _ = call(libc::SYS_close, [stream, 0, 0, 0, 0, 0]);
+        }
+    }
+}
+
+/// Whether this process was started with a standard error. Without, what has its number is the guest's
+/// own.
+pub fn has_standard_error() -> bool {
+    MISSING_STREAMS.load(Ordering::Relaxed) >> 2 & 1 == 0
+}
+
 /// Writes `text` to standard error, as far as that takes it.
 pub fn write_to_standard_error(text: &str) {
+    if !has_standard_error() {
+        return;
+    }
     let arguments = [2, text.as_ptr() as u64, text.len() as u64, 0, 0, 0];
     // There is nobody to tell of a failure.
     let _ = call(libc::SYS_write, arguments);

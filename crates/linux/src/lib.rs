@@ -20,6 +20,7 @@ mod interrupt;
 mod loader;
 mod memory;
 mod module;
+mod original;
 mod process;
 pub mod signal;
 mod signal_frame;
@@ -38,10 +39,13 @@ pub use ending::end_as;
 pub use errno::Errno;
 pub use guest_exit::GuestExit;
 pub use guest_signal::SignalInfo;
-pub use host::{fork, is_started_by_binfmt, vfork, write_to_standard_error};
+pub use host::{
+    close_missing_streams, fork, has_standard_error, is_started_by_binfmt, use_own_descriptors,
+    vfork, write_to_standard_error,
+};
 pub use module::GuestModule;
 pub use process::{Process, Tracer};
 pub use start::{Start, Started, start};
 pub use start_error::StartError;
 pub use syscall::{CloneRequest, ExecRequest, Kernel, Request};
-pub use threads::{ThreadEntry, Threads};
+pub use threads::{Change, ThreadEntry, Threads};

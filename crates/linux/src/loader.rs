@@ -165,6 +165,7 @@ fn open(path: &Path) -> Result<OpenedFile, StartError> {
         device: metadata.dev(),
         inode: metadata.ino(),
         offset: 0,
+        is_shared: false,
     };
     Ok(OpenedFile {
         path: path.to_owned(),

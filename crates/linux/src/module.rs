@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use rekindle::{Cache, Digest};
+use rekindle_hart::guest_memory::copy_in;
 
 use crate::elf::{self, ElfProgram, ElfSymbol, Segment};
 use crate::elf_head::read_head;
@@ -18,9 +19,34 @@ pub struct GuestModule {
     path: PathBuf,
     base: u64,
     digest: Digest,
+    /// What the file was like before its text was hashed; `None` for an image of the engine's own.
+    state: Option<FileState>,
+    /// Its text segments.
+    texts: Vec<Segment>,
     spans: Vec<Range<u64>>,
     text_ranges: Vec<Range<u64>>,
     symbols: OnceLock<Vec<ElfSymbol>>,
+}
+
+/// What changes of a file when somebody writes to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileState {
+    place: (u64, u64),
+    len: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileState {
+    fn of(file: &File) -> Option<Self> {
+        let metadata = file.metadata().ok()?;
+        Some(Self {
+            place: (metadata.dev(), metadata.ino()),
+            len: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
 }
 
 impl GuestModule {
@@ -33,8 +59,17 @@ impl GuestModule {
         segments: &[Segment],
         cache: &Cache,
     ) -> Self {
+        // Before the text is hashed, so that a change meanwhile shows.
+        let state = FileState::of(file);
+        let texts = texts(segments);
+        let from_file = |segment: &Segment, done: u64, buffer: &mut [u8]| {
+            let read = file.read_at(buffer, segment.file_offset + done);
+            read.unwrap_or(0)
+        };
         Self {
-            digest: cache.file_digest(file, || text_digest(file, segments)),
+            digest: cache.file_digest(file, || text_digest(&texts, from_file)),
+            state,
+            texts,
             path,
             base,
             spans: spans(base, segments),
@@ -45,10 +80,18 @@ impl GuestModule {
 
     /// The module of an ELF file that isn't one of the guest's, but these bytes.
     pub(crate) fn of_image(name: &str, image: &[u8], base: u64, segments: &[Segment]) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("rekindle guest module image v1");
-        hasher.update(image);
+        let texts = texts(segments);
+        let from_image = |segment: &Segment, done: u64, buffer: &mut [u8]| {
+            let start = usize::try_from(segment.file_offset + done).unwrap_or(usize::MAX);
+            let rest = image.get(start..).unwrap_or_default();
+            let len = rest.len().min(buffer.len());
+            buffer[..len].copy_from_slice(&rest[..len]);
+            len
+        };
         Self {
-            digest: Digest(*hasher.finalize().as_bytes()),
+            digest: text_digest(&texts, from_image),
+            state: None,
+            texts,
             path: PathBuf::from(name),
             base,
             spans: spans(base, segments),
@@ -139,6 +182,47 @@ impl GuestModule {
         })
     }
 
+    /// The device and inode of its file.
+    pub(crate) fn place(&self) -> Option<(u64, u64)> {
+        self.state.map(|state| state.place)
+    }
+
+    /// Opens its file, if that is the same still and nobody has written to it since it was hashed.
+    pub(crate) fn open_unchanged(&self) -> Option<File> {
+        self.state?;
+        let mut options = File::options();
+        // Whatever has its name now, opening it doesn't wait.
+        options.read(true).custom_flags(libc::O_NONBLOCK);
+        let file = options.open(&self.path).ok()?;
+        self.is_unchanged(&file).then_some(file)
+    }
+
+    /// Whether `file` is what was hashed.
+    pub(crate) fn is_unchanged(&self, file: &File) -> bool {
+        self.state.is_some() && FileState::of(file) == self.state
+    }
+
+    /// Whether all of its text lies in guest memory as its digest says. Reads all of it.
+    pub(crate) fn is_whole_in_memory(&self) -> bool {
+        let from_memory = |segment: &Segment, done: u64, buffer: &mut [u8]| {
+            let start = self.base.wrapping_add(segment.address).wrapping_add(done);
+            match copy_in(buffer, start) {
+                Ok(()) => buffer.len(),
+                Err(_) => 0,
+            }
+        };
+        text_digest(&self.texts, from_memory) == self.digest
+    }
+
+    /// Where in the file the `len` bytes of text at `address` are, which counts from the module's base.
+    pub(crate) fn file_offset(&self, address: u64, len: u64) -> Option<u64> {
+        self.texts.iter().find_map(|segment| {
+            let inside = address.checked_sub(segment.address)?;
+            let fits = inside.checked_add(len)? <= segment.file_len;
+            fits.then(|| segment.file_offset + inside)
+        })
+    }
+
     /// Whether `pc` lies in one of the module's segments.
     fn spans(&self, pc: u64) -> bool {
         self.spans.iter().any(|span| span.contains(&pc))
@@ -169,10 +253,20 @@ fn text_ranges(base: u64, segments: &[Segment]) -> Vec<Range<u64>> {
         .collect()
 }
 
-fn text_digest(file: &File, segments: &[Segment]) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("rekindle guest module text v1");
+fn texts(segments: &[Segment]) -> Vec<Segment> {
+    let texts = segments.iter().filter(|segment| segment.is_text());
+    texts.copied().collect()
+}
+
+/// The digest of text segments, of which `read` reads the bytes from a distance on into a buffer, as many
+/// as it can.
+fn text_digest(
+    texts: &[Segment],
+    mut read: impl FnMut(&Segment, u64, &mut [u8]) -> usize,
+) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("rekindle guest module text v2");
     let mut buffer = vec![0_u8; 1 << 16];
-    for segment in segments.iter().filter(|segment| segment.is_text()) {
+    for segment in texts {
         let Segment {
             address,
             memory_len,
@@ -187,16 +281,16 @@ fn text_digest(file: &File, segments: &[Segment]) -> Digest {
         while done < file_len {
             let len =
                 usize::try_from(file_len - done).map_or(buffer.len(), |rest| rest.min(1 << 16));
-            match file.read_at(&mut buffer[..len], segment.file_offset + done) {
-                Ok(count) if count > 0 => {
-                    hasher.update(&buffer[..count]);
-                    done += count as u64;
-                }
-                // The file shrank or fails: what was read is hashed with what it lacks, so the
-                // digest can't be that of a whole file.
-                _ => {
+            match read(segment, done, &mut buffer[..len]) {
+                0 => {
+                    // The file shrank or fails: what was read is hashed with what it lacks, so the
+                    // digest can't be that of a whole file.
                     hasher.update(&(file_len - done).to_le_bytes());
                     break;
+                }
+                count => {
+                    hasher.update(&buffer[..count]);
+                    done += count as u64;
                 }
             }
         }
@@ -205,7 +299,7 @@ fn text_digest(file: &File, segments: &[Segment]) -> Digest {
 }
 
 /// The modules of a guest: its program, its dynamic loader, its libraries.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Modules {
     modules: Vec<Arc<GuestModule>>,
 }
@@ -214,6 +308,23 @@ impl Modules {
     /// Adds a module.
     pub(crate) fn add(&mut self, module: GuestModule) {
         self.modules.push(Arc::new(module));
+    }
+
+    /// Whether one of them is the file at this device and inode.
+    pub(crate) fn has_file(&self, place: (u64, u64)) -> bool {
+        self.modules
+            .iter()
+            .any(|module| module.place() == Some(place))
+    }
+
+    /// Takes the modules of another list over that have text in `range`, for its own.
+    pub(crate) fn adopt(&mut self, other: &Self, range: &Range<u64>) {
+        self.forget(range);
+        let modules = other.modules.iter();
+        let there = modules.filter(|module| module.overlaps(range));
+        let known = self.modules.clone();
+        let is_new = |module: &&Arc<GuestModule>| !known.iter().any(|it| Arc::ptr_eq(it, module));
+        self.modules.extend(there.filter(is_new).cloned());
     }
 
     /// Forgets the modules of which some text lies in `range`.

@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::fmt::Debug;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rekindle_hart::GuestState;
+use rekindle_hart::guest_memory::GUEST_END;
+use rekindle_hart::{CodeRange, GuestState};
 
 use crate::guest_exit::GuestExit;
 use crate::guest_signal::SignalActions;
@@ -43,13 +44,20 @@ pub struct Process {
     pub(crate) auxiliary_vector: OnceLock<Vec<u8>>,
     /// Its threads.
     pub threads: Arc<Threads>,
-    memory: Arc<Mutex<Memory>>,
+    memory: Mutex<Memory>,
     actions: Mutex<SignalActions>,
     is_ending: AtomicBool,
     exit: Mutex<Option<GuestExit>>,
     is_child: AtomicBool,
     shares_memory: bool,
+    /// Who may change text: see [`Self::text_may_change`].
+    text_writers: Arc<AtomicU8>,
 }
+
+/// [`Process::text_writers`]: a file that is text, or memory itself, is open to be written.
+const WRITTEN: u8 = 1;
+/// [`Process::text_writers`]: a file that is text is mapped and shared.
+const MAPPED: u8 = 2;
 
 /// What a process is started with.
 #[derive(Debug)]
@@ -70,6 +78,16 @@ pub(crate) struct ProcessStart {
     pub(crate) tracer: Option<Arc<dyn Tracer>>,
 }
 
+impl Memory {
+    /// A copy for a process that shares the memory.
+    fn copy(&self) -> Self {
+        Self {
+            space: self.space.copy(),
+            modules: self.modules.clone(),
+        }
+    }
+}
+
 impl Process {
     /// A process that is about to start.
     pub(crate) fn new(start: ProcessStart, memory: Memory) -> Self {
@@ -77,27 +95,48 @@ impl Process {
             start: Arc::new(start),
             auxiliary_vector: OnceLock::new(),
             threads: Arc::default(),
-            memory: Arc::new(Mutex::new(memory)),
+            memory: Mutex::new(memory),
             actions: Mutex::default(),
             is_ending: AtomicBool::new(false),
             exit: Mutex::new(None),
             is_child: AtomicBool::new(false),
             shares_memory: false,
+            text_writers: Arc::default(),
         }
     }
 
-    /// The process that `vfork` makes of this one: it shares the memory, and has actions of its own.
+    /// The process that `vfork` makes of this one: it shares the memory, and has all that the engine
+    /// knows for itself. It may be killed at any time: were it to hold a lock of this process's then,
+    /// this process would wait for ever.
     pub(crate) fn sharing_memory(&self) -> Self {
         Self {
             start: Arc::clone(&self.start),
             auxiliary_vector: self.auxiliary_vector.clone(),
-            threads: Arc::clone(&self.threads),
-            memory: Arc::clone(&self.memory),
+            threads: Arc::default(),
+            memory: Mutex::new(self.memory().copy()),
             actions: Mutex::new(self.actions().clone()),
             is_ending: AtomicBool::new(false),
             exit: Mutex::new(None),
             is_child: AtomicBool::new(true),
             shares_memory: true,
+            text_writers: Arc::clone(&self.text_writers),
+        }
+    }
+
+    /// Takes over what a process that shared the memory, and has ended, changed of it.
+    pub(crate) fn adopt_memory(&self, child: &Self) {
+        let (mut own, child) = (self.memory(), child.memory());
+        own.space.adopt(&child.space);
+        for range in child.space.changes() {
+            own.modules.adopt(&child.modules, range);
+        }
+    }
+
+    /// Finds out what a process that shared the memory, and was killed, has changed of it.
+    pub(crate) fn reconcile_memory(&self) {
+        let mut memory = self.memory();
+        if let Ok(maps) = std::fs::read_to_string("/proc/self/maps") {
+            memory.space.reconcile(&ranges(&maps));
         }
     }
 
@@ -145,12 +184,32 @@ impl Process {
     }
 
     /// The mapping that holds `address`, if the guest may execute it.
-    pub fn executable_range(&self, address: u64) -> Option<Range<u64>> {
+    pub fn executable_range(&self, address: u64) -> Option<CodeRange> {
         let memory = self.memory();
         let vma = memory.space.find(address)?;
         vma.protection
             .contains(Protection::EXEC)
-            .then_some(vma.start..vma.end)
+            .then(|| CodeRange {
+                range: vma.start..vma.end,
+                is_fixed: memory.modules.find(address).is_some(),
+            })
+    }
+
+    /// Whether text of files may change while its mappings stay what they are: because of what the
+    /// process has opened or mapped, as far as that is known.
+    pub fn text_may_change(&self) -> bool {
+        self.text_writers.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether a call that writes to a file may change text.
+    pub(crate) fn files_may_be_text(&self) -> bool {
+        self.text_writers.load(Ordering::Relaxed) & WRITTEN != 0
+    }
+
+    /// Text of files may change from now on: by calls that write if `by_calls`, else by stores.
+    pub(crate) fn let_text_change(&self, by_calls: bool) {
+        let writer = if by_calls { WRITTEN } else { MAPPED };
+        self.text_writers.fetch_or(writer, Ordering::Relaxed);
     }
 
     /// Whether something is mapped at `address`.
@@ -196,6 +255,17 @@ impl Process {
         let held = (lock(&self.memory), lock(&self.actions), lock(&self.exit));
         (held, self.threads.hold())
     }
+}
+
+/// The ranges in the guest's part of the address space that a list of mappings holds.
+fn ranges(maps: &str) -> Vec<Range<u64>> {
+    let range = |line: &str| {
+        let (start, end) = line.split(' ').next()?.split_once('-')?;
+        let number = |text| u64::from_str_radix(text, 16).ok();
+        Some(number(start)?..number(end)?)
+    };
+    let all = maps.lines().filter_map(range);
+    all.filter(|range| range.end <= GUEST_END).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

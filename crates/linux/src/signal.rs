@@ -14,10 +14,10 @@ use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
+use std::sync::{Arc, Once};
 
-use rekindle_hart::faults;
+use rekindle_hart::faults::{self, OwnFiles};
 
 use crate::guest_signal::{
     DEFAULT, DefaultAction, IGNORE, INFO_LEN, SignalInfo, UNBLOCKABLE, bit, default_action,
@@ -50,25 +50,34 @@ const NEVER_BLOCKED: u64 = bit(libc::SIGSEGV)
 const KICK: c_int = 64;
 const KICK_VALUE: u64 = 0x7265_6b69_6e64_6c65;
 
-/// Installs the handlers of faults and of the engine's own signal, once for the process.
-pub fn install() {
+/// Installs the handlers of faults and of the engine's own signal, once for the process. `files` is
+/// what to do about faults in files that the engine has mapped.
+pub fn install(files: Option<OwnFiles>) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         replace_handler(KICK, collect as *const () as usize);
-        faults::install(Some(collect));
+        faults::install(Some(collect), files);
     });
 }
 
-/// Makes the calling thread a guest's, whose `attention` is raised when a signal arrives. The word
-/// must live until [`leave_thread`].
-pub fn adopt_thread(attention: *const AtomicU32) {
-    ATTENTION.set(attention);
+/// Makes the calling thread a guest's, whose `attention` is raised when a signal arrives, until
+/// [`leave_thread`].
+pub fn adopt_thread(attention: &Arc<AtomicU32>) {
+    set_attention(Arc::into_raw(Arc::clone(attention)));
 }
 
 /// Makes the calling thread an ordinary one, on which no signal for the guest arrives.
 pub fn leave_thread() {
     block_all();
-    ATTENTION.set(ptr::null());
+    set_attention(ptr::null());
+}
+
+fn set_attention(word: *const AtomicU32) {
+    let before = ATTENTION.replace(word);
+    if !before.is_null() {
+        // SAFETY: it came from `Arc::into_raw`, and the handler of this thread finds the other now.
+        drop(unsafe { Arc::from_raw(before) });
+    }
 }
 
 /// Sets what the host does with `signal` now that the guest's handler of it is `handler`: what the
@@ -217,29 +226,6 @@ pub(crate) fn arrived() -> Option<SignalInfo> {
     Some(SignalInfo(ARRIVED.with(|slot| unsafe { *slot.0.get() })))
 }
 
-/// A word of one thread's that others may set: see [`SharedWord::new`].
-#[derive(Debug)]
-pub struct SharedWord(*const AtomicU32);
-
-// SAFETY: the word is atomic, and alive whenever it is set, as `new` demands.
-unsafe impl Send for SharedWord {}
-// SAFETY: the same.
-unsafe impl Sync for SharedWord {}
-
-impl SharedWord {
-    /// Reaches `word`, which must not move, and live until nobody sets it by this any more: the
-    /// registry of threads does so for registered threads alone, holding its lock.
-    pub fn new(word: &AtomicU32) -> Self {
-        Self(word)
-    }
-
-    /// Sets the word to 1.
-    pub(crate) fn set(&self) {
-        // SAFETY: the word is alive, by the contract of `new`.
-        unsafe { &*self.0 }.store(1, Ordering::Release);
-    }
-}
-
 /// Calls thread `thread` of this process out of the system call in which it may be.
 pub(crate) fn kick(thread: i32) {
     let mut info = [0_u8; INFO_LEN];
@@ -302,7 +288,7 @@ extern "C" fn collect(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void
     if let Some(stub) = host::cut_short(registers[RIP].cast_unsigned()) {
         registers[RIP] = stub.cast_signed();
     }
-    // SAFETY: whoever adopted this thread keeps the word alive until it leaves.
+    // SAFETY: it came from `Arc::into_raw`, and is let go only when this thread has another.
     let attention = unsafe { &*attention };
     attention.store(1, Ordering::Release);
 }

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use rekindle_hart::guest_memory::{self, GUEST_END};
 
 use crate::errno::Errno;
+use crate::host;
 use crate::loader::LoadedProgram;
 use crate::memory::{AddressSpace, Backing, MapRequest, PAGE, Placement, Protection};
 
@@ -167,7 +168,8 @@ fn auxiliary_vector(
         (libc::AT_EGID, facts.egid),
         (
             libc::AT_SECURE,
-            u64::from(facts.uid != facts.euid || facts.gid != facts.egid),
+            host::auxiliary_value(libc::AT_SECURE)
+                | u64::from(facts.uid != facts.euid || facts.gid != facts.egid),
         ),
         (libc::AT_RANDOM, random),
         (AT_HWCAP2, 0),

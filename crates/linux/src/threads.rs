@@ -4,6 +4,7 @@
 //! code notes the range and waits until every other thread has either left guest code or come by
 //! the dispatch loop since: when [`Threads::publish_change`] returns, nobody runs what was there.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,31 @@ use crate::signal;
 
 /// [`ThreadEntry::running`] of a thread that runs no guest code.
 const IDLE: u64 = u64::MAX;
+
+/// How many changes are remembered. Who has missed more takes all code for changed.
+const CHANGES_MAX: usize = 64;
+
+/// A change of code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// What is mapped there is another, or may do something else.
+    Mapping(Range<u64>),
+    /// The guest says that it has written code, without saying where.
+    Fence,
+}
+
+/// The latest changes, of which the first is number `first`.
+#[derive(Debug, Default)]
+struct Changes {
+    first: u64,
+    latest: VecDeque<Change>,
+}
+
+impl Changes {
+    fn count(&self) -> u64 {
+        self.first + self.latest.len() as u64
+    }
+}
 
 /// What others know of a thread.
 #[derive(Debug)]
@@ -30,7 +56,7 @@ pub struct ThreadEntry {
 pub struct Threads {
     entries: Mutex<Vec<Arc<ThreadEntry>>>,
     left: Condvar,
-    changes: Mutex<Vec<Range<u64>>>,
+    changes: Mutex<Changes>,
     change_count: AtomicU64,
 }
 
@@ -132,26 +158,39 @@ impl Threads {
         self.change_count.load(Ordering::SeqCst)
     }
 
-    /// The changes from number `seen` on.
-    pub fn changes_since(&self, seen: u64) -> Vec<Range<u64>> {
+    /// The changes from number `seen` on, and how many there were in all.
+    pub fn changes_since(&self, seen: u64) -> (Vec<Change>, u64) {
         let changes = lock(&self.changes);
-        changes.get(seen as usize..).unwrap_or_default().to_vec()
+        let missed = match seen.checked_sub(changes.first) {
+            Some(known) => changes
+                .latest
+                .iter()
+                .skip(known as usize)
+                .cloned()
+                .collect(),
+            None => vec![Change::Mapping(0..u64::MAX)],
+        };
+        (missed, changes.count())
     }
 
-    /// Notes that the code in `range` changed, for threads to see before they run guest code again.
-    /// Returns how many changes there were.
-    pub fn note_change(&self, range: Range<u64>) -> u64 {
+    /// Notes a change of code, for threads to see before they run guest code again. Returns how many
+    /// changes there were.
+    pub fn note_change(&self, change: Change) -> u64 {
         let mut changes = lock(&self.changes);
-        changes.push(range);
-        let number = changes.len() as u64;
+        changes.latest.push_back(change);
+        if changes.latest.len() > CHANGES_MAX {
+            changes.latest.pop_front();
+            changes.first += 1;
+        }
+        let number = changes.count();
         self.change_count.store(number, Ordering::SeqCst);
         number
     }
 
-    /// Notes that the code in `range` changed, and waits until no thread but `own` may be running
-    /// what was there. The caller holds no lock, and runs no guest code.
-    pub fn publish_change(&self, range: Range<u64>, own: &Arc<ThreadEntry>) {
-        let number = self.note_change(range);
+    /// Notes a change of code, and waits until no thread but `own` may be running what was there. The
+    /// caller holds no lock, and runs no guest code.
+    pub fn publish_change(&self, change: Change, own: &Arc<ThreadEntry>) {
+        let number = self.note_change(change);
         let others: Vec<Arc<ThreadEntry>> = lock(&self.entries)
             .iter()
             .filter(|entry| !Arc::ptr_eq(entry, own))
@@ -202,4 +241,27 @@ impl ThreadEntry {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_don_t_grow_and_who_missed_too_many_takes_all_for_changed() {
+        let threads = Threads::default();
+        let range = |number: u64| Change::Mapping(number..number + 1);
+        for number in 0..10_000 {
+            assert_eq!(threads.note_change(range(number)), number + 1);
+        }
+        assert!(lock(&threads.changes).latest.len() <= CHANGES_MAX);
+        assert_eq!(threads.change_count(), 10_000);
+        assert_eq!(threads.changes_since(10_000), (Vec::new(), 10_000));
+        let latest = vec![range(9_998), range(9_999)];
+        assert_eq!(threads.changes_since(9_998), (latest, 10_000));
+        for seen in [0, 9_000] {
+            let all = vec![Change::Mapping(0..u64::MAX)];
+            assert_eq!(threads.changes_since(seen), (all, 10_000));
+        }
+    }
 }

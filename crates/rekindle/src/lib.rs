@@ -74,12 +74,15 @@ pub use rekindle_artifact::{
     Artifact, KeyPart, Relocation, RelocationKind, Section, SectionKind, Signature, SourceLocation,
     Target, Trap, UnwindInfo, ZeroSection,
 };
-pub use rekindle_exec::{Entry, EntrySignature, HostAddr, Plain, SignatureMismatch, signature_of};
+pub use rekindle_exec::{
+    Entry, EntrySignature, HostAddr, Plain, SignatureMismatch, cover_lost_page, is_in_image,
+    signature_of,
+};
 pub use rekindle_store::{
     Digest, EntryInfo, EnvironmentDescription, EnvironmentInfo, HeaderInfo, ImageInfo, Key,
     KeyBuilder, OpenError, ScopeId, Storage, System,
 };
-pub use scope::{Lookup, Scope, Ticket, Verification};
+pub use scope::{Judges, Lookup, Scope, Ticket, Verification};
 pub use statistics::Statistics;
 pub use variables::{default_directory, variable};
 pub use wanted::Wanted;

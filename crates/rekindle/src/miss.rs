@@ -21,11 +21,14 @@ pub enum MissReason {
     OtherSignature,
     /// An image holds the key, but its code was made for names that mean something else here.
     OtherNames,
+    /// An image holds the key, but its front found that the code isn't for what it has: see
+    /// [`Scope::refuse`](crate::Scope::refuse).
+    Refused,
 }
 
 impl MissReason {
     /// All reasons, in the order of their indices.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::NotCached,
         Self::CacheOff,
         Self::Damaged,
@@ -33,6 +36,7 @@ impl MissReason {
         Self::NoMemory,
         Self::OtherSignature,
         Self::OtherNames,
+        Self::Refused,
     ];
 
     /// The name under which the reason is counted, in kebab case.
@@ -45,6 +49,7 @@ impl MissReason {
             Self::NoMemory => "no-memory",
             Self::OtherSignature => "other-signature",
             Self::OtherNames => "other-names",
+            Self::Refused => "refused",
         }
     }
 }

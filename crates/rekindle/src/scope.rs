@@ -52,7 +52,12 @@ struct Inner {
     programs: Own<(ScopeId, ProgramDraft)>,
     /// The images of programs that were opened, until the next flush.
     opened_programs: Own<(ScopeId, Arc<LoadedImage>)>,
+    /// Makes what says, at a flush, which of the queue is kept.
+    judges: OnceLock<Judges>,
 }
+
+/// Makes a judge for one flush: whether an artifact that was inserted is kept.
+pub type Judges = Box<dyn Fn() -> Box<dyn FnMut(&Artifact) -> bool> + Send + Sync>;
 
 /// What a look-up found.
 #[derive(Debug)]
@@ -112,6 +117,7 @@ impl Scope {
             queue: Own::default(),
             programs: Own::default(),
             opened_programs: Own::default(),
+            judges: OnceLock::new(),
         };
         Self {
             inner: Arc::new(inner),
@@ -283,6 +289,28 @@ impl Scope {
         write(&self.inner.resident).locate(pc, images)
     }
 
+    /// Has each flush ask whether to keep what was inserted: for a front whose key names what the code
+    /// was made from, while that may have changed under it. Only the first call counts.
+    pub fn keep_only(&self, judges: Judges) {
+        let _ = self.inner.judges.set(judges);
+    }
+
+    /// Makes a miss of a hit that can't be used: what the front has isn't what the code was made from.
+    /// What is inserted with the ticket takes its place, here and on disk. `None` for code that this
+    /// process inserted, which stays.
+    pub fn refuse(&self, key: &Key, code: &Code) -> Option<Ticket> {
+        if !code.is_loaded() {
+            return None;
+        }
+        let reason = MissReason::Refused;
+        self.inner.cache.counters.miss(reason);
+        Some(Ticket {
+            key: *key,
+            reason,
+            scope: self.inner.number,
+        })
+    }
+
     /// Forgets what is queued. The code stays callable. A process that `fork` made need not: what the
     /// other one compiled is that one's to write, and this one's queue starts empty.
     pub fn abandon_unflushed(&self) {
@@ -366,7 +394,13 @@ impl Inner {
     }
 
     fn flush(&self) -> FlushReport {
-        let queue = self.queue.take();
+        let mut queue = self.queue.take();
+        if let Some(judges) = self.judges.get()
+            && !queue.is_empty()
+        {
+            let mut is_kept = judges();
+            queue.retain(|(_, artifact)| is_kept(artifact));
+        }
         let target = flush::Target {
             cache: &self.cache,
             environment: &self.environment,

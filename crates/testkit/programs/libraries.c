@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -65,10 +66,36 @@ static void *call(void *argument) {
     return NULL;
 }
 
-int main(void) {
+// How much address space the process takes, in MiB.
+static long address_space(void) {
+    char line[128];
+    long kilobytes = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (fgets(line, sizeof line, status)) sscanf(line, "VmSize: %ld", &kilobytes);
+    fclose(status);
+    return kilobytes >> 10;
+}
+
+// Libraries that come and go all the time: what is kept of those that are gone doesn't grow.
+static int come_and_go(int changes) {
+    long before = 0, x = 0;
+    for (int change = 0; change < changes; change++) {
+        if (!map_library(change & 1 ? "first.so" : "second.so")) return 1;
+        for (int i = 0; i < 300; i++) x = ((Function)(place + TEXT_AT))(x, 10);
+        if (change % 20 == 0) usleep(1000); // What is hot may be compiled meanwhile.
+        if (change == changes / 4) before = address_space();
+    }
+    long grown = address_space() - before;
+    printf("%ld, %s\n", x, grown < 64 ? "no growth" : "growth");
+    if (grown >= 64) fprintf(stderr, "%ld MiB more\n", grown);
+    return 0;
+}
+
+int main(int argc, char **argv) {
     write_library("first.so", 3);
     write_library("second.so", 5);
     place = mmap(NULL, 0x1000, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (argc > 1) return come_and_go(atoi(argv[1]));
     if (place == MAP_FAILED || pthread_barrier_init(&barrier, NULL, CALLERS + 1)) return 1;
     pthread_t threads[CALLERS];
     for (long i = 0; i < CALLERS; i++)

@@ -36,6 +36,13 @@ macro_rules! every_program {
             setjmp = c("setjmp.c");
             selfmod = c("selfmod.c");
             rewritten = c("rewritten.c");
+            changed = c("changed.c");
+            streams_closed = c("streams_closed.c");
+            truncated = c("truncated.c").flags(&["-pthread"]);
+            fences = c("fences.c").flags(&["-pthread"]);
+            fence_costs = c("fence_costs.c");
+            counted_threads = c("counted_threads.c").flags(&["-pthread"]);
+            vfork_killed = c("vfork_killed.c").flags(&["-pthread"]).child_dies();
             libraries = c("libraries.c");
             files = c("files.c");
             times = c("times.c");

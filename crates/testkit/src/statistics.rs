@@ -20,6 +20,8 @@ pub struct Statistics {
     pub image_bytes_mapped: u64,
     pub startup_ns: u64,
     pub wall_ns: u64,
+    #[serde(default)]
+    pub notices: Vec<String>,
 }
 
 impl Statistics {

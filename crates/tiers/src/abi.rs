@@ -19,8 +19,9 @@ use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rekindle::{Code, HostAddr, SectionKind, Signature};
+use rekindle_hart::faults::{self, OwnFiles};
 use rekindle_hart::float::{self, Flags};
-use rekindle_hart::{GuestState, faults, offsets};
+use rekindle_hart::{GuestState, offsets};
 use rv_isa::{Csr, CsrOp};
 
 use crate::arch::x86_64::{
@@ -55,6 +56,11 @@ pub(crate) enum Left {
 pub(crate) struct RegionCode(HostAddr);
 
 impl RegionCode {
+    /// Whether it is at this host address.
+    pub(crate) fn is_at(self, address: u64) -> bool {
+        self.0.0 == address
+    }
+
     /// The entry point of `code`, if it is a region.
     pub(crate) fn of(code: &Code) -> Option<Self> {
         (code.signature() == REGION_SIGNATURE).then(|| Self(code.address()))
@@ -154,6 +160,20 @@ exits! {
     exit_syscall = LEFT_SYSCALL, offset_of!(GuestState, pc);
 }
 
+/// What to do about faults in the cache's images, for whoever installs the handlers of signals.
+#[must_use]
+pub fn own_files() -> OwnFiles {
+    // SAFETY: `rescue` gives the same instruction of the same region, compiled again, and
+    // `cover_lost_page` is called where reading has just faulted, as `OwnFiles` promises.
+    unsafe {
+        OwnFiles::new(
+            rekindle::is_in_image,
+            rekindle::cover_lost_page,
+            crate::jit::rescue::rescue,
+        )
+    }
+}
+
 /// The value of a name that compiled code refers to; the module's base isn't known here.
 pub(crate) fn symbol(name: &str) -> Option<u64> {
     let address = match name {
@@ -184,7 +204,7 @@ pub(crate) fn state_layout() -> [usize; 15] {
         offset_of!(GuestState, frm),
         offset_of!(GuestState, reservation_address),
         offset_of!(GuestState, reservation_value),
-        offset_of!(GuestState, attention),
+        offsets::ATTENTION_ADDRESS,
         offsets::SCRATCH,
         offsets::JUMP_CACHE,
         offsets::JUMP_CACHE_LEN,

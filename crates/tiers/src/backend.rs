@@ -21,7 +21,8 @@ use crate::dump;
 use crate::flow::{Flow, analyse};
 use crate::metadata;
 use crate::region::Region;
-use crate::translate::{Host, Symbol, translate};
+use crate::source::Source;
+use crate::translate::{Host, Symbol, Untranslated, translate};
 
 /// Digest of the translator's sources: another one whenever a region could come out different.
 const TRANSLATOR_SOURCES: &str = env!("REKINDLE_TIERS_SOURCES");
@@ -93,6 +94,12 @@ pub(crate) enum CompileError {
         /// Where in the text.
         offset: u32,
     },
+    /// A place to which the region leads is too far away.
+    #[error(transparent)]
+    TooFar(#[from] metadata::TooFar),
+    /// An instruction isn't translated.
+    #[error(transparent)]
+    Untranslated(#[from] Untranslated),
     /// The code can't be expressed as an artifact.
     #[error("artifact: {0}")]
     Convert(#[from] rekindle::cranelift::ConvertError),
@@ -107,6 +114,8 @@ pub(crate) struct Request {
     pub exact_faults: bool,
     /// Whether the code is shown to a person.
     pub is_dumped: bool,
+    /// What the region was discovered in.
+    pub source: Source,
 }
 
 /// Cranelift, set up for this host, with its reusable buffers.
@@ -168,7 +177,7 @@ impl Backend {
             target,
             &mut self.context.func,
             &mut self.builder_context,
-        );
+        )?;
         self.context
             .compile(&*isa, &mut ControlPlane::default())
             .map_err(|error| CompileError::Cranelift(format!("{:?}", error.inner)))?;
@@ -181,7 +190,7 @@ impl Backend {
             size: slots.saturating_mul(8),
             align: 8,
         };
-        artifact.metadata = metadata::encode(region.head, &tables);
+        artifact.metadata = metadata::encode(region.head, &tables, &request.source)?;
         artifact.compile_time_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok(artifact)
     }

@@ -21,6 +21,11 @@ pub trait CodeModule: Debug + Send + Sync {
     /// The ranges whose bytes come from the file, that the guest may execute and can't write.
     fn text_ranges(&self) -> &[Range<u64>];
 
+    /// What reads its text as the digest says it is, at addresses from the base, and tells whether it
+    /// could. Memory may hold other bytes by now. For the calling thread, and not for long: it may hold
+    /// a descriptor.
+    fn original_text(&self) -> ReadText;
+
     /// What the region at `head` is called: the file, the address in it, and the function's name where
     /// one is known.
     fn region_name(&self, head: u64) -> String;
@@ -28,6 +33,9 @@ pub trait CodeModule: Debug + Send + Sync {
     /// Where the function of this name is.
     fn function(&self, name: &str) -> Option<u64>;
 }
+
+/// Fills a buffer with the text at an address; returns whether it could.
+pub type ReadText = Box<dyn FnMut(&mut [u8], u64) -> bool>;
 
 /// Finds the module that holds a guest PC in its text.
 pub type FindModule<'a> = &'a dyn Fn(u64) -> Option<std::sync::Arc<dyn CodeModule>>;

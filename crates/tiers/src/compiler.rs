@@ -21,7 +21,7 @@ pub(super) struct Job {
     /// How it is compiled, and where it must be able to live.
     pub request: Request,
     /// The number of the scope where it goes.
-    pub scope_index: usize,
+    pub scope_number: u64,
     /// The module whose code it is.
     pub module: Arc<dyn CodeModule>,
     /// Where it goes.
@@ -34,7 +34,7 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Finished {
     pub head: u64,
-    pub scope_index: usize,
+    pub scope_number: u64,
     pub code: Option<Code>,
 }
 
@@ -90,14 +90,13 @@ impl Compiler {
     }
 
     /// Hands a job over. Without a thread (the system gives none) the job is dropped, and the
-    /// region stays interpreted.
-    pub(super) fn submit(&mut self, job: Job) {
+    /// region stays interpreted. Returns whether it was handed over.
+    pub(super) fn submit(&mut self, job: Job) -> bool {
         if self.thread.is_none() {
             self.thread = self.start();
         }
-        if let Some(thread) = &self.thread {
-            let _ = thread.jobs.send(job);
-        }
+        let thread = self.thread.as_ref();
+        thread.is_some_and(|thread| thread.jobs.send(job).is_ok())
     }
 
     fn start(&self) -> Option<Running> {
@@ -130,6 +129,11 @@ impl Compiler {
             Some(thread) => thread.results.try_iter().collect(),
             None => Vec::new(),
         }
+    }
+
+    /// Waits for a result. `None` where no more will come.
+    pub(crate) fn wait(&self) -> Option<Finished> {
+        self.thread.as_ref()?.results.recv().ok()
     }
 
     /// Waits until all that is queued is compiled, and returns the results that nobody has taken.
@@ -198,14 +202,14 @@ fn work(
             return;
         }
         let working = shared.working.lock();
-        let (head, scope_index) = (job.region.head, job.scope_index);
+        let (head, scope_number) = (job.region.head, job.scope_number);
         let code = compile(&mut backend, job, shared, perf_map);
         if let Some(text) = backend.take_dump() {
             surroundings.show(&text);
         }
         let finished = Finished {
             head,
-            scope_index,
+            scope_number,
             code,
         };
         let sent = results.send(finished);
@@ -227,7 +231,7 @@ fn compile(
     let Job {
         region,
         request,
-        scope_index: _,
+        scope_number: _,
         module,
         scope,
         ticket,

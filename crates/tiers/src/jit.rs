@@ -6,6 +6,8 @@
 //! [`flow`](crate::flow) (what is known about it), [`translate`](crate::translate) (to CLIF) and
 //! [`backend`] (to machine code).
 
+pub(crate) mod rescue;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,23 +19,26 @@ use rekindle_hart::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use self::rescue::Rescued;
 use crate::abi::{self, Left, RegionCode};
 use crate::backend::Request;
 use crate::code_location::CodeLocation;
 use crate::code_module::FindModule;
 use crate::compiler::{Compiler, Finished, Job};
 use crate::installed::Installed;
+use crate::news::News;
 use crate::scopes::ModuleScope;
+use crate::source::{Snapshot, Source};
 use crate::statistics::TierStatistics;
 use crate::surroundings::Surroundings;
 use crate::translator::{Entered, Translator};
-use crate::{backend, dump, operands, region};
+use crate::{backend, dump, metadata, operands, region};
 
 /// One guest thread's end of the compiled tier, which the threads of a process share.
 #[derive(Debug)]
 pub struct Jit {
     shared: Arc<Shared>,
-    /// How much of [`State::log`] this thread's interpreter knows.
+    /// How much of [`State::news`] this thread's interpreter knows.
     seen: usize,
     /// The removals that this thread's jump cache and `recent` reflect.
     generation: u64,
@@ -57,7 +62,7 @@ pub struct Shows {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// The length of [`State::log`].
+    /// The length of [`State::news`].
     log_len: AtomicUsize,
     /// How often regions were removed.
     generation: AtomicU64,
@@ -86,7 +91,15 @@ struct State {
     put_off: FxHashSet<u64>,
     /// The heads of regions in the order in which they were installed (true), and removed or given
     /// up before they were.
-    log: Vec<(u64, bool)>,
+    news: News,
+    /// Whether regions were removed that threads may know still.
+    has_removed: bool,
+    /// How often regions were removed.
+    removals: u64,
+    /// What took the place of regions whose image was truncated under them.
+    rescued: Vec<Rescued>,
+    /// How many scopes were opened, by which they are numbered.
+    scopes_opened: u64,
     regions_loaded: u64,
     avoided_ns: u64,
     misses: BTreeMap<String, u64>,
@@ -110,7 +123,11 @@ impl Jit {
             requested: FxHashSet::default(),
             pending: FxHashMap::default(),
             put_off: FxHashSet::default(),
-            log: Vec::new(),
+            news: News::default(),
+            removals: 0,
+            rescued: Vec::new(),
+            scopes_opened: 0,
+            has_removed: false,
             regions_loaded: 0,
             avoided_ns: 0,
             misses: BTreeMap::new(),
@@ -120,8 +137,10 @@ impl Jit {
             log_len: AtomicUsize::new(0),
             generation: AtomicU64::new(0),
         };
+        let shared = Arc::new(shared);
+        rescue::watch(&shared);
         Self {
-            shared: Arc::new(shared),
+            shared,
             seen: 0,
             generation: 0,
             recent: Box::new([None; RECENT_LEN]),
@@ -194,18 +213,23 @@ impl Jit {
         state.installed.entry(target)
     }
 
-    /// Runs `work` on what threads share, and publishes how the log has grown.
     fn change<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
-        let mut state = self.shared.lock();
-        let result = work(&mut state);
-        self.shared
-            .log_len
-            .store(state.log.len(), Ordering::Release);
-        result
+        self.shared.change(work)
     }
 }
 
 impl Shared {
+    /// Runs `work` on what threads share, and publishes how the news have grown and that regions went.
+    fn change<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let result = work(&mut state);
+        if std::mem::take(&mut state.has_removed) {
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
+        self.log_len.store(state.news.count(), Ordering::Release);
+        result
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while it was held leaves maps as they were before or after one change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -220,25 +244,54 @@ impl State {
         }
         let module = modules(pc)?;
         let (cache, environment) = (&self.cache, &self.environment);
-        let scope = ModuleScope::open(module, cache, environment, self.dump.as_ref());
+        self.scopes_opened += 1;
+        let number = self.scopes_opened;
+        let scope = ModuleScope::open(number, module, cache, environment, self.dump.as_ref());
         self.scopes.push(scope);
         Some(self.scopes.len() - 1)
     }
 
-    fn install(&mut self, head: u64, code: &Code, scope: usize) {
+    /// Installs code whose source is what memory holds. Returns whether it is.
+    fn install(&mut self, head: u64, code: &Code, scope: usize) -> bool {
         let scope = &self.scopes[scope];
-        if scope.holds(head) && self.installed.install(head, code, &scope.scope) {
-            self.log.push((head, true));
+        if !scope.holds(head) {
+            return true;
         }
+        // Reading the source costs a hundredth of what making the code did, and its page was read
+        // when the interpreter decoded the head.
+        let base = scope.module.base();
+        let Some(metadata) = metadata::decode(head, code.metadata())
+            .filter(|it| it.source.head == head.wrapping_sub(base))
+            .filter(|it| it.source.is_in_memory(base))
+        else {
+            return false;
+        };
+        if self.installed.install(head, code, metadata, &scope.scope) {
+            self.news.push(head, true);
+        }
+        true
     }
 
-    fn install_loaded(&mut self, head: u64, code: &Code, scope: usize) {
+    /// Installs what a look-up found. Returns whether it could be; if not, it was made from other
+    /// bytes than memory holds.
+    fn install_found(&mut self, head: u64, code: &Code, scope: usize) -> bool {
+        if !self.install(head, code, scope) {
+            return false;
+        }
         if code.is_loaded() {
             self.regions_loaded += 1;
             self.avoided_ns = self.avoided_ns.saturating_add(code.compile_time_ns());
         }
         self.requested.insert(head);
-        self.install(head, code, scope);
+        true
+    }
+
+    /// Gives a module up: its code in memory isn't what was compiled, and nobody has said so.
+    fn give_up(&mut self, scope: usize) {
+        self.removals += 1;
+        self.scopes[scope].give_up(self.removals);
+        let texts = self.scopes[scope].text().to_vec();
+        self.remove(&texts);
     }
 
     /// Asks for the region of `pc`, unless it is there or was asked for.
@@ -250,13 +303,28 @@ impl State {
             return;
         };
         let scope = &self.scopes[index];
-        let Some(region) = region::discover(pc, &|at| scope.fetch(pc, at)) else {
+        let snapshot = Snapshot::default();
+        let Some(region) = region::discover(pc, &|at| scope.fetch(pc, at, &snapshot)) else {
             return;
         };
-        let ticket = match scope.scope.lookup(&scope.key(pc)) {
-            Lookup::Hit(code) => return self.install_loaded(pc, &code, index),
-            Lookup::Miss(ticket) => ticket,
+        let Some(source) = Source::of(&region, &snapshot, scope.module.base()) else {
+            return;
         };
+        let key = scope.key(pc);
+        let ticket = match scope.scope.lookup(&key) {
+            Lookup::Miss(ticket) => ticket,
+            Lookup::Hit(code) => {
+                if self.install_found(pc, &code, index) {
+                    return;
+                }
+                match self.scopes[index].scope.refuse(&key, &code) {
+                    Some(ticket) => ticket,
+                    // It was made by this process, and memory has changed since.
+                    None => return self.give_up(index),
+                }
+            }
+        };
+        let scope = &self.scopes[index];
         *self.misses.entry(ticket.reason().to_string()).or_default() += 1;
         self.requested.insert(pc);
         let dumped = scope.dumped.filter(|dumped| dump::holds(&region, *dumped));
@@ -265,36 +333,55 @@ impl State {
             floating_base: scope.floating_base(),
             exact_faults: self.exact_faults,
             is_dumped: dumped.is_some(),
+            source,
         };
-        let module = Arc::clone(&scope.module);
-        let scope = scope.scope.clone();
-        self.pending
-            .insert(pc, region.blocks.iter().map(|block| block.start).collect());
-        self.compiler.submit(Job {
-            region,
+        let job = Job {
+            scope_number: scope.number,
+            module: Arc::clone(&scope.module),
+            scope: scope.scope.clone(),
             request,
-            scope_index: index,
-            module,
-            scope,
             ticket,
-        });
+            region,
+        };
+        let starts = job.region.blocks.iter().map(|block| block.start);
+        self.pending.insert(pc, starts.collect());
+        if self.compiler.submit(job) {
+            self.scopes[index].jobs += 1;
+        }
     }
 
     fn take(&mut self, finished: Finished) {
         self.pending.remove(&finished.head);
-        if let Some(code) = finished.code {
-            self.install(finished.head, &code, finished.scope_index);
+        let number = finished.scope_number;
+        let Some(index) = self.scopes.iter().position(|it| it.number == number) else {
+            return;
+        };
+        self.scopes[index].jobs -= 1;
+        if let Some(code) = finished.code
+            && !self.install(finished.head, &code, index)
+        {
+            self.give_up(index);
         }
+    }
+
+    /// Lets go of what was removed up to removal `upto`: no thread runs it any more.
+    fn retire(&mut self, upto: u64) {
+        self.installed.retire(upto);
+        // What is on its way for a scope holds it still.
+        let is_over = |scope: &ModuleScope| scope.jobs == 0 && scope.is_stale_since(upto);
+        self.scopes.retain(|scope| !is_over(scope));
     }
 
     /// Removes every region whose head lies in one of `texts`. Whoever asked for it may ask again.
     fn remove(&mut self, texts: &[Range<u64>]) {
+        self.has_removed = true;
+        let removal = self.removals;
         let gone = |head: u64| texts.iter().any(|text| text.contains(&head));
-        for head in self.installed.remove(gone) {
-            self.log.push((head, false));
+        for head in self.installed.remove(removal, gone) {
+            self.news.push(head, false);
         }
         for head in self.requested.extract_if(|head| gone(*head)) {
-            self.log.push((head, false));
+            self.news.push(head, false);
         }
         self.pending.retain(|head, _| !gone(*head));
         self.put_off.retain(|head| !gone(*head));
@@ -310,12 +397,13 @@ impl State {
     /// is what is not yet written.
     fn begin_as_child(&mut self) {
         self.compiler.abandon();
-        for scope in &self.scopes {
+        for scope in &mut self.scopes {
             scope.scope.abandon_unflushed();
+            scope.jobs = 0;
         }
         for head in std::mem::take(&mut self.pending).into_keys() {
             self.requested.remove(&head);
-            self.log.push((head, false));
+            self.news.push(head, false);
         }
     }
 }
@@ -344,7 +432,7 @@ impl Translator for Jit {
             };
             let scope = &state.scopes[index];
             if let Lookup::Hit(code) = scope.scope.lookup(&scope.key(pc)) {
-                state.install_loaded(pc, &code, index);
+                state.install_found(pc, &code, index);
             }
         });
     }
@@ -423,10 +511,17 @@ impl Translator for Jit {
             return;
         }
         let state = self.shared.lock();
-        for (head, installed) in &state.log[self.seen..] {
-            interpreter.set_compiled(*head, *installed);
+        match state.news.since(self.seen) {
+            Some(news) => {
+                news.for_each(|(head, is_installed)| interpreter.set_compiled(head, is_installed));
+            }
+            None => {
+                interpreter.forget_compiled();
+                let heads = state.installed.heads();
+                heads.for_each(|head| interpreter.set_compiled(head, true));
+            }
         }
-        self.seen = state.log.len();
+        self.seen = state.news.count();
     }
 
     fn enter(&mut self, state: &mut GuestState) -> Entered {
@@ -455,7 +550,7 @@ impl Translator for Jit {
                 Left::Fault => return Entered::Exit(self.fault(state)),
             };
             code = match next {
-                Some(code) if !attention::is_raised(&state.attention) => code,
+                Some(code) if !attention::is_raised(state.attention()) => code,
                 _ => return Entered::Exit(Exit::Dispatch),
             };
         }
@@ -464,14 +559,33 @@ impl Translator for Jit {
     fn invalidate(&mut self, range: &Range<u64>) {
         self.change(|state| {
             let mut texts = Vec::new();
+            state.removals += 1;
+            let removal = state.removals;
             let holds = |scope: &&mut ModuleScope| scope.overlaps(range);
             for scope in state.scopes.iter_mut().filter(holds) {
-                scope.give_up();
+                scope.give_up(removal);
                 texts.extend_from_slice(scope.text());
             }
             if !texts.is_empty() {
                 state.remove(&texts);
-                self.shared.generation.fetch_add(1, Ordering::AcqRel);
+            }
+        });
+    }
+
+    fn removals(&self) -> u64 {
+        self.shared.lock().removals
+    }
+
+    fn retire(&mut self, upto: u64) {
+        self.change(|state| state.retire(upto));
+    }
+
+    fn check_sources(&mut self) {
+        self.change(|state| {
+            for head in state.installed.outdated() {
+                if let Some(scope) = state.scopes.iter().position(|scope| scope.holds(head)) {
+                    state.give_up(scope);
+                }
             }
         });
     }
@@ -482,11 +596,11 @@ impl Translator for Jit {
                 return false;
             }
             state.environment = backend::environment(true);
+            state.removals += 1;
             for scope in &mut state.scopes {
-                scope.give_up();
+                scope.give_up(state.removals);
             }
             state.remove(std::slice::from_ref(&(0..u64::MAX)));
-            self.shared.generation.fetch_add(1, Ordering::AcqRel);
             true
         })
     }

@@ -15,12 +15,16 @@ mod dump;
 mod flow;
 mod installed;
 mod jit;
+mod kept;
+mod kinds;
 mod metadata;
+mod news;
 mod operands;
 mod perf_map;
 mod reg_set;
 mod region;
 mod scopes;
+mod source;
 mod statistics;
 mod surroundings;
 #[cfg(test)]
@@ -28,8 +32,9 @@ mod tests;
 mod translate;
 mod translator;
 
+pub use abi::own_files;
 pub use code_location::{CodeLocation, NoCodeLocation};
-pub use code_module::{CodeModule, FindModule};
+pub use code_module::{CodeModule, FindModule, ReadText};
 pub use jit::{Jit, Shows};
 pub use statistics::TierStatistics;
 pub use surroundings::Surroundings;

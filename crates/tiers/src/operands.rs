@@ -4,6 +4,7 @@ use rekindle_hart::guest_memory::load16;
 use rekindle_hart::{GuestState, fetch};
 use rv_isa::{Csr, CsrOp, CsrSource, FReg, FpFormat, FpSignInjectOp, Inst, XReg};
 
+use crate::kinds::{atomic_inst, conversion_inst, float_inst, integer_inst};
 use crate::reg_set::RegSet;
 
 /// What one instruction does to the register files.
@@ -113,7 +114,7 @@ pub(crate) fn operands(inst: &Inst) -> Operands {
         Inst::StoreConditional { rd, rs1, rs2, .. } | Inst::Amo { rd, rs1, rs2, .. } => {
             none.x_read(rs1).x_read(rs2).x_write(rd).leaves()
         }
-        _ => float_operands(inst),
+        float_inst!() | conversion_inst!() => float_operands(inst),
     }
 }
 
@@ -228,7 +229,7 @@ fn float_operands(inst: &Inst) -> Operands {
             .rounds(rm),
         Inst::FpMoveToInt { format, rd, rs1 } => none.f_read_bits(format, rs1).x_write(rd),
         Inst::FpMoveFromInt { format, rd, rs1 } => none.x_read(rs1).f_write(format, rd),
-        _ => none,
+        integer_inst!() | atomic_inst!() => none,
     }
 }
 

@@ -5,21 +5,27 @@ use std::sync::Arc;
 
 use rekindle::{Cache, Environment, Key, KeyBuilder, Scope, ScopeId};
 use rekindle_hart::fetch;
-use rekindle_hart::guest_memory::{AccessFault, load16};
+use rekindle_hart::guest_memory::AccessFault;
 use rv_isa::Decoded;
 
 use crate::abi;
 use crate::code_location::CodeLocation;
 use crate::code_module::{CodeModule, find, text_at};
+use crate::kept;
+use crate::source::Snapshot;
 
 /// A module whose code may be compiled.
 #[derive(Debug)]
 pub(super) struct ModuleScope {
     pub(super) module: Arc<dyn CodeModule>,
     pub(super) scope: Scope,
-    /// Whether the guest may have changed the module's code in memory. What its file said is no
+    /// Which of the process's it is.
+    pub(super) number: u64,
+    /// How many compilations for it are on their way.
+    pub(super) jobs: usize,
+    /// Since which removal the guest may have changed the module's code in memory. What its file said is no
     /// longer what runs, so nothing is looked up or compiled any more.
-    is_stale: bool,
+    stale_since: Option<u64>,
     /// The guest PC whose region is to be shown.
     pub(super) dumped: Option<u64>,
 }
@@ -27,6 +33,7 @@ pub(super) struct ModuleScope {
 impl ModuleScope {
     /// Opens the scope of `module`.
     pub(super) fn open(
+        number: u64,
         module: Arc<dyn CodeModule>,
         cache: &Cache,
         environment: &Environment,
@@ -40,9 +47,13 @@ impl ModuleScope {
         };
         let id = ScopeId::from_digest(module.digest()).with_label(&name);
         let scope = cache.scope(environment, id, Box::new(symbols));
+        let original = Arc::clone(&module);
+        scope.keep_only(Box::new(move || kept::judge(&*original)));
         Self {
             scope,
-            is_stale: false,
+            number,
+            jobs: 0,
+            stale_since: None,
             dumped: dumped.and_then(|location| find(&*module, location)),
             module,
         }
@@ -50,7 +61,7 @@ impl ModuleScope {
 
     /// Whether `pc` is in the module's code, unchanged.
     pub(super) fn holds(&self, pc: u64) -> bool {
-        !self.is_stale && self.range(pc).is_some()
+        self.stale_since.is_none() && self.range(pc).is_some()
     }
 
     /// Whether a change of `range` would change the module's code.
@@ -65,8 +76,13 @@ impl ModuleScope {
     }
 
     /// Gives the module up: the guest may have changed its code.
-    pub(super) fn give_up(&mut self) {
-        self.is_stale = true;
+    pub(super) fn give_up(&mut self, removal: u64) {
+        self.stale_since.get_or_insert(removal);
+    }
+
+    /// Whether it was given up by removal `upto`.
+    pub(super) fn is_stale_since(&self, upto: u64) -> bool {
+        self.stale_since.is_some_and(|removal| removal <= upto)
     }
 
     fn range(&self, pc: u64) -> Option<&Range<u64>> {
@@ -91,13 +107,14 @@ impl ModuleScope {
             .finish()
     }
 
-    /// The instruction at `pc`, if it lies in the same range of the module's code as `head`.
-    pub(super) fn fetch(&self, head: u64, pc: u64) -> Option<Decoded> {
+    /// The instruction at `pc` as `snapshot` has it, if it lies in the same range of the module's code
+    /// as `head`.
+    pub(super) fn fetch(&self, head: u64, pc: u64, snapshot: &Snapshot) -> Option<Decoded> {
         let range = self.range(head)?;
         let half = |address: u64| {
             let inside = range.contains(&address) && range.contains(&address.wrapping_add(1));
             match inside {
-                true => load16(address),
+                true => snapshot.half(address),
                 false => Err(AccessFault),
             }
         };

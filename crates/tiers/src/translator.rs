@@ -57,6 +57,16 @@ pub trait Translator: Send + Sized + 'static {
     /// Guest code in `range` has changed: no translation of it is entered any more.
     fn invalidate(&mut self, range: &Range<u64>);
 
+    /// How often translations were removed.
+    fn removals(&self) -> u64;
+
+    /// No thread runs any more what had been removed when [`Self::removals`] was `upto`.
+    fn retire(&mut self, upto: u64);
+
+    /// Guest code may have changed anywhere: no translation of other bytes than memory holds is entered
+    /// any more.
+    fn check_sources(&mut self);
+
     /// The guest wants its exact state in handlers of faults from now on.
     /// Returns whether it wasn't so before: what was compiled is gone then.
     fn make_faults_exact(&mut self) -> bool;
@@ -100,6 +110,14 @@ impl Translator for InterpretOnly {
     fn finish(&mut self, _: FindModule<'_>, _: &mut Interpreter) {}
 
     fn invalidate(&mut self, _: &Range<u64>) {}
+
+    fn removals(&self) -> u64 {
+        0
+    }
+
+    fn retire(&mut self, _: u64) {}
+
+    fn check_sources(&mut self) {}
 
     fn make_faults_exact(&mut self) -> bool {
         false

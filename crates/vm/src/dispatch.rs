@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rekindle_hart::{Exit, FaultKind, GuestFault, attention};
-use rekindle_linux::{GuestExit, Request, SignalInfo, fatal};
+use rekindle_linux::{Change, GuestExit, Request, SignalInfo, fatal};
 use rekindle_tiers::{Entered, Translator};
 
 use crate::debug::Resumed;
@@ -19,7 +19,7 @@ impl<T: Translator> Machine<T> {
             self.run_debugged(&debugger);
         }
         while !self.process().is_ending() && self.kernel.thread_exit.is_none() {
-            if attention::take(&self.state.attention) {
+            if attention::take(self.state.attention()) {
                 self.attend();
                 continue;
             }
@@ -54,13 +54,17 @@ impl<T: Translator> Machine<T> {
             let threads = &self.kernel.process.threads;
             let count = threads.change_count();
             if count != self.seen_changes {
-                for range in threads.changes_since(self.seen_changes) {
-                    self.interpreter.invalidate(&range);
-                    self.seen_changes += 1;
+                let (changes, seen) = threads.changes_since(self.seen_changes);
+                for change in changes {
+                    match change {
+                        Change::Mapping(range) => self.interpreter.invalidate(&range),
+                        Change::Fence => self.interpreter.fence(),
+                    }
                 }
+                self.seen_changes = seen;
             }
-            self.entry.enter(count);
-            if threads.change_count() == count {
+            self.entry.enter(self.seen_changes);
+            if threads.change_count() == self.seen_changes {
                 break;
             }
             self.entry.leave();
@@ -80,9 +84,7 @@ impl<T: Translator> Machine<T> {
             }
             Exit::FenceI => {
                 self.state.pc = self.state.pc.wrapping_add(4);
-                // Only code that isn't a file's can have changed without a notice, and no
-                // translation is made of that.
-                self.interpreter.invalidate(&(0..u64::MAX));
+                self.fence();
             }
             Exit::Breakpoint => self.fail(libc::SIGTRAP, 1, self.state.pc, "breakpoint"),
             Exit::IllegalInstruction => {
@@ -116,11 +118,11 @@ impl<T: Translator> Machine<T> {
                 if self.translator.make_faults_exact() {
                     // Every block is decoded anew: what the cache holds of the exact kind is looked
                     // up then, and what was hot is reported again.
-                    let threads = Arc::clone(&self.kernel.process.threads);
-                    threads.publish_change(0..u64::MAX, &self.entry);
+                    self.publish([Change::Mapping(0..u64::MAX)]);
                 }
                 return;
             }
+            Request::Fence => return self.fence_everywhere(),
         };
         self.kernel.finish_granted(&mut self.state, result);
     }
@@ -128,11 +130,56 @@ impl<T: Translator> Machine<T> {
     /// Makes sure that no decoded or compiled instructions outlive the bytes they came from, in any
     /// thread.
     fn drop_stale_code(&mut self) {
-        for range in self.kernel.take_stale_code() {
-            self.translator.invalidate(&range);
-            let threads = Arc::clone(&self.kernel.process.threads);
-            threads.publish_change(range, &self.entry);
+        let ranges = self.kernel.take_stale_code();
+        if ranges.is_empty() {
+            return;
         }
+        for range in &ranges {
+            self.translator.invalidate(range);
+        }
+        self.publish(ranges.into_iter().map(Change::Mapping));
+    }
+
+    /// Tells every thread of changes of code; none runs what was there when this returns.
+    pub(crate) fn publish(&mut self, changes: impl IntoIterator<Item = Change>) {
+        let removals = self.translator.removals();
+        let threads = Arc::clone(&self.kernel.process.threads);
+        for change in changes {
+            threads.publish_change(change, &self.entry);
+        }
+        self.translator.retire(removals);
+    }
+
+    /// This thread may have changed code, and wants to run what is there now.
+    fn fence(&mut self) {
+        if self.process().shares_memory() {
+            // Who made this process is told when it goes on.
+            self.process().threads.note_change(Change::Fence);
+        }
+        match self.check_text() {
+            true => self.interpreter.invalidate(&(0..u64::MAX)),
+            false => self.interpreter.fence(),
+        }
+    }
+
+    /// The same, for every thread.
+    fn fence_everywhere(&mut self) {
+        let change = match self.check_text() {
+            true => Change::Mapping(0..u64::MAX),
+            false => Change::Fence,
+        };
+        self.publish([change]);
+    }
+
+    /// Whether the text of files, too, may have changed without a change of mappings. What was
+    /// compiled of other bytes is gone then. In most processes nobody can write there, and what is
+    /// compiled or decoded of such text outlives every fence.
+    fn check_text(&mut self) -> bool {
+        let may_change = self.process().text_may_change();
+        if may_change {
+            self.translator.check_sources();
+        }
+        may_change
     }
 
     fn fail_access(&mut self, fault: GuestFault) {

@@ -1,6 +1,7 @@
 //! What a guest thread consists of. `dispatch.rs` runs it, `debug/dispatch.rs` under a debugger.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use rekindle_hart::{GuestState, Interpreter};
 use rekindle_linux::{Kernel, Process, ThreadEntry};
@@ -28,6 +29,8 @@ pub(crate) struct Machine<T> {
     pub(crate) left_compiled_code: bool,
     /// Whether it is the one that waits for the others when it ends.
     pub(crate) is_leader: bool,
+    /// How many instructions its process's threads that have ended have interpreted.
+    pub(crate) interpreted_by_others: Arc<AtomicU64>,
 }
 
 impl<T> Machine<T> {

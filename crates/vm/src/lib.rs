@@ -40,6 +40,9 @@ mod surroundings;
 
 pub use config::{Config, Outcome};
 pub use machine::run;
-pub use rekindle_linux::{ElfFault, GuestExit, StartError, is_started_by_binfmt};
+pub use rekindle_linux::{
+    ElfFault, GuestExit, StartError, close_missing_streams, has_standard_error,
+    is_started_by_binfmt,
+};
 pub use rekindle_tiers::{CodeLocation, NoCodeLocation};
 pub use stats::RunStatistics;

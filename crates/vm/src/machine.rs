@@ -1,13 +1,14 @@
 //! Starts a guest and runs it to its end.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rekindle::Cache;
+use rekindle::{Cache, CacheMode};
 use rekindle_hart::Interpreter;
 use rekindle_linux::signal::{self, host_mask};
 use rekindle_linux::{GuestExit, Kernel, Start, StartError, Started, Threads, Tracer, start};
-use rekindle_tiers::{InterpretOnly, Jit, Shows, TierStatistics, Translator};
+use rekindle_tiers::{InterpretOnly, Jit, Shows, TierStatistics, Translator, own_files};
 
 use crate::config::{Config, Outcome};
 use crate::debug::Debugger;
@@ -30,7 +31,7 @@ pub(crate) static ADDRESS_SPACE: Mutex<()> = Mutex::new(());
 /// When the program can't be started; nothing of it has run then.
 pub fn run(config: Config) -> Result<Outcome, StartError> {
     let _one_at_a_time = ADDRESS_SPACE.lock().unwrap_or_else(PoisonError::into_inner);
-    signal::install();
+    signal::install(Some(own_files()));
     let cache = match &config.cache {
         Some(settings) if config.jit => Cache::open(settings),
         _ => Cache::in_memory(),
@@ -59,8 +60,20 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
     statistics.compile_ns_spent = compile_ns_spent;
     statistics.compile_ns_avoided = compile_ns_avoided;
     statistics.image_bytes_mapped = cache.statistics().image_bytes_mapped;
+    statistics.notices = notices(&config, &cache);
     statistics.wall_ns = nanoseconds(config.started.elapsed());
     Ok(outcome)
+}
+
+/// What a person should hear about the cache of a run that has ended.
+fn notices(config: &Config, cache: &Cache) -> Vec<String> {
+    let is_off = match &config.cache {
+        None => true,
+        Some(settings) => settings.mode == CacheMode::Off,
+    };
+    let off = is_off.then(|| "nothing is kept between runs: the cache is off".to_owned());
+    let of_cache = cache.notices().into_iter().map(|notice| notice.to_string());
+    off.into_iter().chain(of_cache).collect()
 }
 
 /// Runs the guest with the translator that `translator` makes, which is returned.
@@ -103,12 +116,15 @@ fn run_with<T: Translator>(
             .translator
             .finish(&modules, &mut machine.interpreter);
     }
+    // While the guest's memory is there: it may have to say what of this is kept.
+    machine.translator.flush();
     if !matches!(exit, GuestExit::Signal { .. }) {
         // Who dies of a signal must not block it.
         signal::restore_mask(inherited);
     }
     let statistics = RunStatistics {
-        instructions_interpreted: machine.interpreter.instructions(),
+        instructions_interpreted: machine.interpreter.instructions()
+            + machine.interpreted_by_others.load(Ordering::Relaxed),
         startup_ns,
         wall_ns: nanoseconds(config.started.elapsed()),
         ..RunStatistics::default()
@@ -163,6 +179,7 @@ fn prepare<T: Translator>(
         seen_changes: 0,
         left_compiled_code: false,
         is_leader: true,
+        interpreted_by_others: Arc::default(),
     })
 }
 

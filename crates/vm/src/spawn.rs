@@ -4,16 +4,17 @@
 //! starts is this executable again, told to run it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 
 use rekindle_hart::guest_memory::store32;
 use rekindle_hart::{GuestState, Interpreter};
-use rekindle_linux::signal::{self, SharedWord};
+use rekindle_linux::signal;
 use rekindle_linux::{
-    Attention, CloneRequest, Errno, ExecRequest, GuestExit, Kernel, ThreadEntry, end_as,
+    Attention, Change, CloneRequest, Errno, ExecRequest, GuestExit, Kernel, ThreadEntry, end_as,
     fork as fork_host, vfork as vfork_host,
 };
-use rekindle_tiers::Translator;
+use rekindle_tiers::{InterpretOnly, Translator};
 
 use crate::guest_thread::Machine;
 
@@ -22,8 +23,8 @@ const HOST_STACK_LEN: usize = 1 << 20;
 
 /// Adds the calling thread, whose state this is, to its process's.
 pub(crate) fn register(kernel: &Kernel, state: &GuestState) -> Arc<ThreadEntry> {
-    signal::adopt_thread(&raw const state.attention);
-    let attention = Attention::new(SharedWord::new(&state.attention));
+    signal::adopt_thread(state.attention());
+    let attention = Attention::new(Arc::clone(state.attention()));
     kernel.process.threads.add(signal::thread_id(), attention)
 }
 
@@ -52,6 +53,7 @@ pub(crate) fn thread<T: Translator>(
     let interpreter = Interpreter::new(translator.is_active());
     let request = *request;
     let debugger = parent.debugger.clone();
+    let interpreted_by_others = Arc::clone(&parent.interpreted_by_others);
     let (started, number) = sync_channel(1);
     let work = move || {
         let entry = register(&kernel, &state);
@@ -74,6 +76,7 @@ pub(crate) fn thread<T: Translator>(
             seen_changes,
             left_compiled_code: false,
             is_leader: false,
+            interpreted_by_others,
         };
         // The parent waits for this.
         let _ = started.send(number);
@@ -103,6 +106,10 @@ fn end_thread<T: Translator>(mut machine: Machine<T>) {
         machine.kernel.release_thread();
     }
     signal::leave_thread();
+    let interpreted = machine.interpreter.instructions();
+    machine
+        .interpreted_by_others
+        .fetch_add(interpreted, Ordering::Relaxed);
     machine.process().threads.remove(&machine.entry);
     // The last thread's end is the process's, if its first has ended: that one is waiting for it.
 }
@@ -168,6 +175,11 @@ pub(crate) fn fork<T: Translator>(
 
 /// Makes a process that shares this one's memory, and waits until it has started another program
 /// or ended; returns its number.
+///
+/// Somebody may kill it at any time. So it has all that the engine keeps for itself, and compiles
+/// nothing: it shares no lock with this process, and nothing that it may leave half changed is looked
+/// at then. (What it holds of the allocator's when it is killed stays held; a thread's own cache of
+/// small blocks makes that rare.)
 pub(crate) fn vfork<T: Translator>(
     machine: &mut Machine<T>,
     request: &CloneRequest,
@@ -175,34 +187,46 @@ pub(crate) fn vfork<T: Translator>(
     let mask = signal::block_all();
     let state = child_state(&machine.state, request);
     let kernel = machine.kernel.sharing_memory();
-    let attention = Attention::new(SharedWord::new(&state.attention));
-    let entry = machine.process().threads.add(0, attention);
-    let word = &raw const state.attention;
+    let attention = Attention::new(Arc::clone(state.attention()));
+    let entry = kernel.process.threads.add(0, attention);
+    let word = Arc::clone(state.attention());
+    let is_whole = Arc::clone(&kernel.is_whole);
     let mut child = Machine {
         state,
         kernel,
-        interpreter: std::mem::replace(&mut machine.interpreter, Interpreter::new(false)),
-        translator: machine.translator.for_thread(),
+        interpreter: Interpreter::new(false),
+        translator: InterpretOnly,
         entry,
         debugger: None,
-        seen_changes: machine.seen_changes,
+        seen_changes: 0,
         left_compiled_code: false,
         is_leader: true,
+        interpreted_by_others: Arc::default(),
     };
     let result = vfork_host(&mut || {
-        signal::adopt_thread(word);
+        signal::adopt_thread(&word);
         signal::restore_mask(mask);
         child.run();
         let exit = child.process().exit();
         let code = child.kernel.thread_exit.map(GuestExit::Code);
+        is_whole.store(true, Ordering::Release);
         end_as(child.process(), exit.or(code).unwrap_or(GuestExit::Code(0)))
     });
-    machine.process().threads.remove(&child.entry);
-    machine.interpreter = child.interpreter;
-    machine.seen_changes = child.seen_changes;
+    if result.is_err() || is_whole.load(Ordering::Acquire) {
+        machine.kernel.adopt_memory(Some(&child.kernel));
+        if child.process().threads.change_count() > 0 {
+            // It may have written code, too.
+            machine.publish([Change::Fence]);
+        }
+    } else {
+        // It was killed, wherever it was.
+        std::mem::forget(child);
+        machine.kernel.adopt_memory(None);
+        machine.publish([Change::Fence]);
+    }
     // What arrived in the child and wasn't delivered is the child's.
     signal::take_arrived();
-    signal::adopt_thread(&raw const machine.state.attention);
+    signal::adopt_thread(machine.state.attention());
     signal::restore_mask(mask);
     if let (Ok(number), Some(address)) = (result, request.parent_tid) {
         let _ = store32(address, number as u32);

@@ -23,4 +23,6 @@ pub struct RunStatistics {
     pub startup_ns: u64,
     /// From the start of the process to the guest's end.
     pub wall_ns: u64,
+    /// What a person should hear about the cache: why it does less than it might.
+    pub notices: Vec<String>,
 }

@@ -7,8 +7,8 @@ use std::thread::{Builder, JoinHandle};
 
 use rekindle::Digest;
 use rekindle_linux::signal::without_signals;
-use rekindle_linux::{GuestModule, Process, Threads, write_to_standard_error};
-use rekindle_tiers::{CodeModule, Surroundings};
+use rekindle_linux::{GuestModule, Process, Threads, use_own_descriptors, write_to_standard_error};
+use rekindle_tiers::{CodeModule, ReadText, Surroundings};
 
 /// The process around compiled code.
 #[derive(Debug)]
@@ -20,6 +20,11 @@ impl Surroundings for ProcessAround {
     }
 
     fn spawn(&self, name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+        let work = move || {
+            // It reads files, while the guest counts on its own numbers.
+            use_own_descriptors();
+            work();
+        };
         without_signals(|| Builder::new().name(name.to_owned()).spawn(work))
     }
 
@@ -47,6 +52,10 @@ impl CodeModule for MappedFile {
 
     fn text_ranges(&self) -> &[Range<u64>] {
         self.0.text_ranges()
+    }
+
+    fn original_text(&self) -> ReadText {
+        self.0.original_text()
     }
 
     fn region_name(&self, head: u64) -> String {

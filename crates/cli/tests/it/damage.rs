@@ -3,11 +3,16 @@
 //! One small program is run again and again, each time with the image damaged in another place.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use rekindle_testkit::{Observation, Statistics, expected, image_files, mangle, program};
+use rekindle_testkit::{
+    Invocation, Observation, Statistics, build, expected, image_files, mangle, program,
+};
 
 use crate::session::Session;
 
@@ -118,4 +123,58 @@ fn whole_parts_lost() {
     let (seen, statistics) = warmed.session.run(&[], program(GUEST));
     warmed.is_right("deleted", &seen, &statistics);
     assert_eq!(statistics.regions_loaded, 0);
+}
+
+/// A file that is truncated takes its pages away from whoever has it mapped: the guest was killed by
+/// `SIGBUS` once, as if it had made a mistake.
+#[test]
+fn an_image_that_is_truncated_while_it_is_used_costs_the_image_and_not_the_guest() {
+    for len in [0, 4096, 20_000] {
+        let session = Session::new();
+        let elf = build(program("truncated")).expect("it builds");
+        let words = |args| session.command(&["--finish-compiles"], &elf, args);
+        let cold = Invocation::new(words(&[]), session.path()).run();
+        let warm = Invocation::new(words(&[]), session.path()).run();
+        assert_eq!(cold.stdout, warm.stdout);
+        let loaded = |seen: &Observation| {
+            let (statistics, _) = Statistics::split(&seen.stderr).expect("statistics");
+            statistics.regions_loaded
+        };
+        assert!(loaded(&warm) > 0, "{warm:?}");
+        let mut child = Invocation::new(words(&["busy"]), session.path())
+            .command()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("it prints");
+        assert_eq!(line, "ready\n");
+        // It is in the middle of compiled loops now, in two threads.
+        thread::sleep(Duration::from_millis(100));
+        for image in image_files(&session.cache()).expect("it can be listed") {
+            let file = fs::File::options().write(true).open(&image);
+            let file = file.expect("it is ours");
+            let old = file.metadata().expect("it has a length").len();
+            file.set_len(old.min(len)).expect("it can be truncated");
+        }
+        thread::sleep(Duration::from_millis(100));
+        child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(b"\n")
+            .expect("it reads");
+        let mut rest = Vec::new();
+        stdout.read_to_end(&mut rest).expect("it prints");
+        let output = child.wait_with_output().expect("it ends");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{len}: {:?} {told}", output.status);
+        assert_eq!(
+            String::from_utf8_lossy(&rest),
+            String::from_utf8_lossy(&cold.stdout)
+        );
+    }
 }

@@ -15,6 +15,8 @@ fn runs_without(session: &Session, what: &str) {
         assert_eq!(seen.stdout, expected(program(GUEST)).stdout, "{what}");
         assert_eq!(seen.ending, expected(program(GUEST)).ending, "{what}");
         assert_eq!(statistics.regions_loaded, 0, "{what}: {statistics:?}");
+        let notices = &statistics.notices;
+        assert_eq!(notices.len(), 1, "{what} is told of once: {notices:?}");
     }
 }
 
@@ -141,4 +143,44 @@ fn the_environment_says_where_the_cache_is() {
         let images = image_files(&session.path().join(found)).expect("it can be listed");
         assert!(!images.is_empty(), "{name}");
     }
+}
+
+#[test]
+fn stats_say_why_nothing_is_kept() {
+    let session = Session::new();
+    let (_, usual) = session.run(&[], program(GUEST));
+    assert_eq!(usual.notices, Vec::<String>::new());
+    let off = "nothing is kept between runs: the cache is off";
+    let (_, without) = session.run(&["--no-persistent-cache"], program(GUEST));
+    assert_eq!(without.notices, [off]);
+    let (_, off_by_name) = session.run_with(&[], &[("REKINDLE_CACHE", "off")], program(GUEST));
+    assert_eq!(off_by_name.notices, [off]);
+    let (_, mistaken) = session.run_with(&[], &[("REKINDLE_CACHE", "offf")], program(GUEST));
+    assert_eq!(mistaken.notices.len(), 1, "{mistaken:?}");
+    assert!(mistaken.notices[0].contains("offf"), "{mistaken:?}");
+}
+
+/// A file system without room, shown by a limit on the size of files.
+#[test]
+fn stats_say_that_an_image_could_not_be_written() {
+    let session = Session::new();
+    let elf = build(program(GUEST)).expect("it builds");
+    let mut words: Vec<std::ffi::OsString> = vec![
+        "sh".into(),
+        "-c".into(),
+        "trap '' XFSZ; ulimit -f 1; exec \"$@\"".into(),
+        "sh".into(),
+    ];
+    words.extend(session.command(&["--finish-compiles"], &elf, &[]));
+    let seen = Invocation::new(words, session.path()).run();
+    assert_eq!(seen.stdout, expected(program(GUEST)).stdout);
+    let (statistics, _) =
+        rekindle_testkit::Statistics::split(&seen.stderr).expect("statistics come last");
+    let notices = &statistics.notices;
+    assert!(
+        notices
+            .iter()
+            .any(|notice| notice.contains("File too large")),
+        "{notices:?}"
+    );
 }

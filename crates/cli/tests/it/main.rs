@@ -6,12 +6,15 @@
 #![forbid(unsafe_code)]
 
 mod cache_commands;
+mod changed;
 mod damage;
 mod debugger;
 mod endings;
+mod fences;
 mod hostile;
 mod sequences;
 mod session;
+mod streams;
 mod tools;
 mod warm;
 mod ways;

@@ -37,6 +37,18 @@ pub(super) fn map_file(len: usize, file: &File) -> io::Result<*mut u8> {
     Ok(base.cast())
 }
 
+/// Replaces mapped memory by zeroes, to be read.
+///
+/// # Safety
+/// The pages are this crate's, and nobody relies on what is there.
+#[expect(unsafe_code, reason = "mapping memory is this crate's job")]
+pub(super) unsafe fn cover_with_zeroes(start: usize, len: usize) -> bool {
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+    let start = std::ptr::with_exposed_provenance_mut(start);
+    // SAFETY: the caller owns the range.
+    unsafe { rustix::mm::mmap_anonymous(start, len, ProtFlags::READ, flags) }.is_ok()
+}
+
 /// Replaces mapped memory by a part of a file.
 ///
 /// # Safety

@@ -25,6 +25,12 @@ pub(super) fn map_anonymous(len: usize) -> io::Result<*mut u8> {
     }
 }
 
+/// There are no signals here.
+#[expect(unsafe_code, reason = "as its twin")]
+pub(super) unsafe fn cover_with_zeroes(_: usize, _: usize) -> bool {
+    false
+}
+
 #[expect(unsafe_code, reason = "stands in for a mapping")]
 pub(super) fn map_file(len: usize, file: &File) -> io::Result<*mut u8> {
     let base = map_anonymous(len)?;

@@ -33,6 +33,16 @@ pub(crate) fn page_len() -> usize {
     system::page_len()
 }
 
+/// Puts a page of zeroes, to be read, over the page at `address`. Async-signal-safe.
+///
+/// # Safety
+/// The page is this crate's, and nobody relies on what is there.
+#[expect(unsafe_code, reason = "mapping memory is this crate's job")]
+pub(crate) unsafe fn cover_with_zeroes(address: u64) -> bool {
+    // SAFETY: the caller's.
+    unsafe { system::cover_with_zeroes(address as usize, page_len()) }
+}
+
 /// Memory that this process owns: one mapping, whose parts may differ in what they allow.
 ///
 /// Invariant: `base..base + len` came from the system in one piece and is given back by `drop`

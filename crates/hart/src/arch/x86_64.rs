@@ -9,6 +9,8 @@
 pub(crate) const RIP: usize = libc::REG_RIP as usize;
 /// The index of `RDI`, which carries the first argument of a function, in `gregs`.
 pub(crate) const RDI: usize = libc::REG_RDI as usize;
+/// The index of `RSP`.
+pub(crate) const RSP: usize = libc::REG_RSP as usize;
 /// The index of `EFLAGS` in `gregs`.
 pub(crate) const EFLAGS: usize = libc::REG_EFL as usize;
 /// The direction flag, which the ABI wants clear at a function's entry.
@@ -35,3 +37,19 @@ macro_rules! fallible_access {
     };
 }
 pub(crate) use fallible_access;
+
+/// Calls a function of one argument on another stack, 16-byte aligned.
+macro_rules! call_on_stack {
+    ($stack:expr, $function:path, $argument:expr) => {
+        ::std::arch::asm!(
+            "xchg rsp, r12",
+            "call {function}",
+            "mov rsp, r12",
+            function = sym $function,
+            inout("r12") $stack => _,
+            in("rdi") $argument,
+            clobber_abi("sysv64"),
+        )
+    };
+}
+pub(crate) use call_on_stack;

@@ -50,6 +50,8 @@ pub(super) struct DecodeCache {
     blocks: Vec<Block>,
     by_pc: FxHashMap<u64, BlockId>,
     near: Box<[(u64, BlockId)]>,
+    /// The blocks whose bytes may change without a change of mappings.
+    changeable: Vec<BlockId>,
 }
 
 impl DecodeCache {
@@ -60,6 +62,7 @@ impl DecodeCache {
             blocks: Vec::new(),
             by_pc: FxHashMap::default(),
             near: vec![(u64::MAX, BlockId::NONE); NEAR_LEN].into_boxed_slice(),
+            changeable: Vec::new(),
         }
     }
 
@@ -67,6 +70,11 @@ impl DecodeCache {
     #[inline(always)]
     pub(super) fn block_mut(&mut self, id: BlockId) -> Option<&mut Block> {
         self.blocks.get_mut(id.0 as usize)
+    }
+
+    /// All blocks.
+    pub(super) fn blocks_mut(&mut self) -> impl Iterator<Item = &mut Block> {
+        self.blocks.iter_mut()
     }
 
     /// A block's instructions.
@@ -92,7 +100,7 @@ impl DecodeCache {
 
     /// Adds a block of the instructions that `next` yields for successive guest PCs.
     pub(super) fn add(&mut self, pc: u64, mut next: impl FnMut(u64) -> Option<Decoded>) -> BlockId {
-        if self.instructions.len() > MAX_HELD {
+        if self.instructions.len().max(self.blocks.len()) > MAX_HELD {
             self.clear();
         }
         let first = self.instructions.len();
@@ -119,6 +127,28 @@ impl DecodeCache {
         id
     }
 
+    /// Says of a block that its bytes may change without a change of mappings.
+    pub(super) fn note_changeable(&mut self, id: BlockId) {
+        self.changeable.push(id);
+    }
+
+    /// Forgets the blocks of which [`Self::note_changeable`] was told.
+    pub(super) fn forget_changeable(&mut self) {
+        for id in std::mem::take(&mut self.changeable) {
+            let Some(block) = self.blocks.get_mut(id.0 as usize) else {
+                continue;
+            };
+            // Links may lead here still. No guest PC is odd, so that none takes it for its block.
+            let pc = std::mem::replace(&mut block.pc, u64::MAX);
+            block.len = 0;
+            self.by_pc.remove(&pc);
+            let slot = &mut self.near[(pc >> 1) as usize % NEAR_LEN];
+            if slot.0 == pc {
+                *slot = (u64::MAX, BlockId::NONE);
+            }
+        }
+    }
+
     /// Where the instructions of all blocks are.
     pub(super) fn instruction_pcs(&self) -> FxHashSet<u64> {
         let mut pcs = FxHashSet::default();
@@ -137,6 +167,7 @@ impl DecodeCache {
         self.instructions.clear();
         self.blocks.clear();
         self.by_pc.clear();
+        self.changeable.clear();
         self.near.fill((u64::MAX, BlockId::NONE));
     }
 

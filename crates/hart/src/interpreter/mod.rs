@@ -26,8 +26,17 @@ use crate::guest_memory::load16;
 use crate::state::GuestState;
 use crate::{attention, faults};
 
+/// Memory that the guest may execute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeRange {
+    /// Where it is.
+    pub range: Range<u64>,
+    /// Whether its bytes change only where mappings do, so that no fence need be minded.
+    pub is_fixed: bool,
+}
+
 /// Gives the mapping that holds an address, if the guest may execute it.
-pub type Executable<'a> = &'a dyn Fn(u64) -> Option<Range<u64>>;
+pub type Executable<'a> = &'a dyn Fn(u64) -> Option<CodeRange>;
 
 /// How often a block is entered before it is reported as hot.
 const HOT_ENTRIES: u32 = 50;
@@ -126,6 +135,16 @@ impl Interpreter {
         }
     }
 
+    /// Nothing is installed any more, as far as is known here.
+    pub fn forget_compiled(&mut self) {
+        self.compiled.clear();
+        let stops = &self.stops;
+        for block in self.cache.blocks_mut() {
+            block.is_compiled = stops.contains(&block.pc);
+            block.heat = 0;
+        }
+    }
+
     /// From now on, [`Self::run`] stops before instructions at these guest PCs.
     pub fn set_stops(&mut self, stops: FxHashSet<u64>) {
         self.stops = stops;
@@ -139,10 +158,7 @@ impl Interpreter {
 
     /// Executes the instruction at the guest PC, and nothing else.
     pub fn step(&mut self, state: &mut GuestState, executable: Executable<'_>) -> Exit {
-        let mut code = CodeReader {
-            executable,
-            checked: 0..0,
-        };
+        let mut code = CodeReader::new(executable);
         let pc = state.pc;
         let decoded = match code.instruction(pc) {
             Ok(Some(decoded)) => decoded,
@@ -164,6 +180,12 @@ impl Interpreter {
         if self.cache.touches(range) {
             self.cache.clear();
         }
+    }
+
+    /// The guest says that it may have changed code: forgets what was decoded of memory that isn't
+    /// fixed.
+    pub fn fence(&mut self) {
+        self.cache.forget_changeable();
     }
 
     /// Runs from the guest PC until something happens that is not the interpreter's to do, or a
@@ -193,7 +215,7 @@ impl Interpreter {
                 return Exit::Dispatch;
             };
             // Nothing that depends on time may come between an entry and its being counted.
-            if block.is_compiled && !insists || attention::is_raised(&state.attention) {
+            if block.is_compiled && !insists || attention::is_raised(state.attention()) {
                 return Exit::Dispatch;
             }
             block.heat = block.heat.saturating_add(1);
@@ -262,10 +284,7 @@ impl Interpreter {
         if let Some(id) = self.cache.find(pc) {
             return Ok(id);
         }
-        let mut code = CodeReader {
-            executable,
-            checked: 0..0,
-        };
+        let mut code = CodeReader::new(executable);
         let first = code.instruction(pc)?;
         let stops = &self.stops;
         let id = self.cache.add(pc, |at| {
@@ -277,6 +296,9 @@ impl Interpreter {
                 code.instruction(at).ok().flatten()
             }
         });
+        if !code.all_fixed {
+            self.cache.note_changeable(id);
+        }
         if (self.compiled.contains(&pc) || self.stops.contains(&pc))
             && let Some(block) = self.cache.block_mut(id)
         {
@@ -291,9 +313,19 @@ impl Interpreter {
 struct CodeReader<'a> {
     executable: Executable<'a>,
     checked: Range<u64>,
+    /// Whether all that was read is fixed.
+    all_fixed: bool,
 }
 
-impl CodeReader<'_> {
+impl<'a> CodeReader<'a> {
+    fn new(executable: Executable<'a>) -> Self {
+        Self {
+            executable,
+            checked: 0..0,
+            all_fixed: true,
+        }
+    }
+
     /// The instruction at `pc`, `None` where it doesn't exist, or the fault of fetching it.
     fn instruction(&mut self, pc: u64) -> Result<Option<Decoded>, Exit> {
         fetch(pc, |address| self.half(address))
@@ -303,7 +335,10 @@ impl CodeReader<'_> {
     fn half(&mut self, address: u64) -> Result<u16, Exit> {
         if !self.checked.contains(&address) {
             self.checked = match (self.executable)(address) {
-                Some(range) => range,
+                Some(CodeRange { range, is_fixed }) => {
+                    self.all_fixed &= is_fixed;
+                    range
+                }
                 None => {
                     let kind = FaultKind::Segmentation;
                     return Err(Exit::Fault(GuestFault { address, kind }));

@@ -68,9 +68,88 @@ pub(crate) struct AddressSpace {
     pub(super) map: VmaMap,
     heap: Range<u64>,
     stale_code: Vec<Range<u64>>,
+    /// What was changed since this was made as a copy; `None` for the one that owns the mappings.
+    changed: Option<Vec<Range<u64>>>,
 }
 
 impl AddressSpace {
+    /// A copy for a process that shares the memory, and may be killed while it changes the copy. It owns
+    /// no mapping.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            map: self.map.clone(),
+            heap: self.heap.clone(),
+            stale_code: Vec::new(),
+            changed: Some(Vec::new()),
+        }
+    }
+
+    /// Takes over what was changed by way of a copy.
+    pub(crate) fn adopt(&mut self, copy: &Self) {
+        let changed = copy.changed.iter().flatten();
+        for range in changed {
+            self.forget(range.clone());
+            let parts: Vec<Vma> = copy.map.overlapping(range.clone()).copied().collect();
+            for part in parts {
+                let part = part.clipped(range);
+                self.map.insert(part);
+                self.note_if_code(&part);
+            }
+            self.heap = copy.heap.clone();
+        }
+    }
+
+    /// Makes the map and the host's mappings agree again, of which `host` are those in the guest's part of
+    /// the address space, in order: a process that shared the memory was killed, wherever it was. What
+    /// it had mapped is nobody's; what it had unmapped is gone.
+    pub(crate) fn reconcile(&mut self, host: &[Range<u64>]) {
+        for range in host {
+            let mut reached = range.start;
+            let known: Vec<Vma> = self.map.overlapping(range.clone()).copied().collect();
+            let ends = known.iter().map(|vma| (vma.start, vma.end));
+            for (start, end) in ends.chain([(range.end, range.end)]) {
+                if start > reached {
+                    // Where this fails, the pages stay unused.
+                    let _ = range_call(libc::SYS_munmap, &(reached..start), 0);
+                }
+                reached = reached.max(end);
+            }
+        }
+        let mut lost = Vec::new();
+        for vma in self.map.iter() {
+            let mut reached = vma.start;
+            let inside = host
+                .iter()
+                .filter(|it| it.start < vma.end && vma.start < it.end);
+            let ends = inside.map(|range| (range.start, range.end));
+            for (start, end) in ends.chain([(vma.end, vma.end)]) {
+                if start > reached {
+                    lost.push(reached..start.min(vma.end));
+                }
+                reached = reached.max(end);
+            }
+        }
+        lost.into_iter().for_each(|range| self.forget(range));
+    }
+
+    /// What was changed since this was made as a copy.
+    pub(crate) fn changes(&self) -> &[Range<u64>] {
+        self.changed.as_deref().unwrap_or_default()
+    }
+
+    fn note_changed(&mut self, range: &Range<u64>) {
+        // What comes and goes at one place is noted once.
+        if let Some(changed) = &mut self.changed
+            && !changed
+                .iter()
+                .rev()
+                .take(8)
+                .any(|it| it.start <= range.start && range.end <= it.end)
+        {
+            changed.push(range.clone());
+        }
+    }
+
     /// The mapping that holds `address`.
     pub(crate) fn find(&self, address: u64) -> Option<&Vma> {
         self.map.find(address)
@@ -89,11 +168,6 @@ impl AddressSpace {
     /// The executable ranges whose contents or protection may have changed since the last call.
     pub(crate) fn take_stale_code(&mut self) -> Vec<Range<u64>> {
         std::mem::take(&mut self.stale_code)
-    }
-
-    /// Notes that the guest says it changed the code in `range`.
-    pub(crate) fn note_stale_code(&mut self, range: Range<u64>) {
-        self.stale_code.push(range);
     }
 
     /// Sets where the heap starts, which is empty then.
@@ -170,6 +244,7 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         range_call(libc::SYS_mprotect, &range, protection.host_bits())?;
+        self.note_changed(&range);
         for part in self.map.protect(range, protection) {
             self.note_if_code(&part);
             self.note_if_code(&Vma { protection, ..part });
@@ -184,6 +259,7 @@ impl AddressSpace {
         }
         let range = guest_range(address, len).ok_or(Errno::ENOMEM)?;
         let result = range_call(libc::SYS_madvise, &range, advice);
+        self.note_changed(&range);
         let parts: Vec<Vma> = self.map.overlapping(range).copied().collect();
         parts.iter().for_each(|part| self.note_if_code(part));
         result
@@ -239,6 +315,7 @@ impl AddressSpace {
         if let Some(grown) = grown.filter(|_| vma.end == range.end) {
             let arguments = [old, range.end - old, new_len, 0, 0, 0];
             if host::call(libc::SYS_mremap, arguments).is_ok() {
+                self.note_changed(&(range.end..grown.end));
                 self.map.insert(Vma {
                     end: grown.end,
                     ..moved
@@ -345,6 +422,7 @@ impl AddressSpace {
 
     /// Takes `range` out of the map.
     pub(super) fn forget(&mut self, range: Range<u64>) {
+        self.note_changed(&range);
         for part in self.map.remove(range) {
             self.note_if_code(&part);
         }
@@ -360,6 +438,9 @@ impl AddressSpace {
 
 impl Drop for AddressSpace {
     fn drop(&mut self) {
+        if self.changed.is_some() {
+            return;
+        }
         for vma in self.map.iter() {
             // Nothing is left to do where this fails: the process keeps pages it doesn't use.
             let _ = range_call(libc::SYS_munmap, &(vma.start..vma.end), 0);

@@ -41,6 +41,7 @@ fn apply(change: &Change, map: &mut VmaMap, model: &mut [Cell; PAGES]) {
                 device: 1,
                 inode: 2,
                 offset,
+                is_shared: false,
             };
             map.insert(Vma {
                 start: range.start * PAGE,
@@ -145,10 +146,11 @@ fn map_at(space: &mut AddressSpace, placement: Placement, len: u64) -> Result<u6
 /// One test, since the guest's addresses belong to the whole process.
 #[test]
 fn the_address_space_follows_the_host() {
-    signal::install();
+    signal::install(None);
     let mut space = AddressSpace::default();
     refuses_the_engine(&mut space);
     maps_and_unmaps(&mut space);
+    takes_over_a_copy(&mut space);
     moves(&mut space);
     moves_the_heap(&mut space);
     let left = map_at(&mut space, Placement::Anywhere, PAGE).unwrap();
@@ -285,4 +287,43 @@ fn moves_the_heap(space: &mut AddressSpace) {
         start + PAGE,
         "the heap stops at a mapping"
     );
+}
+
+/// A process that `vfork` makes changes a copy.
+fn takes_over_a_copy(space: &mut AddressSpace) {
+    let code = Protection::READ.union(Protection::EXEC);
+    let kept = map_at(space, Placement::Hint(0x5000_0000), PAGE).unwrap();
+    let gone = map_at(space, Placement::FixedIfFree(kept + 2 * PAGE), 2 * PAGE).unwrap();
+    let mut copy = space.copy();
+    copy.unmap(gone, PAGE).unwrap();
+    copy.protect(gone + PAGE, PAGE, code).unwrap();
+    let new = map_at(&mut copy, Placement::FixedIfFree(kept + 8 * PAGE), PAGE).unwrap();
+    assert!(space.find(gone).is_some() && space.find(new).is_none());
+    space.take_stale_code();
+    space.adopt(&copy);
+    drop(copy);
+    let agreed: Vec<_> = space.iter().map(|vma| vma.start..vma.end).collect();
+    space.reconcile(&agreed);
+    assert_eq!(
+        space.iter().count(),
+        agreed.len(),
+        "nothing is lost, nothing more there"
+    );
+    assert!(space.find(gone).is_none());
+    assert_eq!(space.find(gone + PAGE).unwrap().protection, code);
+    assert_eq!(space.take_stale_code(), vec![gone + PAGE..gone + 2 * PAGE]);
+    assert!(space.find(new).is_some() && load8(kept).is_ok() && load8(new).is_ok());
+    // What only the host knows is unmapped, what only the map knows is forgotten.
+    let mut copy = space.copy();
+    let unknown = map_at(&mut copy, Placement::FixedIfFree(kept + 5 * PAGE), PAGE).unwrap();
+    copy.unmap(new, PAGE).unwrap();
+    let mut host: Vec<_> = space.iter().map(|vma| vma.start..vma.end).collect();
+    host.retain(|range| range.start != new);
+    host.push(unknown..unknown + PAGE);
+    host.sort_by_key(|range| range.start);
+    space.reconcile(&host);
+    assert!(load8(unknown).is_err() && space.find(new).is_none());
+    assert!(load8(kept).is_ok() && space.find(gone + PAGE).is_some());
+    space.unmap(kept, 9 * PAGE).unwrap();
+    space.take_stale_code();
 }

@@ -48,6 +48,8 @@ pub(crate) struct FileBacking {
     pub(crate) inode: u64,
     /// The offset in the file of the mapping's first byte.
     pub(crate) offset: u64,
+    /// Whether what is written there is the file's.
+    pub(crate) is_shared: bool,
 }
 
 /// The System V shared memory segment behind a mapping.
@@ -108,7 +110,7 @@ pub(crate) struct Vma {
 
 impl Vma {
     /// The part of this mapping inside `range`, which it overlaps.
-    fn clipped(self, range: &Range<u64>) -> Self {
+    pub(super) fn clipped(self, range: &Range<u64>) -> Self {
         let start = self.start.max(range.start);
         let end = self.end.min(range.end);
         Self {
@@ -128,7 +130,7 @@ impl Vma {
 }
 
 /// The guest's mappings: disjoint, ordered by address, neighbours that are alike merged.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct VmaMap {
     by_start: BTreeMap<u64, Vma>,
 }

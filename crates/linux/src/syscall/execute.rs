@@ -9,6 +9,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use rekindle_hart::GuestState;
 use rekindle_hart::guest_memory::{load64, read_c_string};
@@ -270,7 +271,9 @@ impl Kernel {
             0,
             0,
         ];
+        self.is_whole.store(true, Ordering::Release);
         let result = host::call(libc::SYS_execve, numbers);
+        self.is_whole.store(false, Ordering::Release);
         self.execution = None;
         signal::restore_mask(mask);
         result

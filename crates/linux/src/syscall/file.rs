@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use rekindle_hart::GuestState;
 use rekindle_hart::guest_memory::{copy_out, load64, read_c_string};
 
-use super::{Kernel, proc_fs};
+use super::{Kernel, code, proc_fs};
 use crate::errno::Errno;
 use crate::host;
 
@@ -118,7 +118,9 @@ fn open(kernel: &Kernel, number: c_long, arguments: [u64; 6], flags: u64) -> Res
         positions: 2,
         follows: flags & libc::O_NOFOLLOW as u64 == 0,
     };
-    call_with_paths(kernel, number, arguments, paths)
+    let fd = call_with_paths(kernel, number, arguments, paths)?;
+    code::note_opened(kernel, fd, flags);
+    Ok(fd)
 }
 
 /// What the file of the guest's own `/proc` at the path `address` holds, if it is stood in for.

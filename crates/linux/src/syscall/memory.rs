@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rekindle_hart::GuestState;
 
-use super::{Kernel, stat};
+use super::{Kernel, code, statx};
 use crate::errno::Errno;
 use crate::memory::{Backing, FileBacking, MapRequest, Placement, Protection};
 use crate::module::GuestModule;
@@ -41,11 +41,12 @@ pub(super) fn mmap(
     let backing = if flags & libc::MAP_ANONYMOUS as u64 != 0 {
         Backing::Anonymous
     } else {
-        let (device, inode) = stat::identity(fd)?;
+        let (device, inode) = statx::identity(fd)?;
         Backing::File(FileBacking {
             device,
             inode,
             offset,
+            is_shared: flags & libc::MAP_PRIVATE as u64 == 0,
         })
     };
     let protection = Protection::from_bits(protection);
@@ -59,6 +60,7 @@ pub(super) fn mmap(
         backing,
     };
     let address = kernel.change_memory(|memory| memory.space.map(request))?;
+    code::note_mapping(kernel, backing);
     let is_text = protection.contains(Protection::EXEC) && !protection.contains(Protection::WRITE);
     if is_text && matches!(backing, Backing::File(_)) && flags & libc::MAP_PRIVATE as u64 != 0 {
         note_module(kernel, fd, address..address.saturating_add(len), offset);
@@ -75,6 +77,7 @@ fn note_module(kernel: &Kernel, fd: i32, mapping: Range<u64>, offset: u64) {
     let module = GuestModule::of_mapping(&file, path, &mapping, offset, &kernel.cache);
     if let Some(module) = module {
         kernel.process.memory().modules.add(module);
+        code::note_new_module(kernel);
     }
 }
 
@@ -116,17 +119,4 @@ pub(super) fn madvise(
     [address, len, advice, ..]: [u64; 6],
 ) -> Result<u64, Errno> {
     kernel.change_memory(|memory| memory.space.advise(address, len, advice))
-}
-
-/// The guest has changed code in a range and wants to run the new.
-pub(super) fn riscv_flush_icache(
-    kernel: &mut Kernel,
-    _: &mut GuestState,
-    [start, end, flags, ..]: [u64; 6],
-) -> Result<u64, Errno> {
-    if flags & !1 != 0 {
-        return Err(Errno::EINVAL);
-    }
-    kernel.change_memory(|memory| memory.space.note_stale_code(start..end));
-    Ok(0)
 }

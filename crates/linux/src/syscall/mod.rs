@@ -5,6 +5,7 @@
 //! files hold the calls that need a hand.
 
 mod clone;
+mod code;
 mod epoll;
 mod execute;
 mod file;
@@ -15,11 +16,13 @@ mod process;
 mod robust;
 mod signal;
 mod stat;
+mod statx;
 mod table;
 mod wait;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rekindle::Cache;
 use rekindle_hart::GuestState;
@@ -55,6 +58,8 @@ pub enum Request {
     Execute(Box<ExecRequest>),
     /// Exact state in handlers of faults.
     ExactFaults,
+    /// What runs from now on, in every thread, is the code that memory holds.
+    Fence,
 }
 
 /// What the kernel knows of a guest thread.
@@ -77,6 +82,9 @@ pub struct Kernel {
     /// What [`Self::execute`] hands to the host; here, so that it is freed where the host, having
     /// taken it, leaves this process's memory behind.
     execution: Option<execute::HostArguments>,
+    /// Set while nothing of this thread's is half changed, for who shares the memory: as the thread
+    /// starts another program, or its process ends.
+    pub is_whole: Arc<AtomicBool>,
 }
 
 impl Kernel {
@@ -92,6 +100,7 @@ impl Kernel {
             stale_code: Vec::new(),
             request: None,
             execution: None,
+            is_whole: Arc::default(),
         }
     }
 
@@ -102,6 +111,17 @@ impl Kernel {
             clear_tid,
             ..Self::new(process, self.signals.blocked, self.cache.clone())
         }
+    }
+
+    /// Takes over what the only thread of a process that shared the memory, and has ended, changed of
+    /// it; of one that was killed, `child` isn't given, since it may be half changed.
+    pub fn adopt_memory(&mut self, child: Option<&Self>) {
+        match child {
+            Some(child) => self.process.adopt_memory(&child.process),
+            None => self.process.reconcile_memory(),
+        }
+        let stale = self.process.memory().space.take_stale_code();
+        self.stale_code.extend(stale);
     }
 
     /// What is known of the only thread of a process that shares this one's memory.
@@ -137,8 +157,11 @@ impl Kernel {
             Some(Action::Refuse(errno)) => Err(errno),
             None => Err(Errno::ENOSYS),
         };
+        if self.process.files_may_be_text() && table::writes(number) {
+            self.request.get_or_insert(Request::Fence);
+        }
         let request = self.request.take();
-        if !matches!(request, None | Some(Request::ExactFaults)) {
+        if !matches!(request, None | Some(Request::ExactFaults | Request::Fence)) {
             return request;
         }
         if !leaves {

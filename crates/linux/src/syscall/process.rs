@@ -3,7 +3,7 @@
 use rekindle_hart::guest_memory::{GUEST_END, copy_out, load64, store64};
 use rekindle_hart::{GuestState, TIMER_HZ};
 
-use super::Kernel;
+use super::{Kernel, code};
 use crate::errno::Errno;
 use crate::host;
 
@@ -87,7 +87,10 @@ pub(super) fn prctl(_: &mut Kernel, _: &mut GuestState, arguments: [u64; 6]) -> 
         libc::PR_GET_NO_NEW_PRIVS,
         libc::PR_CAPBSET_READ,
     ];
-    if PASSED.contains(&(arguments[0] as i32)) {
+    const PR_RISCV_SET_ICACHE_FLUSH_CTX: i32 = 71;
+    if arguments[0] as i32 == PR_RISCV_SET_ICACHE_FLUSH_CTX {
+        code::set_icache_flush_context(arguments)
+    } else if PASSED.contains(&(arguments[0] as i32)) {
         host::call(libc::SYS_prctl, arguments)
     } else {
         Err(Errno::EINVAL)

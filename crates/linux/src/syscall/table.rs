@@ -4,7 +4,7 @@
 use std::ffi::c_long;
 
 use super::file::Paths;
-use super::{Handler, clone, epoll, execute, file, ipc, memory, process, signal, stat, wait};
+use super::{Handler, clone, code, epoll, execute, file, ipc, memory, process, signal, stat, wait};
 use crate::call_signature::CallSignature;
 use crate::errno::Errno;
 
@@ -70,6 +70,14 @@ pub(super) fn restarts(number: u64) -> bool {
         25, 29, 32, 56, 202, 203, 206, 207, 211, 212, 242, WAITID, FUTEX, WAIT4,
     ];
     (READ..=PWRITEV).contains(&number) || OTHERS.contains(&number)
+}
+
+/// Whether a call writes to a file, or changes which bytes it has.
+pub(super) fn writes(number: u64) -> bool {
+    const TRUNCATE: u64 = 45;
+    const FALLOCATE: u64 = 47;
+    const OTHERS: &[u64] = &[64, 66, 68, 70, 71, 76, 285, 287];
+    (TRUNCATE..=FALLOCATE).contains(&number) || OTHERS.contains(&number)
 }
 
 /// For each number the index of its row; 0 where there is none.
@@ -572,7 +580,7 @@ static TABLE: &[Row] = &[
     call(
         259,
         "riscv_flush_icache(ptr, ptr, hex)",
-        memory::riscv_flush_icache,
+        code::riscv_flush_icache,
     ),
     host(260, "wait4(int, status, wait, ptr)", libc::SYS_wait4),
     call(
@@ -588,10 +596,10 @@ static TABLE: &[Row] = &[
         "process_vm_readv(int, ptr, size, ptr, size, hex)",
         libc::SYS_process_vm_readv,
     ),
-    host(
+    call(
         271,
         "process_vm_writev(int, ptr, size, ptr, size, hex)",
-        libc::SYS_process_vm_writev,
+        code::process_vm_writev,
     ),
     host(272, "kcmp(int, int, int, hex, hex)", libc::SYS_kcmp),
     host(274, "sched_setattr(int, ptr, hex)", libc::SYS_sched_setattr),
@@ -614,7 +622,7 @@ static TABLE: &[Row] = &[
         "execveat(dir, path, strings, environment, at_flags)",
         execute::execveat,
     ),
-    host(283, "membarrier(int, hex, int)", libc::SYS_membarrier),
+    call(283, "membarrier(int, hex, int)", code::membarrier),
     host(
         285,
         "copy_file_range(fd, ptr, fd, ptr, size, hex)",

@@ -4,11 +4,12 @@ mod differential;
 
 use rekindle::{Cache, Environment, KeyBuilder, Lookup, Scope, ScopeId};
 use rekindle_hart::guest_memory::{Pages, copy_in, copy_out, load16, store32};
-use rekindle_hart::{Exit, FaultKind, GuestFault, GuestState, Interpreter, faults};
+use rekindle_hart::{CodeRange, Exit, FaultKind, GuestFault, GuestState, Interpreter, faults};
 use rv_isa::{Decoded, Inst};
 
 use crate::abi::{self, Left, LinkSlots, RegionCode};
-use crate::backend::{Backend, Request};
+use crate::backend::{Backend, CompileError, Request};
+use crate::source::Source;
 use crate::{metadata, region};
 
 /// How much code and data there is, in bytes.
@@ -40,7 +41,7 @@ struct Seen {
 
 impl Bench {
     fn new() -> Self {
-        faults::install(None);
+        faults::install(None, None);
         let map = |len| Pages::map(len).expect("memory");
         let pages = [map(CODE_LEN), map(DATA_LEN)];
         let [code, data] = pages.each_ref().map(|pages| pages.range().start);
@@ -117,7 +118,13 @@ impl Bench {
     /// Interprets until something other than a block's end happens.
     fn interpret(&mut self, state: &mut GuestState) -> Exit {
         let ranges = self.pages.each_ref().map(Pages::range);
-        let executable = |address| ranges.iter().find(|it| it.contains(&address)).cloned();
+        let executable = |address| {
+            let range = ranges.iter().find(|it| it.contains(&address))?;
+            Some(CodeRange {
+                range: range.clone(),
+                is_fixed: false,
+            })
+        };
         self.interpreter.run(state, &executable, true)
     }
 
@@ -131,6 +138,7 @@ impl Bench {
                 floating_base: floating.then_some(self.code),
                 exact_faults,
                 is_dumped: false,
+                source: Source::default(),
             };
             let artifact = self
                 .backend
@@ -146,7 +154,9 @@ impl Bench {
                 .insert(ticket, artifact)
                 .expect("executable memory");
             let entry = RegionCode::of(&code).expect("a region");
-            let tables = metadata::decode(region.head, code.metadata()).expect("tables");
+            let tables = metadata::decode(region.head, code.metadata())
+                .expect("tables")
+                .tables;
             let slots = LinkSlots::new(&code, tables.slots.len());
             match abi::enter(state, entry) {
                 Left::Unlinked => {
@@ -170,5 +180,33 @@ impl Bench {
                 }
             }
         }
+    }
+}
+
+/// What isn't translated was a no-op once.
+#[test]
+fn a_region_with_an_instruction_that_nobody_translates_isn_t_compiled() {
+    let mut bench = Bench::new();
+    bench.load(&[Inst::Jal {
+        rd: rv_isa::XReg::ZERO,
+        offset: 0,
+    }]);
+    let region = region::discover(bench.code, &|pc| bench.fetch(pc)).expect("a region");
+    let request = Request {
+        floating_base: None,
+        exact_faults: false,
+        is_dumped: false,
+        source: Source::default(),
+    };
+    let compiled = bench.backend.compile(&region, String::new(), &request);
+    assert!(compiled.is_ok());
+    for inst in [Inst::Ecall, Inst::Ebreak, Inst::FenceI] {
+        let mut region = region.clone();
+        region.blocks[0].instructions[0].inst = inst;
+        let compiled = bench.backend.compile(&region, String::new(), &request);
+        assert!(
+            matches!(compiled, Err(CompileError::Untranslated(_))),
+            "{inst:?}"
+        );
     }
 }

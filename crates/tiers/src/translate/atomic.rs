@@ -11,6 +11,7 @@ use rekindle_hart::GuestState;
 use rv_isa::{AmoOp, AmoWidth, Inst, XReg};
 
 use super::{Symbol, Translator};
+use crate::kinds::{conversion_inst, float_inst, integer_inst};
 
 const RESERVATION_ADDRESS: i32 = offset_of!(GuestState, reservation_address) as i32;
 const RESERVATION_VALUE: i32 = offset_of!(GuestState, reservation_value) as i32;
@@ -45,7 +46,7 @@ impl Translator<'_, '_> {
             } => {
                 self.read_modify_write(pc, op, width, [rd, rs1, rs2]);
             }
-            _ => {}
+            integer_inst!() | float_inst!() | conversion_inst!() => self.refuse(),
         }
     }
 

@@ -1,10 +1,8 @@
 //! How blocks end: branches, jumps inside the region, and the ways out of it.
 
-use std::mem::offset_of;
-
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
-use rekindle_hart::{GuestState, offsets};
+use rekindle_hart::offsets;
 use rv_isa::{BranchOp, Inst, XReg};
 
 use super::{Known, Locals, Symbol, Translator, state};
@@ -166,8 +164,9 @@ impl Translator<'_, '_> {
         // Another hart or a signal handler writes both this and what the guest's loop may be waiting
         // for: nothing that was loaded before is known to be the same, or carried round the loop.
         self.builder.ins().sequence_point();
-        let offset = offset_of!(GuestState, attention) as i32;
-        let raised = self.load_state(types::I32, offset);
+        let word = self.load_state(types::I64, offsets::ATTENTION_ADDRESS as i32);
+        let flags = MemFlagsData::trusted();
+        let raised = self.builder.ins().load(types::I32, flags, word, 0);
         let raised = self.builder.ins().icmp_imm_s(IntCC::NotEqual, raised, 0);
         self.unlikely(raised, |this| {
             this.write_back(

@@ -5,6 +5,7 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use rv_isa::{FReg, FpFormat, Inst, IntFormat, RoundingMode, XReg};
 
 use super::Translator;
+use crate::kinds::{atomic_inst, float_inst, integer_inst};
 
 impl Translator<'_, '_> {
     #[expect(
@@ -106,7 +107,7 @@ impl Translator<'_, '_> {
                     .bitcast(types::F64, MemFlagsData::new(), bits);
                 self.set_f(FpFormat::Double, rd, value, false);
             }
-            _ => {}
+            integer_inst!() | atomic_inst!() | float_inst!() => self.refuse(),
         }
     }
 
@@ -119,7 +120,9 @@ impl Translator<'_, '_> {
             IntFormat::Word | IntFormat::Long => {
                 let (ty, greatest) = match int {
                     IntFormat::Word => (types::I32, i64::from(i32::MAX)),
-                    _ => (types::I64, i64::MAX),
+                    IntFormat::Long | IntFormat::WordUnsigned | IntFormat::LongUnsigned => {
+                        (types::I64, i64::MAX)
+                    }
                 };
                 let saturated = self.builder.ins().fcvt_to_sint_sat(ty, a);
                 let is_nan = self.builder.ins().fcmp(FloatCC::Unordered, a, a);
@@ -127,7 +130,9 @@ impl Translator<'_, '_> {
                 let value = self.builder.ins().select(is_nan, greatest, saturated);
                 match int {
                     IntFormat::Word => self.set_x_low(rd, value),
-                    _ => self.set_x(rd, value),
+                    IntFormat::Long | IntFormat::WordUnsigned | IntFormat::LongUnsigned => {
+                        self.set_x(rd, value);
+                    }
                 }
                 if self.flow_kills_integer(rd) {
                     self.keep(saturated);
@@ -136,7 +141,9 @@ impl Translator<'_, '_> {
             IntFormat::WordUnsigned | IntFormat::LongUnsigned => {
                 let limit = match int {
                     IntFormat::WordUnsigned => 4_294_967_296.0,
-                    _ => 9_223_372_036_854_775_808.0,
+                    IntFormat::Word | IntFormat::Long | IntFormat::LongUnsigned => {
+                        9_223_372_036_854_775_808.0
+                    }
                 };
                 let value = self.truncate_in_range(inst, format, a, limit);
                 if int == IntFormat::WordUnsigned {

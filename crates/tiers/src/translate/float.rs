@@ -19,6 +19,7 @@ use rv_isa::{
 };
 
 use super::{Symbol, Translator};
+use crate::kinds::{atomic_inst, conversion_inst, integer_inst};
 
 impl Translator<'_, '_> {
     #[expect(
@@ -129,7 +130,7 @@ impl Translator<'_, '_> {
                 let value = self.helper(inst, format, &[rs1]);
                 self.set_x_extended(rd, value);
             }
-            _ => self.convert(inst),
+            integer_inst!() | atomic_inst!() | conversion_inst!() => self.refuse(),
         }
     }
 
@@ -216,8 +217,10 @@ impl Translator<'_, '_> {
 
     /// The same with operands that are bits already.
     pub(super) fn helper_on_bits(&mut self, inst: Inst, operands: &[Value]) -> Value {
-        // Every instruction that was decoded encodes; were one not to, the helper would refuse 0.
-        let word = rv_isa::encode(&inst).unwrap_or(0);
+        let word = rv_isa::encode(&inst).unwrap_or_else(|_| {
+            self.refuse();
+            0
+        });
         let mut arguments = vec![self.constant(i64::from(word))];
         arguments.extend_from_slice(operands);
         while arguments.len() < 4 {

@@ -2,9 +2,15 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_frontend::FuncInstBuilder;
 use rv_isa::{AluImmOp, AluOp, AluUnaryOp, XReg};
 
 use super::{Known, Translator};
+
+/// Makes the CLIF instruction of an operation on two values.
+trait Operation: FnOnce(FuncInstBuilder<'_, '_>, Value, Value) -> Value {}
+
+impl<F: FnOnce(FuncInstBuilder<'_, '_>, Value, Value) -> Value> Operation for F {}
 
 impl Translator<'_, '_> {
     #[expect(
@@ -84,7 +90,7 @@ impl Translator<'_, '_> {
             | AluImmOp::Slliw
             | AluImmOp::Srliw
             | AluImmOp::Sraiw
-            | AluImmOp::Roriw => return,
+            | AluImmOp::Roriw => return self.refuse(),
         };
         self.set_x(rd, value);
     }
@@ -102,10 +108,25 @@ impl Translator<'_, '_> {
             AluImmOp::Slliw => ins.ishl_imm_u(a, imm),
             AluImmOp::Srliw => ins.ushr_imm_u(a, imm),
             AluImmOp::Sraiw => ins.sshr_imm_u(a, imm),
-            _ => {
+            AluImmOp::Roriw => {
                 let amount = self.builder.ins().iconst(types::I32, imm);
                 self.builder.ins().rotr(a, amount)
             }
+            AluImmOp::Addi
+            | AluImmOp::Slti
+            | AluImmOp::Sltiu
+            | AluImmOp::Xori
+            | AluImmOp::Ori
+            | AluImmOp::Andi
+            | AluImmOp::Slli
+            | AluImmOp::Srli
+            | AluImmOp::Srai
+            | AluImmOp::SlliUw
+            | AluImmOp::Rori
+            | AluImmOp::Bclri
+            | AluImmOp::Bexti
+            | AluImmOp::Binvi
+            | AluImmOp::Bseti => return self.refuse(),
         };
         self.set_x_low(rd, low);
     }
@@ -150,21 +171,45 @@ impl Translator<'_, '_> {
         true
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each operation")]
     pub(super) fn alu(&mut self, op: AluOp, rd: XReg, rs1: XReg, rs2: XReg) {
         if rd.is_zero() {
             return;
         }
+        let operands = [rs1, rs2];
         match op {
             AluOp::Add if rs1.is_zero() => self.copy(rd, rs2),
             AluOp::Add if rs2.is_zero() => self.copy(rd, rs1),
-            AluOp::Addw
-            | AluOp::Subw
-            | AluOp::Sllw
-            | AluOp::Srlw
-            | AluOp::Sraw
-            | AluOp::Mulw
-            | AluOp::Rolw
-            | AluOp::Rorw => self.alu_word(op, rd, rs1, rs2),
+            // Shifts and rotations by more than the width take the amount modulo the width, in CLIF as
+            // in RISC-V.
+            AluOp::Addw => self.word(rd, operands, |ins, a, b| ins.iadd(a, b)),
+            AluOp::Subw => self.word(rd, operands, |ins, a, b| ins.isub(a, b)),
+            AluOp::Sllw => self.word(rd, operands, |ins, a, b| ins.ishl(a, b)),
+            AluOp::Srlw => self.word(rd, operands, |ins, a, b| ins.ushr(a, b)),
+            AluOp::Sraw => self.word(rd, operands, |ins, a, b| ins.sshr(a, b)),
+            AluOp::Mulw => self.word(rd, operands, |ins, a, b| ins.imul(a, b)),
+            AluOp::Rolw => self.word(rd, operands, |ins, a, b| ins.rotl(a, b)),
+            AluOp::Rorw => self.word(rd, operands, |ins, a, b| ins.rotr(a, b)),
+            AluOp::Add => self.double(rd, operands, |ins, a, b| ins.iadd(a, b)),
+            AluOp::Sub => self.double(rd, operands, |ins, a, b| ins.isub(a, b)),
+            AluOp::Sll => self.double(rd, operands, |ins, a, b| ins.ishl(a, b)),
+            AluOp::Srl => self.double(rd, operands, |ins, a, b| ins.ushr(a, b)),
+            AluOp::Sra => self.double(rd, operands, |ins, a, b| ins.sshr(a, b)),
+            AluOp::Xor => self.double(rd, operands, |ins, a, b| ins.bxor(a, b)),
+            AluOp::Or => self.double(rd, operands, |ins, a, b| ins.bor(a, b)),
+            AluOp::And => self.double(rd, operands, |ins, a, b| ins.band(a, b)),
+            AluOp::Mul => self.double(rd, operands, |ins, a, b| ins.imul(a, b)),
+            AluOp::Mulh => self.double(rd, operands, |ins, a, b| ins.smulhi(a, b)),
+            AluOp::Mulhu => self.double(rd, operands, |ins, a, b| ins.umulhi(a, b)),
+            AluOp::Andn => self.double(rd, operands, |ins, a, b| ins.band_not(a, b)),
+            AluOp::Orn => self.double(rd, operands, |ins, a, b| ins.bor_not(a, b)),
+            AluOp::Xnor => self.double(rd, operands, |ins, a, b| ins.bxor_not(a, b)),
+            AluOp::Max => self.double(rd, operands, |ins, a, b| ins.smax(a, b)),
+            AluOp::Maxu => self.double(rd, operands, |ins, a, b| ins.umax(a, b)),
+            AluOp::Min => self.double(rd, operands, |ins, a, b| ins.smin(a, b)),
+            AluOp::Minu => self.double(rd, operands, |ins, a, b| ins.umin(a, b)),
+            AluOp::Rol => self.double(rd, operands, |ins, a, b| ins.rotl(a, b)),
+            AluOp::Ror => self.double(rd, operands, |ins, a, b| ins.rotr(a, b)),
             AluOp::Div | AluOp::Divu | AluOp::Rem | AluOp::Remu => {
                 let (a, b) = (self.x(rs1), self.x(rs2));
                 let value = self.divide(op, a, b);
@@ -175,36 +220,73 @@ impl Translator<'_, '_> {
                 let low = self.divide(op, a, b);
                 self.set_x_low(rd, low);
             }
-            AluOp::Slt | AluOp::Sltu => {
-                let signed = op == AluOp::Slt;
-                let cc = if signed {
-                    IntCC::SignedLessThan
-                } else {
-                    IntCC::UnsignedLessThan
-                };
-                let less = self.compare(cc, rs1, rs2);
-                let value = self.builder.ins().uextend(types::I64, less);
-                self.set_x_extended(rd, value);
-            }
-            AluOp::AddUw | AluOp::Sh1addUw | AluOp::Sh2addUw | AluOp::Sh3addUw => {
-                let low = self.x_low(rs1);
-                let a = self.builder.ins().uextend(types::I64, low);
-                let b = self.x(rs2);
-                let shift = match op {
-                    AluOp::AddUw => 0,
-                    AluOp::Sh1addUw => 1,
-                    AluOp::Sh2addUw => 2,
-                    _ => 3,
-                };
-                let value = self.shift_add(a, b, shift);
+            AluOp::Slt => self.set_if(IntCC::SignedLessThan, rd, operands),
+            AluOp::Sltu => self.set_if(IntCC::UnsignedLessThan, rd, operands),
+            AluOp::AddUw => self.shift_add_low(rd, operands, 0),
+            AluOp::Sh1addUw => self.shift_add_low(rd, operands, 1),
+            AluOp::Sh2addUw => self.shift_add_low(rd, operands, 2),
+            AluOp::Sh3addUw => self.shift_add_low(rd, operands, 3),
+            AluOp::Sh1add => self.shift_add_double(rd, operands, 1),
+            AluOp::Sh2add => self.shift_add_double(rd, operands, 2),
+            AluOp::Sh3add => self.shift_add_double(rd, operands, 3),
+            AluOp::Mulhsu => {
+                let (a, b) = (self.x(rs1), self.x(rs2));
+                let value = self.multiply_high_mixed(a, b);
                 self.set_x(rd, value);
             }
-            _ => {
+            AluOp::Bclr => self.single_bit(rd, operands, |ins, a, bit| ins.band_not(a, bit)),
+            AluOp::Bset => self.single_bit(rd, operands, |ins, a, bit| ins.bor(a, bit)),
+            AluOp::Binv => self.single_bit(rd, operands, |ins, a, bit| ins.bxor(a, bit)),
+            AluOp::Bext => {
                 let (a, b) = (self.x(rs1), self.x(rs2));
-                let value = self.alu_double(op, a, b);
+                let shifted = self.builder.ins().ushr(a, b);
+                let value = self.builder.ins().band_imm_s(shifted, 1);
                 self.set_x(rd, value);
             }
         }
+    }
+
+    /// An operation on the low halves.
+    fn word(&mut self, rd: XReg, [rs1, rs2]: [XReg; 2], op: impl Operation) {
+        let a = self.x_low(rs1);
+        let b = self.x_low(rs2);
+        let low = op(self.builder.ins(), a, b);
+        self.set_x_low(rd, low);
+    }
+
+    fn double(&mut self, rd: XReg, [rs1, rs2]: [XReg; 2], op: impl Operation) {
+        let (a, b) = (self.x(rs1), self.x(rs2));
+        let value = op(self.builder.ins(), a, b);
+        self.set_x(rd, value);
+    }
+
+    /// An operation on the first operand and the bit that the second one names.
+    fn single_bit(&mut self, rd: XReg, [rs1, rs2]: [XReg; 2], op: impl Operation) {
+        let (a, b) = (self.x(rs1), self.x(rs2));
+        let one = self.constant(1);
+        let bit = self.builder.ins().ishl(one, b);
+        let value = op(self.builder.ins(), a, bit);
+        self.set_x(rd, value);
+    }
+
+    fn set_if(&mut self, cc: IntCC, rd: XReg, [rs1, rs2]: [XReg; 2]) {
+        let holds = self.compare(cc, rs1, rs2);
+        let value = self.builder.ins().uextend(types::I64, holds);
+        self.set_x_extended(rd, value);
+    }
+
+    fn shift_add_low(&mut self, rd: XReg, [rs1, rs2]: [XReg; 2], shift: i64) {
+        let low = self.x_low(rs1);
+        let a = self.builder.ins().uextend(types::I64, low);
+        let b = self.x(rs2);
+        let value = self.shift_add(a, b, shift);
+        self.set_x(rd, value);
+    }
+
+    fn shift_add_double(&mut self, rd: XReg, [rs1, rs2]: [XReg; 2], shift: i64) {
+        let (a, b) = (self.x(rs1), self.x(rs2));
+        let value = self.shift_add(a, b, shift);
+        self.set_x(rd, value);
     }
 
     /// Compares two registers, by their low halves where those say it all.
@@ -236,72 +318,6 @@ impl Translator<'_, '_> {
             self.builder.ins().ishl_imm_u(a, shift)
         };
         self.builder.ins().iadd(b, shifted)
-    }
-
-    fn alu_word(&mut self, op: AluOp, rd: XReg, rs1: XReg, rs2: XReg) {
-        let a = self.x_low(rs1);
-        let b = self.x_low(rs2);
-        let ins = self.builder.ins();
-        // Shifts and rotations by more than the width take the amount modulo the width, in CLIF as
-        // in RISC-V.
-        let low = match op {
-            AluOp::Addw => ins.iadd(a, b),
-            AluOp::Subw => ins.isub(a, b),
-            AluOp::Sllw => ins.ishl(a, b),
-            AluOp::Srlw => ins.ushr(a, b),
-            AluOp::Sraw => ins.sshr(a, b),
-            AluOp::Mulw => ins.imul(a, b),
-            AluOp::Rolw => ins.rotl(a, b),
-            _ => ins.rotr(a, b),
-        };
-        self.set_x_low(rd, low);
-    }
-
-    fn alu_double(&mut self, op: AluOp, a: Value, b: Value) -> Value {
-        match op {
-            AluOp::Sh1add => return self.shift_add(a, b, 1),
-            AluOp::Sh2add => return self.shift_add(a, b, 2),
-            AluOp::Sh3add => return self.shift_add(a, b, 3),
-            AluOp::Mulhsu => return self.multiply_high_mixed(a, b),
-            AluOp::Bclr | AluOp::Bset | AluOp::Binv => {
-                let one = self.constant(1);
-                let bit = self.builder.ins().ishl(one, b);
-                let ins = self.builder.ins();
-                return match op {
-                    AluOp::Bclr => ins.band_not(a, bit),
-                    AluOp::Bset => ins.bor(a, bit),
-                    _ => ins.bxor(a, bit),
-                };
-            }
-            AluOp::Bext => {
-                let shifted = self.builder.ins().ushr(a, b);
-                return self.builder.ins().band_imm_s(shifted, 1);
-            }
-            _ => {}
-        }
-        let ins = self.builder.ins();
-        match op {
-            AluOp::Add => ins.iadd(a, b),
-            AluOp::Sub => ins.isub(a, b),
-            AluOp::Sll => ins.ishl(a, b),
-            AluOp::Srl => ins.ushr(a, b),
-            AluOp::Sra => ins.sshr(a, b),
-            AluOp::Xor => ins.bxor(a, b),
-            AluOp::Or => ins.bor(a, b),
-            AluOp::And => ins.band(a, b),
-            AluOp::Mul => ins.imul(a, b),
-            AluOp::Mulh => ins.smulhi(a, b),
-            AluOp::Mulhu => ins.umulhi(a, b),
-            AluOp::Andn => ins.band_not(a, b),
-            AluOp::Orn => ins.bor_not(a, b),
-            AluOp::Xnor => ins.bxor_not(a, b),
-            AluOp::Max => ins.smax(a, b),
-            AluOp::Maxu => ins.umax(a, b),
-            AluOp::Min => ins.smin(a, b),
-            AluOp::Minu => ins.umin(a, b),
-            AluOp::Rol => ins.rotl(a, b),
-            _ => ins.rotr(a, b),
-        }
     }
 
     /// The high half of signed times unsigned: as unsigned, `a` is 2⁶⁴ too large where negative.
@@ -360,7 +376,15 @@ impl Translator<'_, '_> {
             let low = match op {
                 AluUnaryOp::Clzw => ins.clz(a),
                 AluUnaryOp::Ctzw => ins.ctz(a),
-                _ => ins.popcnt(a),
+                AluUnaryOp::Cpopw => ins.popcnt(a),
+                AluUnaryOp::Clz
+                | AluUnaryOp::Ctz
+                | AluUnaryOp::Cpop
+                | AluUnaryOp::SextB
+                | AluUnaryOp::SextH
+                | AluUnaryOp::ZextH
+                | AluUnaryOp::OrcB
+                | AluUnaryOp::Rev8 => return self.refuse(),
             };
             self.set_x_low(rd, low);
             return;
@@ -385,7 +409,7 @@ impl Translator<'_, '_> {
             }
             AluUnaryOp::OrcB => self.or_combine(a),
             AluUnaryOp::Rev8 => ins.bswap(a),
-            AluUnaryOp::Clzw | AluUnaryOp::Ctzw | AluUnaryOp::Cpopw => return,
+            AluUnaryOp::Clzw | AluUnaryOp::Ctzw | AluUnaryOp::Cpopw => return self.refuse(),
         };
         match op {
             AluUnaryOp::Rev8 | AluUnaryOp::OrcB => self.set_x(rd, value),

@@ -71,7 +71,9 @@ impl Translator<'_, '_> {
         };
         match op {
             LoadOp::Ld | LoadOp::Lwu => self.set_x(rd, value),
-            _ => self.set_x_extended(rd, value),
+            LoadOp::Lb | LoadOp::Lh | LoadOp::Lw | LoadOp::Lbu | LoadOp::Lhu => {
+                self.set_x_extended(rd, value);
+            }
         }
     }
 
@@ -79,7 +81,7 @@ impl Translator<'_, '_> {
         let base = self.x(rs1);
         let value = match op {
             StoreOp::Sw => self.x_low(rs2),
-            _ => self.x(rs2),
+            StoreOp::Sb | StoreOp::Sh | StoreOp::Sd => self.x(rs2),
         };
         let flags = self.store_access(pc);
         let ins = self.builder.ins();

@@ -29,6 +29,7 @@ pub(super) use self::symbols::Symbol;
 use crate::abi::CARRIED;
 use crate::dump;
 use crate::flow::{Flow, mattering_after};
+use crate::kinds::{atomic_inst, conversion_inst, float_inst};
 use crate::reg_set::RegSet;
 use crate::region::{Instruction, Region};
 
@@ -113,16 +114,30 @@ struct Translator<'a, 'b> {
     imports: Imports,
     state_region: AliasRegion,
     tables: Tables,
+    /// The first instruction that nobody translates.
+    refused: Option<Inst>,
+    /// The instruction that is being translated.
+    current: Option<Inst>,
+}
+
+/// Nobody translates an instruction. A mistake of ours: the region stays interpreted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nobody translates {inst:?}")]
+pub(crate) struct Untranslated {
+    inst: Inst,
 }
 
 /// Translates `region` into `function`, which must be empty.
+///
+/// # Errors
+/// Where an instruction isn't translated.
 pub(crate) fn translate(
     region: &Region,
     flow: &Flow,
     target: Host,
     function: &mut ir::Function,
     context: &mut FunctionBuilderContext,
-) -> Tables {
+) -> Result<Tables, Untranslated> {
     function.signature = symbols::region_signature();
     let state_region = function.dfg.alias_regions.insert(AliasRegionData {
         user_id: 0,
@@ -156,6 +171,8 @@ pub(crate) fn translate(
         imports: Imports::default(),
         state_region,
         tables: Tables::default(),
+        refused: None,
+        current: None,
     };
     translator.entry(entry);
     for index in &flow.order {
@@ -165,10 +182,14 @@ pub(crate) fn translate(
         builder,
         tables,
         target,
+        refused,
         ..
     } = translator;
     builder.finalize(target.frontend);
-    tables
+    match refused {
+        None => Ok(tables),
+        Some(inst) => Err(Untranslated { inst }),
+    }
 }
 
 /// How many instructions stand before each block.
@@ -246,6 +267,7 @@ impl Translator<'_, '_> {
 
     fn instruction(&mut self, instruction: &Instruction) {
         let Instruction { pc, inst, next } = *instruction;
+        self.current = Some(inst);
         match inst {
             Inst::Lui { rd, imm } => self.set_known(rd, Known::Number(i64::from(imm))),
             Inst::Auipc { rd, imm } => {
@@ -271,9 +293,7 @@ impl Translator<'_, '_> {
                 offset,
             } => self.store(pc, op, rs1, rs2, offset),
             Inst::Fence { pred, succ, .. } => self.fence(pred, succ),
-            Inst::LoadReserved { .. } | Inst::StoreConditional { .. } | Inst::Amo { .. } => {
-                self.atomic(pc, inst);
-            }
+            atomic_inst!() => self.atomic(pc, inst),
             Inst::Csr {
                 op,
                 rd,
@@ -281,9 +301,15 @@ impl Translator<'_, '_> {
                 source,
             } => self.csr(op, rd, csr, source),
             // These end a region before they are reached.
-            Inst::FenceI | Inst::Ecall | Inst::Ebreak => {}
-            _ => self.float(pc, inst),
+            Inst::FenceI | Inst::Ecall | Inst::Ebreak => self.refuse(),
+            float_inst!() => self.float(pc, inst),
+            conversion_inst!() => self.convert(inst),
         }
+    }
+
+    /// Nobody translates the current instruction, so that the region can't be compiled.
+    fn refuse(&mut self) {
+        self.refused = self.refused.or(self.current);
     }
 
     /// Runs `build` in a new block that is laid out of the way, entered where `condition` isn't 0

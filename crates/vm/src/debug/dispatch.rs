@@ -41,7 +41,7 @@ impl<T: Translator> Machine<T> {
         let executable = |address| process.executable_range(address);
         let mut seen_version = 0;
         while !process.is_ending() && self.kernel.thread_exit.is_none() {
-            if attention::take(&self.state.attention) {
+            if attention::take(self.state.attention()) {
                 self.attend();
             }
             debugger.come_by(&process, &mut self.state);

@@ -21,7 +21,7 @@ use gdbstub::target::ext::breakpoints::{
 use gdbstub::target::ext::exec_file::{ExecFile, ExecFileOps};
 use gdbstub::target::{Target, TargetError, TargetResult};
 use rekindle_hart::guest_memory::{GUEST_END, copy_in};
-use rekindle_linux::Process;
+use rekindle_linux::{Change, Process};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use super::registers::{Registers, Riscv64};
@@ -133,7 +133,7 @@ impl MultiThreadBase for Guest {
         let written = self.memory.write_all_at(data, address);
         // It may be code.
         let range = address..address.saturating_add(data.len() as u64);
-        self.process.threads.note_change(range);
+        self.process.threads.note_change(Change::Mapping(range));
         written.map_err(|_| NO_MEMORY)
     }
 
