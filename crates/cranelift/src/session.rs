@@ -1,6 +1,5 @@
 //! What a process has once: its caches by configuration, and what it does at its end.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
