@@ -422,9 +422,10 @@ impl Translator for Jit {
         true
     }
 
-    fn note_decoded(&mut self, pc: u64, modules: FindModule<'_>, _: &mut Interpreter) {
+    fn note_decoded(&mut self, pc: u64, modules: FindModule<'_>, interpreter: &mut Interpreter) {
         self.change(|state| {
             if state.installed.entry(pc).is_some() {
+                interpreter.set_compiled(pc, true);
                 return;
             }
             let Some(index) = state.scope(pc, modules) else {

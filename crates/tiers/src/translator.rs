@@ -26,8 +26,9 @@ pub trait Translator: Send + Sized + 'static {
     /// Whether hot blocks are of interest.
     fn is_active(&self) -> bool;
 
-    /// The interpreter has decoded a block at this guest PC, and will run it unless compiled code is
-    /// installed now. Called once for each block, unless decoded blocks were forgotten.
+    /// The interpreter has decoded a block at this guest PC, and will run it unless it is told now, or
+    /// by [`Self::sync`], that compiled code is installed. Called once for each block, unless decoded
+    /// blocks were forgotten.
     fn note_decoded(&mut self, pc: u64, modules: FindModule<'_>, interpreter: &mut Interpreter);
 
     /// A block at this guest PC became hot. Called once for each block.

@@ -49,7 +49,6 @@ pub struct Interpreter {
     decoded: Option<u64>,
     reports_heat: bool,
     instructions: u64,
-    compiled: FxHashSet<u64>,
     /// Where a debugger wants to stop.
     stops: FxHashSet<u64>,
     started: Instant,
@@ -82,7 +81,6 @@ impl Interpreter {
             decoded: None,
             reports_heat,
             instructions: 0,
-            compiled: FxHashSet::default(),
             stops: FxHashSet::default(),
             started: Instant::now(),
         }
@@ -117,14 +115,11 @@ impl Interpreter {
         }
     }
 
-    /// Notes whether compiled code is installed for `pc`: the interpreter stops before such a block.
-    /// One whose code is gone is counted from the start, so that it is reported once more.
+    /// Notes whether compiled code is installed for `pc`, where a block is decoded: the interpreter
+    /// stops before such a block. One whose code is gone is counted from the start, so that it is
+    /// reported once more. Of a block that is decoded later, whoever installs code is asked then:
+    /// [`Self::take_decoded`].
     pub fn set_compiled(&mut self, pc: u64, is_compiled: bool) {
-        if is_compiled {
-            self.compiled.insert(pc);
-        } else {
-            self.compiled.remove(&pc);
-        }
         if let Some(id) = self.cache.find(pc)
             && let Some(block) = self.cache.block_mut(id)
         {
@@ -137,7 +132,6 @@ impl Interpreter {
 
     /// Nothing is installed any more, as far as is known here.
     pub fn forget_compiled(&mut self) {
-        self.compiled.clear();
         let stops = &self.stops;
         for block in self.cache.blocks_mut() {
             block.is_compiled = stops.contains(&block.pc);
@@ -174,8 +168,7 @@ impl Interpreter {
         Exit::Dispatch
     }
 
-    /// Forgets decoded instructions if there are any in `range`; what [`Self::set_compiled`] said
-    /// holds on.
+    /// Forgets decoded instructions if there are any in `range`.
     pub fn invalidate(&mut self, range: &Range<u64>) {
         if self.cache.touches(range) {
             self.cache.clear();
@@ -299,7 +292,7 @@ impl Interpreter {
         if !code.all_fixed {
             self.cache.note_changeable(id);
         }
-        if (self.compiled.contains(&pc) || self.stops.contains(&pc))
+        if self.stops.contains(&pc)
             && let Some(block) = self.cache.block_mut(id)
         {
             block.is_compiled = true;
@@ -346,5 +339,56 @@ impl<'a> CodeReader<'a> {
             };
         }
         load16(address).map_err(|_| fault_at(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rv_isa::{AluImmOp, Inst, XReg};
+
+    use super::*;
+    use crate::guest_memory::{Pages, store32};
+
+    /// Where code is installed is known in one place, and the interpreter keeps no list of its own that
+    /// could say something else: it asks when it decodes, and marks blocks that it has.
+    #[test]
+    fn a_block_is_asked_about_when_it_is_decoded_and_believes_the_latest_answer() {
+        faults::install(None, None);
+        let code = Pages::map(4096).expect("memory");
+        let start = code.range().start;
+        let (op, rd, rs1, imm) = (AluImmOp::Addi, XReg::A0, XReg::A0, 1);
+        for (pc, inst) in [
+            (start, Inst::AluImm { op, rd, rs1, imm }),
+            (start + 4, Inst::Ecall),
+        ] {
+            let word = rv_isa::encode(&inst).expect("it encodes");
+            store32(pc, word).expect("it is mapped");
+        }
+        let executable = |_| {
+            let range = code.range();
+            Some(CodeRange {
+                range,
+                is_fixed: true,
+            })
+        };
+        let mut state = GuestState::new();
+        let mut interpreter = Interpreter::new(true);
+        let mut run = |interpreter: &mut Interpreter| {
+            state.pc = start;
+            let exit = interpreter.run(&mut state, &executable, false);
+            (exit, state.x[10], interpreter.take_decoded())
+        };
+
+        interpreter.set_compiled(start, true);
+        let asks = (Exit::Dispatch, 0, Some(start));
+        assert_eq!(run(&mut interpreter), asks, "nothing was decoded yet");
+        interpreter.set_compiled(start, true);
+        assert_eq!(run(&mut interpreter), (Exit::Dispatch, 0, None));
+        interpreter.set_compiled(start, false);
+        assert_eq!(run(&mut interpreter), (Exit::Syscall, 1, None));
+        interpreter.set_compiled(start, true);
+        interpreter.invalidate(&code.range());
+        let asks = (Exit::Dispatch, 1, Some(start));
+        assert_eq!(run(&mut interpreter), asks, "the block is another");
     }
 }
