@@ -15,7 +15,7 @@ use crate::surroundings::Surroundings;
 
 /// A region to compile.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(crate) struct Job {
     /// What to compile.
     pub region: Region,
     /// How it is compiled, and where it must be able to live.
@@ -32,7 +32,7 @@ pub(super) struct Job {
 
 /// A finished job: the region's head, and its code unless it can't be compiled.
 #[derive(Debug)]
-pub(super) struct Finished {
+pub(crate) struct Finished {
     pub head: u64,
     pub scope_number: u64,
     pub code: Option<Code>,
@@ -56,7 +56,7 @@ struct Shared {
 }
 
 /// The owner's end of the compile thread. The thread starts with the first job.
-pub(super) struct Compiler {
+pub(crate) struct Compiler {
     shared: Arc<Shared>,
     thread: Option<Running>,
     surroundings: Arc<dyn Surroundings>,
@@ -80,7 +80,7 @@ struct Running {
 
 impl Compiler {
     /// A compiler whose thread isn't running yet; `perf_map` has it name what it makes for perf.
-    pub(super) fn new(surroundings: Arc<dyn Surroundings>, perf_map: bool) -> Self {
+    pub(crate) fn new(surroundings: Arc<dyn Surroundings>, perf_map: bool) -> Self {
         Self {
             shared: Arc::default(),
             thread: None,
@@ -91,7 +91,7 @@ impl Compiler {
 
     /// Hands a job over. Without a thread (the system gives none) the job is dropped, and the
     /// region stays interpreted. Returns whether it was handed over.
-    pub(super) fn submit(&mut self, job: Job) -> bool {
+    pub(crate) fn submit(&mut self, job: Job) -> bool {
         if self.thread.is_none() {
             self.thread = self.start();
         }
@@ -120,7 +120,7 @@ impl Compiler {
     }
 
     /// The results that are waiting.
-    pub(super) fn take_finished(&mut self) -> Vec<Finished> {
+    pub(crate) fn take_finished(&mut self) -> Vec<Finished> {
         if !self.shared.ready.load(Ordering::Relaxed) {
             return Vec::new();
         }
@@ -138,7 +138,7 @@ impl Compiler {
 
     /// Waits until all that is queued is compiled, and returns the results that nobody has taken.
     /// The next job starts a new thread.
-    pub(super) fn finish(&mut self) -> Vec<Finished> {
+    pub(crate) fn finish(&mut self) -> Vec<Finished> {
         let Some(Running {
             jobs,
             results,
@@ -154,26 +154,26 @@ impl Compiler {
     }
 
     /// Ends the thread, and drops what is queued.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.shared.cancelled.store(true, Ordering::Relaxed);
         self.thread = None;
     }
 
     /// Waits until the thread is between two jobs, and keeps it there while the result lives.
-    pub(super) fn pause(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn pause(&self) -> MutexGuard<'_, ()> {
         let working = self.shared.working.lock();
         working.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets the thread: this process has none.
-    pub(super) fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         // Its channels may be in any state, and joining it would wait for ever.
         std::mem::forget(self.thread.take());
         self.shared = Arc::default();
     }
 
     /// How many regions were compiled, and how long that took in nanoseconds.
-    pub(super) fn totals(&self) -> (u64, u64) {
+    pub(crate) fn totals(&self) -> (u64, u64) {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (load(&self.shared.compiled), load(&self.shared.spent_ns))
     }

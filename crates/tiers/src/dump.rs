@@ -14,12 +14,12 @@ use crate::region::{End, Instruction, Region};
 const CLIF_WIDTH: usize = 64;
 
 /// The location of a region's instruction, by its number: 0 is what no instruction asked for.
-pub(super) fn location(number: usize) -> SourceLoc {
+pub(crate) fn location(number: usize) -> SourceLoc {
     SourceLoc::new(u32::try_from(number + 1).unwrap_or(0))
 }
 
 /// Whether the instruction at `pc` is part of the region, or what it ends before.
-pub(super) fn holds(region: &Region, pc: u64) -> bool {
+pub(crate) fn holds(region: &Region, pc: u64) -> bool {
     region
         .instructions()
         .any(|instruction| instruction.pc == pc)
@@ -30,7 +30,7 @@ pub(super) fn holds(region: &Region, pc: u64) -> bool {
 }
 
 /// The region's text, of which `function` is the CLIF that was compiled and `artifact` what came out.
-pub(super) fn text(region: &Region, function: &Function, artifact: &Artifact) -> String {
+pub(crate) fn text(region: &Region, function: &Function, artifact: &Artifact) -> String {
     let mut clif = clif_lines(function);
     let mut host = host_lines(artifact);
     let mut text = String::new();

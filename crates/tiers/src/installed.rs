@@ -36,7 +36,7 @@ pub(crate) struct LostRegion {
 
 /// All of them, found by guest PC, by link slot and by host PC.
 #[derive(Debug, Default)]
-pub(super) struct Installed {
+pub(crate) struct Installed {
     /// A place is empty where nothing is installed any more.
     regions: Vec<Option<InstalledRegion>>,
     /// The empty places.
@@ -53,7 +53,7 @@ pub(super) struct Installed {
 
 impl Installed {
     /// Installs `code` as the region of `head`. Returns whether it could be: whether it is a region.
-    pub(super) fn install(
+    pub(crate) fn install(
         &mut self,
         head: u64,
         code: &Code,
@@ -65,7 +65,7 @@ impl Installed {
 
     /// The same where a region of that head may be installed already: that one is entered, but what
     /// leaves this one's code is known.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         head: u64,
         code: &Code,
@@ -102,7 +102,7 @@ impl Installed {
 
     /// The code of the region that starts at `pc`.
     #[inline]
-    pub(super) fn entry(&self, pc: u64) -> Option<RegionCode> {
+    pub(crate) fn entry(&self, pc: u64) -> Option<RegionCode> {
         self.by_head
             .get(&pc)
             .and_then(|index| self.region(*index))
@@ -110,7 +110,7 @@ impl Installed {
     }
 
     /// Where the link slot at `address` leads: the slot, and the guest PC.
-    pub(super) fn slot_at(&self, address: u64) -> Option<((usize, usize), u64)> {
+    pub(crate) fn slot_at(&self, address: u64) -> Option<((usize, usize), u64)> {
         let (_, index) = self.by_slots.range(..=HostAddr(address)).next_back()?;
         let region = self.region(*index)?;
         let slot = region.slots.index_of(HostAddr(address))?;
@@ -118,7 +118,7 @@ impl Installed {
     }
 
     /// The heads of regions that were made from other bytes than memory holds now.
-    pub(super) fn outdated(&self) -> Vec<u64> {
+    pub(crate) fn outdated(&self) -> Vec<u64> {
         let installed = self.by_head.iter();
         let outdated = installed.filter(|(head, index)| {
             let source = self.region(**index).map(|region| &region.source);
@@ -128,7 +128,7 @@ impl Installed {
     }
 
     /// The guest PCs to which installed regions leave by direct jumps.
-    pub(super) fn exits(&self) -> impl Iterator<Item = u64> {
+    pub(crate) fn exits(&self) -> impl Iterator<Item = u64> {
         self.regions
             .iter()
             .flatten()
@@ -136,7 +136,7 @@ impl Installed {
     }
 
     /// Makes a slot lead to the region of `target`.
-    pub(super) fn link(&mut self, (region, slot): (usize, usize), target: u64) {
+    pub(crate) fn link(&mut self, (region, slot): (usize, usize), target: u64) {
         let Some(entry) = self.entry(target) else {
             return;
         };
@@ -151,7 +151,7 @@ impl Installed {
     }
 
     /// The guest PC of the access that the host instruction at `host_pc` makes.
-    pub(super) fn guest_pc(&self, host_pc: u64) -> Option<u64> {
+    pub(crate) fn guest_pc(&self, host_pc: u64) -> Option<u64> {
         let (_, index) = self.by_text.range(..=host_pc).next_back()?;
         let region = self.region(*index)?;
         if !region.text.contains(&host_pc) {
@@ -173,7 +173,7 @@ impl Installed {
     /// Forgets every region for which `gone` says so by its head, as removal number `removal`; slots that
     /// lead there lead to the engine again. The jump cache is the caller's to clear. Their memory stays
     /// until [`Self::retire`], for code may be on its way through them.
-    pub(super) fn remove(&mut self, removal: u64, gone: impl Fn(u64) -> bool) -> Vec<u64> {
+    pub(crate) fn remove(&mut self, removal: u64, gone: impl Fn(u64) -> bool) -> Vec<u64> {
         let removed: Vec<(u64, usize)> = self.by_head.extract_if(|head, _| gone(*head)).collect();
         for (head, index) in &removed {
             self.removed.push((removal, *index));
@@ -187,7 +187,7 @@ impl Installed {
     }
 
     /// Lets go of the regions that were removed up to removal `upto`: no thread is in their code.
-    pub(super) fn retire(&mut self, upto: u64) {
+    pub(crate) fn retire(&mut self, upto: u64) {
         let over = self.removed.extract_if(.., |(removal, _)| *removal <= upto);
         for (_, index) in over.collect::<Vec<_>>() {
             let Some(region) = self.regions[index].take() else {
@@ -210,7 +210,7 @@ impl Installed {
     }
 
     /// The region whose code `pc` was in, installed or removed, while its memory is known.
-    pub(super) fn lost(&self, pc: u64) -> Option<LostRegion> {
+    pub(crate) fn lost(&self, pc: u64) -> Option<LostRegion> {
         let (_, index) = self.by_text.range(..=pc).next_back()?;
         let region = self.region(*index)?;
         region.text.contains(&pc).then(|| LostRegion {
@@ -221,7 +221,7 @@ impl Installed {
     }
 
     /// The heads of all regions.
-    pub(super) fn heads(&self) -> impl Iterator<Item = u64> {
+    pub(crate) fn heads(&self) -> impl Iterator<Item = u64> {
         self.by_head.keys().copied()
     }
 

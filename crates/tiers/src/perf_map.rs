@@ -8,11 +8,11 @@ use rekindle::Code;
 
 /// This process's map.
 #[derive(Debug)]
-pub(super) struct PerfMap(File);
+pub(crate) struct PerfMap(File);
 
 impl PerfMap {
     /// Starts the map of this process. `None`, and a warning, where that can't be.
-    pub(super) fn create() -> Option<Self> {
+    pub(crate) fn create() -> Option<Self> {
         let path = format!("/tmp/perf-{}.map", std::process::id());
         // An older process's; and whoever prepared a link there gets nothing written through it.
         let _ = fs::remove_file(&path);
@@ -26,7 +26,7 @@ impl PerfMap {
     }
 
     /// Adds a line for `code`.
-    pub(super) fn add(&self, code: &Code, name: &str) {
+    pub(crate) fn add(&self, code: &Code, name: &str) {
         let (start, len) = (code.address().0, code.text_len_bytes());
         let line = format!("{start:x} {len:x} {name}\n");
         // What is missing there, perf shows as an address.

@@ -16,23 +16,23 @@ use crate::source::Snapshot;
 
 /// A module whose code may be compiled.
 #[derive(Debug)]
-pub(super) struct ModuleScope {
-    pub(super) module: Arc<dyn CodeModule>,
-    pub(super) scope: Scope,
+pub(crate) struct ModuleScope {
+    pub(crate) module: Arc<dyn CodeModule>,
+    pub(crate) scope: Scope,
     /// Which of the process's it is.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// How many compilations for it are on their way.
-    pub(super) jobs: usize,
+    pub(crate) jobs: usize,
     /// Since which removal the guest may have changed the module's code in memory. What its file said is no
     /// longer what runs, so nothing is looked up or compiled any more.
     stale_since: Option<u64>,
     /// The guest PC whose region is to be shown.
-    pub(super) dumped: Option<u64>,
+    pub(crate) dumped: Option<u64>,
 }
 
 impl ModuleScope {
     /// Opens the scope of `module`.
-    pub(super) fn open(
+    pub(crate) fn open(
         number: u64,
         module: Arc<dyn CodeModule>,
         cache: &Cache,
@@ -60,28 +60,28 @@ impl ModuleScope {
     }
 
     /// Whether `pc` is in the module's code, unchanged.
-    pub(super) fn holds(&self, pc: u64) -> bool {
+    pub(crate) fn holds(&self, pc: u64) -> bool {
         self.stale_since.is_none() && self.range(pc).is_some()
     }
 
     /// Whether a change of `range` would change the module's code.
-    pub(super) fn overlaps(&self, range: &Range<u64>) -> bool {
+    pub(crate) fn overlaps(&self, range: &Range<u64>) -> bool {
         let overlaps = |text: &Range<u64>| text.start < range.end && range.start < text.end;
         self.text().iter().any(overlaps)
     }
 
     /// Where its code is.
-    pub(super) fn text(&self) -> &[Range<u64>] {
+    pub(crate) fn text(&self) -> &[Range<u64>] {
         self.module.text_ranges()
     }
 
     /// Gives the module up: the guest may have changed its code.
-    pub(super) fn give_up(&mut self, removal: u64) {
+    pub(crate) fn give_up(&mut self, removal: u64) {
         self.stale_since.get_or_insert(removal);
     }
 
     /// Whether it was given up by removal `upto`.
-    pub(super) fn is_stale_since(&self, upto: u64) -> bool {
+    pub(crate) fn is_stale_since(&self, upto: u64) -> bool {
         self.stale_since.is_some_and(|removal| removal <= upto)
     }
 
@@ -90,7 +90,7 @@ impl ModuleScope {
     }
 
     /// The base on which code must not depend; `None` for a module at fixed addresses.
-    pub(super) fn floating_base(&self) -> Option<u64> {
+    pub(crate) fn floating_base(&self) -> Option<u64> {
         let base = self.module.base();
         (base != 0).then_some(base)
     }
@@ -98,7 +98,7 @@ impl ModuleScope {
     /// The key of the region at `head`. The module's digest stands for the instructions, since a
     /// region never leaves the module; where it is loaded is no part of it, but whether that may
     /// vary is.
-    pub(super) fn key(&self, head: u64) -> Key {
+    pub(crate) fn key(&self, head: u64) -> Key {
         let base = self.module.base();
         KeyBuilder::new("rekindle-vm/region")
             .digest(&self.module.digest())
@@ -109,7 +109,7 @@ impl ModuleScope {
 
     /// The instruction at `pc` as `snapshot` has it, if it lies in the same range of the module's code
     /// as `head`.
-    pub(super) fn fetch(&self, head: u64, pc: u64, snapshot: &Snapshot) -> Option<Decoded> {
+    pub(crate) fn fetch(&self, head: u64, pc: u64, snapshot: &Snapshot) -> Option<Decoded> {
         let range = self.range(head)?;
         let half = |address: u64| {
             let inside = range.contains(&address) && range.contains(&address.wrapping_add(1));

@@ -8,7 +8,7 @@ use rekindle_linux::{Change, GuestExit, Request, SignalInfo, fatal};
 use rekindle_tiers::{Entered, Translator};
 
 use crate::debug::Resumed;
-use crate::guest_thread::Machine;
+use crate::machine::Machine;
 use crate::spawn;
 use crate::surroundings::module_at;
 

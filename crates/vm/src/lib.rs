@@ -32,17 +32,17 @@
 mod config;
 mod debug;
 mod dispatch;
-mod guest_thread;
 mod machine;
 mod spawn;
+mod start;
 mod stats;
 mod surroundings;
 
 pub use config::{Config, Outcome};
-pub use machine::run;
 pub use rekindle_linux::{
     ElfFault, GuestExit, StartError, close_missing_streams, has_standard_error,
     is_started_by_binfmt,
 };
 pub use rekindle_tiers::{CodeLocation, NoCodeLocation};
+pub use start::run;
 pub use stats::RunStatistics;

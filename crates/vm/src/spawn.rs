@@ -16,7 +16,7 @@ use rekindle_linux::{
 };
 use rekindle_tiers::{InterpretOnly, Translator};
 
-use crate::guest_thread::Machine;
+use crate::machine::Machine;
 
 /// The stack of a host thread that runs a guest thread.
 const HOST_STACK_LEN: usize = 1 << 20;

@@ -10,7 +10,7 @@ use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, Type, Value, types};
 use rekindle_hart::GuestState;
 use rv_isa::{AmoOp, AmoWidth, Inst, XReg};
 
-use super::{Symbol, Translator};
+use super::{RegionTranslator, Symbol};
 use crate::kinds::{conversion_inst, float_inst, integer_inst};
 
 const RESERVATION_ADDRESS: i32 = offset_of!(GuestState, reservation_address) as i32;
@@ -23,7 +23,7 @@ fn type_of(width: AmoWidth) -> Type {
     }
 }
 
-impl Translator<'_, '_> {
+impl RegionTranslator<'_, '_> {
     pub(super) fn atomic(&mut self, pc: u64, inst: Inst) {
         match inst {
             Inst::LoadReserved { width, rd, rs1, .. } => self.load_reserved(pc, width, rd, rs1),

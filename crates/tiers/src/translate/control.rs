@@ -5,13 +5,13 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use rekindle_hart::offsets;
 use rv_isa::{BranchOp, Inst, XReg};
 
-use super::{Known, Locals, Symbol, Translator, state};
+use super::{Known, Locals, RegionTranslator, Symbol, state};
 use crate::abi::CARRIED;
 use crate::flow::CARRIED_SET;
 use crate::reg_set::RegSet;
 use crate::region::{Block, Edge, End, Leave};
 
-impl Translator<'_, '_> {
+impl RegionTranslator<'_, '_> {
     pub(super) fn end(&mut self, block: &Block) {
         match block.end {
             End::Jump(edge) => self.follow(edge),

@@ -4,10 +4,10 @@ use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use rv_isa::{FReg, FpFormat, Inst, IntFormat, RoundingMode, XReg};
 
-use super::Translator;
+use super::RegionTranslator;
 use crate::kinds::{atomic_inst, float_inst, integer_inst};
 
-impl Translator<'_, '_> {
+impl RegionTranslator<'_, '_> {
     #[expect(
         clippy::too_many_lines,
         reason = "a table: one arm for each shape of instruction"

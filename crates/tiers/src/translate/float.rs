@@ -18,10 +18,10 @@ use rv_isa::{
     FpSignInjectOp, Inst, RoundingMode, XReg,
 };
 
-use super::{Symbol, Translator};
+use super::{RegionTranslator, Symbol};
 use crate::kinds::{atomic_inst, conversion_inst, integer_inst};
 
-impl Translator<'_, '_> {
+impl RegionTranslator<'_, '_> {
     #[expect(
         clippy::too_many_lines,
         reason = "a table: one arm for each shape of instruction"

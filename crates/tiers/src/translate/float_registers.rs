@@ -11,7 +11,7 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
 use rekindle_hart::GuestState;
 use rv_isa::{FReg, FpFormat, XReg};
 
-use super::{Symbol, Translator, state};
+use super::{RegionTranslator, Symbol, state};
 use crate::reg_set::RegSet;
 
 /// The upper half of a boxed single.
@@ -20,7 +20,7 @@ const BOX: i64 = 0xffff_ffff_0000_0000_u64.cast_signed();
 const NAN_SINGLE: f32 = f32::from_bits(0x7fc0_0000);
 const NAN_DOUBLE: f64 = f64::from_bits(0x7ff8_0000_0000_0000);
 
-impl Translator<'_, '_> {
+impl RegionTranslator<'_, '_> {
     /// Leaves to the interpreter where the dynamic rounding mode isn't one that the host has.
     pub(super) fn check_environment(&mut self) {
         if !self.flow.dynamic_rounding {

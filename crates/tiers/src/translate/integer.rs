@@ -5,14 +5,14 @@ use cranelift_codegen::ir::{InstBuilder, Value, types};
 use cranelift_frontend::FuncInstBuilder;
 use rv_isa::{AluImmOp, AluOp, AluUnaryOp, XReg};
 
-use super::{Known, Translator};
+use super::{Known, RegionTranslator};
 
 /// Makes the CLIF instruction of an operation on two values.
 trait Operation: FnOnce(FuncInstBuilder<'_, '_>, Value, Value) -> Value {}
 
 impl<F: FnOnce(FuncInstBuilder<'_, '_>, Value, Value) -> Value> Operation for F {}
 
-impl Translator<'_, '_> {
+impl RegionTranslator<'_, '_> {
     #[expect(
         clippy::too_many_lines,
         reason = "a table: one arm for each shape of instruction"

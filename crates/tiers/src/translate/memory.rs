@@ -8,7 +8,7 @@
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, types};
 use rv_isa::{LoadOp, StoreOp, XReg};
 
-use super::{Translator, state};
+use super::{RegionTranslator, state};
 use crate::flow::CARRIED_SET;
 
 /// Bit of `fence`'s sets for writes.
@@ -16,7 +16,7 @@ const WRITES: u8 = 1;
 /// Bit of `fence`'s sets for reads.
 const READS: u8 = 2;
 
-impl Translator<'_, '_> {
+impl RegionTranslator<'_, '_> {
     /// The flags of the next guest memory access, made at `pc`. Where the guest handles faults, what
     /// it may look at is stored first.
     pub(super) fn access(&mut self, pc: u64) -> MemFlagsData {

@@ -7,7 +7,7 @@
 //! link slot, or a guest PC. The other guest registers are loaded on entry where the flow analysis
 //! says so, live in SSA variables, and are written back where control leaves.
 //!
-//! The translator is split by family of instructions; each file is one `impl` of [`Translator`].
+//! The translator is split by family of instructions; each file is one `impl` of [`RegionTranslator`].
 
 mod atomic;
 mod control;
@@ -92,7 +92,7 @@ struct Locals {
     f_stored: RegSet,
 }
 
-struct Translator<'a, 'b> {
+struct RegionTranslator<'a, 'b> {
     builder: FunctionBuilder<'b>,
     region: &'a Region,
     flow: &'a Flow,
@@ -154,7 +154,7 @@ pub(crate) fn translate(
         (builder.create_block(), block.predecessors + from_entry)
     });
     let blocks = blocks.collect();
-    let mut translator = Translator {
+    let mut translator = RegionTranslator {
         builder,
         region,
         flow,
@@ -178,7 +178,7 @@ pub(crate) fn translate(
     for index in &flow.order {
         translator.block(*index);
     }
-    let Translator {
+    let RegionTranslator {
         builder,
         tables,
         target,
@@ -203,7 +203,7 @@ fn first_numbers(region: &Region) -> Vec<usize> {
     before.collect()
 }
 
-impl Translator<'_, '_> {
+impl RegionTranslator<'_, '_> {
     /// The entry: parameters, loads, and the checks on which the region relies.
     fn entry(&mut self, entry: ir::Block) {
         self.builder.switch_to_block(entry);

@@ -6,7 +6,7 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
 use rekindle_hart::GuestState;
 use rv_isa::XReg;
 
-use super::{Known, Symbol, Translator};
+use super::{Known, RegionTranslator, Symbol};
 
 /// Offset of an integer register in the state.
 pub(super) const fn x_offset(register: usize) -> i32 {
@@ -18,7 +18,7 @@ pub(super) const fn f_offset(register: usize) -> i32 {
     (offset_of!(GuestState, f) + 8 * register) as i32
 }
 
-impl Translator<'_, '_> {
+impl RegionTranslator<'_, '_> {
     /// The address of the guest state.
     pub(super) fn state(&mut self) -> Value {
         self.builder.ins().get_pinned_reg(types::I64)

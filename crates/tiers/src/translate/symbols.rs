@@ -11,7 +11,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 
-use super::{HELPER_CONVENTION, Translator};
+use super::{HELPER_CONVENTION, RegionTranslator};
 use crate::abi::CARRIED;
 
 /// What a name in code means.
@@ -100,7 +100,7 @@ pub(super) fn region_signature() -> Signature {
     signature
 }
 
-impl Translator<'_, '_> {
+impl RegionTranslator<'_, '_> {
     /// The value of a symbol.
     pub(super) fn symbol(&mut self, symbol: Symbol) -> Value {
         let known = self

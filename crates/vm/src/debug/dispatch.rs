@@ -7,7 +7,7 @@ use rekindle_linux::signal;
 use rekindle_tiers::Translator;
 
 use super::{Action, Debugger, Reason};
-use crate::guest_thread::Machine;
+use crate::machine::Machine;
 
 impl Debugger {
     fn watches(&self) -> bool {
