@@ -1,7 +1,9 @@
 //! `cargo xtask ci`: exactly what CI runs, in the order in which it is cheapest to fail.
 
+use crate::asan;
 use crate::embedders;
 use crate::guests;
+use crate::miri;
 use crate::packages;
 use crate::programs;
 use crate::shell::{cargo, succeed, target};
@@ -24,12 +26,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
         ];
         succeed(cargo().args(clippy).args(["--", "--deny", "warnings"]))
     })?;
+    step("twins for Miri", miri::check)?;
     step("documentation", || {
         let mut command = cargo();
         command.env("RUSTDOCFLAGS", "--deny warnings");
         succeed(command.args(["doc", "--workspace", "--no-deps", "--quiet"]))
     })?;
     step("tests", || succeed(cargo().args(["test", "--workspace"])))?;
+    step("sanitizer", || asan::test(asan::CHEAP, None))?;
     step("embedders", embedders::run)?;
     // The tests have built the program, with its assertions.
     step("programs", || {

@@ -7,6 +7,7 @@
     reason = "chores are run by people and by CI, and talk to them"
 )]
 
+mod asan;
 mod ci;
 mod compare;
 mod debian;
@@ -15,6 +16,7 @@ mod embedders;
 mod fuzz;
 mod fuzz_vm;
 mod guests;
+mod miri;
 mod packages;
 mod programs;
 mod riscv_tests;
@@ -36,8 +38,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Exactly what CI runs: packages, formatting, tidy, guests, lints, documentation, tests, embedders,
-    /// programs.
+    /// Exactly what CI runs: packages, formatting, tidy, guests, lints, twins for Miri, documentation,
+    /// tests, a sanitizer, embedders, programs.
     Ci,
     /// Run a guest cold and warm, and show what the cache made of it.
     Demo,
@@ -48,6 +50,10 @@ enum Chore {
         #[command(subcommand)]
         subject: fuzz::Subject,
     },
+    /// Test the crates with unsafe code under AddressSanitizer.
+    Asan(asan::Options),
+    /// Run what Miri can run, where there is Miri.
+    Miri,
     /// Hold the workspace against ARCHITECTURE.md and the house's sizes.
     Tidy,
     /// Fetch a Debian system for RISC-V, and QEMU, into an ignored folder; or build or check the
@@ -78,6 +84,8 @@ fn main() -> ExitCode {
         Chore::Demo => demo::run(),
         Chore::Embedders => embedders::run(),
         Chore::Fuzz { subject } => fuzz::run(&subject),
+        Chore::Asan(options) => asan::run(&options),
+        Chore::Miri => miri::run(),
         Chore::Tidy => tidy::run(),
         Chore::Guests { task } => guests::run(task.as_ref().unwrap_or(&guests::Task::Fetch)),
         Chore::Programs(options) => programs::run(&options),

@@ -47,6 +47,19 @@ pub(crate) fn release_rekindle() -> anyhow::Result<PathBuf> {
     Ok(target().join("release/rekindle"))
 }
 
+/// The machine that this compiler compiles for, as it calls it.
+pub(crate) fn host_triple() -> anyhow::Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .arg("-vV")
+        .output()
+        .context("rustc -vV")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned)
+        .context("rustc doesn't say its host")
+}
+
 /// Where Cargo puts what it builds.
 pub(crate) fn target() -> PathBuf {
     let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());

@@ -51,6 +51,8 @@ mod data;
 mod declarations;
 mod define;
 mod finish;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod isa;
 mod key;
 mod keyed;

@@ -67,12 +67,7 @@ impl JITModule {
                 )
             })
             .collect();
-        if let Some(words) = own_words(code.metadata()) {
-            read(
-                &mut words.iter().map(|word| u32::from_le_bytes(*word)),
-                &mut tables,
-            )?;
-        }
+        read_metadata(code.metadata(), &mut tables)?;
         Some(tables)
     }
 
@@ -152,6 +147,17 @@ fn write(compiled: &CompiledCode, words: &mut Vec<u32>) {
     }
 }
 
+/// Reads a function's metadata. `None` if there are words of our own that are something else.
+pub(crate) fn read_metadata(metadata: &[u8], tables: &mut FunctionTables) -> Option<()> {
+    let Some(words) = own_words(metadata) else {
+        return Some(());
+    };
+    read(
+        &mut words.iter().map(|word| u32::from_le_bytes(*word)),
+        tables,
+    )
+}
+
 /// Reads what [`write`] wrote. `None` if the words are something else.
 fn read(words: &mut impl Iterator<Item = u32>, tables: &mut FunctionTables) -> Option<()> {
     for _ in 0..words.next()? {
@@ -179,7 +185,8 @@ fn read(words: &mut impl Iterator<Item = u32>, tables: &mut FunctionTables) -> O
 fn handler([kind, number, offset]: [u32; 3]) -> Option<FinalizedMachExceptionHandler> {
     use FinalizedMachExceptionHandler as H;
     Some(match kind {
-        TAG => H::Tag(ExceptionTag::from_u32(number), offset),
+        // The largest number stands for no tag at all.
+        TAG if number < u32::MAX => H::Tag(ExceptionTag::from_u32(number), offset),
         DEFAULT => H::Default(offset),
         CONTEXT_ON_STACK => H::Context(ExceptionContextLoc::SPOffset(number)),
         CONTEXT_IN_REGISTER => H::Context(ExceptionContextLoc::GPR(number.try_into().ok()?)),

@@ -94,7 +94,7 @@ fn contains(load: &libc::Elf64_Phdr, part: &libc::Elf64_Phdr) -> bool {
 }
 
 /// The build id among some notes.
-fn id_among(mut notes: &[u8]) -> Option<&[u8]> {
+pub(crate) fn id_among(mut notes: &[u8]) -> Option<&[u8]> {
     loop {
         let (head, rest) = notes.split_first_chunk::<12>()?;
         let [name_len, id_len, kind] = [0, 4, 8].map(|at| {

@@ -11,6 +11,8 @@ mod block;
 mod build_id;
 mod entry;
 mod frames;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod host;
 mod image;
 mod image_ranges;

@@ -3,6 +3,8 @@
 //!
 //! A module is made from a seed alone, so a seed is all that a failure has to say. `rekindle-fuzz run
 //! --seed N --count 1` runs it again; `cargo xtask fuzz cranelift --minutes M` runs new ones.
+//!
+//! And changed bytes for decoders: see [`bytes`].
 
 #![expect(
     clippy::result_large_err,
@@ -11,6 +13,7 @@
 
 mod batch;
 mod body;
+pub mod bytes;
 mod call;
 mod entry;
 mod module;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
+use rekindle_fuzz::bytes::{Decoded, TARGETS, Target, decode, decode_one};
 use rekindle_fuzz::{Mode, Totals, compare, run};
 
 /// Modules that a process runs.
@@ -30,6 +31,21 @@ enum Arguments {
         #[arg(long, default_value_t = u64::MAX)]
         count: u64,
     },
+    /// Decode changed bytes, of every target or of one.
+    Bytes {
+        /// How long, for all targets together.
+        #[arg(long, default_value_t = 1.0)]
+        minutes: f64,
+        /// Where random numbers start.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Only the target of this name.
+        #[arg(long)]
+        target: Option<String>,
+        /// Only this input, of one target.
+        #[arg(long, requires = "target")]
+        input: Option<PathBuf>,
+    },
     /// Run modules as one rival, and print a line for each.
     Child {
         mode: Mode,
@@ -46,6 +62,19 @@ fn main() -> anyhow::Result<()> {
             seed,
             count,
         } => fuzz(minutes, seed.unwrap_or_else(seed_of_the_time), count),
+        Arguments::Bytes {
+            minutes,
+            seed,
+            target,
+            input,
+        } => {
+            let targets = chosen(target.as_deref())?;
+            if let (Some(file), [target]) = (input, &targets[..]) {
+                return decode_one(target, &std::fs::read(file)?);
+            }
+            let time = Duration::from_secs_f64(minutes * 60.0 / targets.len() as f64);
+            decode_all(&targets, seed.unwrap_or_else(seed_of_the_time), time)
+        }
         Arguments::Child {
             mode,
             folder,
@@ -59,6 +88,35 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+fn chosen(name: Option<&str>) -> anyhow::Result<Vec<Target>> {
+    let all = TARGETS.iter().copied();
+    let targets: Vec<_> = all
+        .filter(|target| name.is_none_or(|name| name == target.name))
+        .collect();
+    anyhow::ensure!(!targets.is_empty(), "the targets are {TARGETS:?}");
+    Ok(targets)
+}
+
+/// Each target in its turn. What ends this process leaves its input behind.
+fn decode_all(targets: &[Target], seed: u64, time: Duration) -> anyhow::Result<()> {
+    for target in targets {
+        let current = format!("rekindle-fuzz-{}-{}", target.name, std::process::id());
+        let current = std::env::temp_dir().join(current);
+        let current = target.is_mapped.then_some(&*current);
+        if let Some(current) = current {
+            // Should this process end, that is where the input is.
+            println!("{}: {}", target.name, current.display());
+        }
+        let Decoded { inputs, ways } = decode(target, seed, time, current)?;
+        current.map_or(Ok(()), std::fs::remove_file)?;
+        println!(
+            "{}: {inputs} inputs from seed {seed}, {ways} ways",
+            target.name
+        );
+    }
+    Ok(())
 }
 
 fn seed_of_the_time() -> u64 {

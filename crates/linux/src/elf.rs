@@ -369,6 +369,8 @@ fn read_symbols(file: &[u8]) -> Option<Vec<ElfSymbol>> {
     const SYMBOL_LEN: usize = 24;
     const SYMBOL_TABLE: u32 = 2;
     const DYNAMIC_SYMBOLS: u32 = 11;
+    // Many symbols may share one name: a file could ask for far more memory than it is long.
+    const MAX_NAME_LEN: usize = 1024;
     let header = file.get(..HEADER_LEN)?;
     let count = u64::from(u16_at(header, 60));
     let sections = bytes_at(file, u64_at(header, 40), count * SECTION_LEN)?;
@@ -389,10 +391,9 @@ fn read_symbols(file: &[u8]) -> Option<Vec<ElfSymbol>> {
         if !is_function || !is_defined {
             continue;
         }
-        let name = names
-            .get(u32_at(entry, 0) as usize..)?
-            .split(|byte| *byte == 0)
-            .next()?;
+        let name = names.get(u32_at(entry, 0) as usize..)?;
+        let name = &name[..name.len().min(MAX_NAME_LEN)];
+        let name = name.split(|byte| *byte == 0).next()?;
         symbols.push(ElfSymbol {
             address: u64_at(entry, 8),
             len: u64_at(entry, 16),

@@ -13,6 +13,8 @@ mod elf_head;
 mod ending;
 mod errno;
 pub mod fatal;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guest_exit;
 mod guest_signal;
 mod host;

@@ -13,6 +13,8 @@ mod code_module;
 mod compiler;
 mod dump;
 mod flow;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod installed;
 mod jit;
 mod kept;

@@ -91,8 +91,10 @@ impl Declarations {
             Origin::Brief(brief) => brief.in_full(),
             Origin::Program { before, program } => {
                 let mut all = before.take();
-                let declared = program.declare(&mut all);
-                declared.expect("the same module declared them once");
+                // The same module declared them once. What a damaged record doesn't say stays undeclared.
+                if let Err(error) = program.declare(&mut all) {
+                    tracing::error!(%error, "a program's declarations contradict each other");
+                }
                 all
             }
         })

@@ -23,6 +23,10 @@ pub(crate) enum Access {
     /// Reading.
     Read,
     /// Reading and writing.
+    #[cfg_attr(
+        miri,
+        expect(dead_code, reason = "Miri's memory can always be written")
+    )]
     ReadWrite,
     /// Reading and executing.
     ReadExecute,
@@ -255,7 +259,9 @@ impl Drop for Memory {
 
 #[cfg(test)]
 mod tests {
-    use super::{Memory, holds_multiple};
+    #[cfg(all(not(miri), target_pointer_width = "64"))]
+    use super::Memory;
+    use super::holds_multiple;
 
     #[test]
     fn multiples_of_4_gib_are_seen() {

@@ -1,5 +1,7 @@
 //! A few modules of the fuzzer; `cargo xtask fuzz cranelift` runs as many as one likes.
 
+mod bytes;
+
 use std::path::Path;
 
 use rekindle_fuzz::compare;

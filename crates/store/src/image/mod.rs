@@ -6,6 +6,8 @@ mod digest;
 mod draft;
 mod elf;
 mod entry;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod header;
 mod plan;
 mod program;

@@ -21,32 +21,15 @@ use cargo_metadata::Metadata;
 use graph::Graph;
 use load::{Open, load};
 
-/// Crates in which there are circles still.
-const NOT_YET_UNTIED: &[&str] = &["rekindle-store"];
-
 /// One fault for each circle of files in a crate of the workspace.
 pub(crate) fn check(metadata: &Metadata, root: &Path) -> anyhow::Result<Vec<String>> {
     let mut faults = Vec::new();
     for package in metadata.workspace_packages() {
-        let mut circles = Vec::new();
         for target in &package.targets {
             let file = target.src_path.as_std_path();
-            circles.extend(circles_of(file, root, &|path| {
+            faults.extend(circles_of(file, root, &|path| {
                 std::fs::read_to_string(path).ok()
             })?);
-        }
-        let is_known = NOT_YET_UNTIED.contains(&package.name.as_str());
-        match (is_known, circles.is_empty()) {
-            (true, true) => faults.push(format!(
-                "{} has no circles of files any more: take it off the list of xtask/src/tidy/circles",
-                package.name
-            )),
-            (true, false) => {
-                for circle in circles {
-                    println!("tidy: known: {circle}");
-                }
-            }
-            (false, _) => faults.extend(circles),
         }
     }
     Ok(faults)
