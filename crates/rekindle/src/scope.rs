@@ -386,7 +386,7 @@ impl Inner {
                     return Ok(Code::loaded(Arc::clone(image), &record));
                 }
                 // What is older was replaced, perhaps since it was wrong.
-                Err(MissReason::OtherNames) => return Err(MissReason::OtherNames),
+                Err(why @ (MissReason::OtherNames | MissReason::Damaged)) => return Err(why),
                 Err(why) => reason = why,
             }
         }

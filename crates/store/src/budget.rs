@@ -137,8 +137,8 @@ fn worth(image: &ImageInfo, now_s: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{DAY_S, choose, superseded};
+    use crate::description::EnvironmentDescription;
     use crate::environment::Environment;
-    use crate::root::EnvironmentDescription;
     use crate::survey::{EnvironmentInfo, HeaderInfo, ImageInfo};
 
     const NOW: i64 = 1000 * DAY_S;

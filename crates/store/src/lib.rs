@@ -4,6 +4,7 @@
 
 mod budget;
 mod clear;
+mod description;
 mod digest;
 mod directory;
 mod environment;
@@ -26,12 +27,13 @@ mod storage;
 mod survey;
 mod temporary;
 
+pub use description::EnvironmentDescription;
 pub use digest::Digest;
 pub use environment::{Environment, EnvironmentBuilder, ScopeId};
 pub use folder::FolderError;
 pub use intact::{IntactNote, NotOnDisk};
 pub use key::{Key, KeyBuilder};
-pub use root::{EnvironmentDescription, OpenError, Opening, Store};
+pub use root::{OpenError, Opening, Store};
 pub use scope_folder::{ImageError, ImageFile, ScopeFolder, ScopeLock};
 pub use secret::Secret;
 pub use storage::{Storage, System};

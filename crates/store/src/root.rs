@@ -16,8 +16,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::description::EnvironmentDescription;
 use crate::directory;
-use crate::environment::{Environment, OUR_VERSIONS, ScopeId};
+use crate::environment::{Environment, ScopeId};
 use crate::folder::{Access, Folder, FolderError};
 use crate::mark::{Kind, judge, mark};
 use crate::names::{ENVIRONMENT_FILE, SECRET_FILE, VERSION_FOLDER};
@@ -223,59 +224,10 @@ fn admit(root: &Folder, makes: bool) -> Result<(), FolderError> {
     }
 }
 
-/// What an environment is, as `environment.json` keeps it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct EnvironmentDescription {
-    /// The name of the compiler.
-    pub producer: String,
-    /// The fields, in order.
-    pub fields: Vec<(String, String)>,
-    /// The names of those in which versions of one thing differ.
-    #[serde(default)]
-    pub version_fields: Vec<String>,
-}
-
-/// What versions of one thing have in common.
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Line<'a> {
-    producer: &'a str,
-    version_fields: &'a [String],
-    fields: Vec<&'a (String, String)>,
-}
-
-impl EnvironmentDescription {
-    pub(crate) fn of(environment: &Environment) -> Self {
-        Self {
-            producer: environment.producer().to_owned(),
-            fields: environment.fields().to_vec(),
-            version_fields: environment.version_fields().to_vec(),
-        }
-    }
-
-    /// What environments have in common that are versions of one thing: their producer, and all fields
-    /// but those that say a version. `None` where no field does.
-    pub(crate) fn line(&self) -> Option<Line<'_>> {
-        let Self {
-            producer,
-            fields,
-            version_fields,
-        } = self;
-        let is_version =
-            |name: &String| version_fields.contains(name) || OUR_VERSIONS.contains(&name.as_str());
-        let fields = fields.iter().filter(|(name, _)| !is_version(name));
-        (!version_fields.is_empty()).then(|| Line {
-            producer,
-            version_fields,
-            fields: fields.collect(),
-        })
-    }
-}
-
 fn describe(environment: &Environment, folder: &Folder) -> Result<(), FolderError> {
-    let description = EnvironmentDescription::of(environment);
-    let text = serde_json::to_vec_pretty(&description).map_err(std::io::Error::from)?;
+    let text = EnvironmentDescription::of(environment).to_json();
     folder
-        .write_temporary(&text, false)?
+        .write_temporary(text.as_bytes(), false)?
         .name(ENVIRONMENT_FILE)?;
     Ok(())
 }

@@ -4,13 +4,14 @@ use std::io::{self, Read};
 
 use serde::Serialize;
 
+use crate::description::EnvironmentDescription;
 use crate::digest::hex;
 use crate::folder::{Folder, FolderError};
 use crate::image::{ImageHeader, ImageView};
 use crate::names::{
     ENVIRONMENT_FILE, LOCK_FILE, ScopeFile, image_name, is_digest, is_temporary, use_name,
 };
-use crate::root::{EnvironmentDescription, Store};
+use crate::root::Store;
 use crate::scope_folder::{ScopeFolder, lock};
 
 /// The largest `environment.json` that is read.
@@ -92,7 +93,7 @@ impl Store {
             let description = folder
                 .read_file(ENVIRONMENT_FILE, MAX_DESCRIPTION_LEN)
                 .ok()
-                .and_then(|text| serde_json::from_slice(&text).ok())
+                .and_then(|text| EnvironmentDescription::from_json(&text))
                 .unwrap_or_default();
             found.push(EnvironmentInfo {
                 folder: name.to_owned(),
