@@ -46,6 +46,7 @@ pub use host::{
     vfork, write_to_standard_error,
 };
 pub use module::GuestModule;
+pub use original::OriginalText;
 pub use process::{Process, Tracer};
 pub use start::{Start, Started, start};
 pub use start_error::StartError;

@@ -23,10 +23,12 @@ enum Original {
     Lost,
 }
 
+/// Reads bytes of a module's text at an address from its base; returns whether they are the original's.
+pub type OriginalText = Box<dyn FnMut(&mut [u8], u64) -> bool>;
+
 impl GuestModule {
-    /// What reads bytes of the text at an address from the module's base; it returns whether they are
-    /// the original's.
-    pub fn original_text(self: &Arc<Self>) -> Box<dyn FnMut(&mut [u8], u64) -> bool> {
+    /// What reads the text as it was when the module was hashed.
+    pub fn original_text(self: &Arc<Self>) -> OriginalText {
         let module = Arc::clone(self);
         let mut original = Original::Unknown;
         Box::new(move |bytes, address| original.read(&module, bytes, address))

@@ -386,7 +386,7 @@ mod tests {
     /// If it were sent again, this thread would do nothing else any more.
     #[test]
     fn a_kick_that_finds_no_guest_thread_is_dropped() {
-        install();
+        install(None);
         kick(thread_id());
         let status = std::fs::read_to_string("/proc/self/status").expect("it can be read");
         let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));

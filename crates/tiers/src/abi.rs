@@ -160,18 +160,12 @@ exits! {
     exit_syscall = LEFT_SYSCALL, offset_of!(GuestState, pc);
 }
 
-/// What to do about faults in the cache's images, for whoever installs the handlers of signals.
-#[must_use]
-pub fn own_files() -> OwnFiles {
-    // SAFETY: `rescue` gives the same instruction of the same region, compiled again, and
-    // `cover_lost_page` is called where reading has just faulted, as `OwnFiles` promises.
-    unsafe {
-        OwnFiles::new(
-            rekindle::is_in_image,
-            rekindle::cover_lost_page,
-            crate::jit::rescue::rescue,
-        )
-    }
+/// What to do about faults in the cache's images. `rescue` gives, for an instruction of a region, the
+/// same instruction of the same region, compiled again; the one caller has such a function.
+pub(crate) fn own_files(rescue: fn(u64) -> Option<u64>) -> OwnFiles {
+    // SAFETY: `rescue` does what is said above, and `cover_lost_page` is called where reading has just
+    // faulted, as `OwnFiles` promises.
+    unsafe { OwnFiles::new(rekindle::is_in_image, rekindle::cover_lost_page, rescue) }
 }
 
 /// The value of a name that compiled code refers to; the module's base isn't known here.

@@ -6,7 +6,7 @@
 //! [`flow`](crate::flow) (what is known about it), [`translate`](crate::translate) (to CLIF) and
 //! [`backend`] (to machine code).
 
-pub(crate) mod rescue;
+mod rescue;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,6 +20,7 @@ use rekindle_hart::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::rescue::Rescued;
+pub use self::rescue::own_files;
 use crate::abi::{self, Left, RegionCode};
 use crate::backend::Request;
 use crate::code_location::CodeLocation;

@@ -34,10 +34,9 @@ mod tests;
 mod translate;
 mod translator;
 
-pub use abi::own_files;
 pub use code_location::{CodeLocation, NoCodeLocation};
 pub use code_module::{CodeModule, FindModule, ReadText};
-pub use jit::{Jit, Shows};
+pub use jit::{Jit, Shows, own_files};
 pub use statistics::TierStatistics;
 pub use surroundings::Surroundings;
 pub use translator::{Entered, InterpretOnly, Translator};

@@ -8,8 +8,10 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rekindle::{Cache, Code, Lookup};
+use rekindle_hart::faults::OwnFiles;
 
 use super::{Shared, State};
+use crate::abi;
 use crate::backend::Request;
 use crate::compiler::Job;
 use crate::metadata;
@@ -36,8 +38,14 @@ pub(super) fn watch(shared: &Arc<Shared>) {
     *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(shared);
 }
 
+/// What to do about faults in the cache's images, for whoever installs the handlers of signals.
+#[must_use]
+pub fn own_files() -> OwnFiles {
+    abi::own_files(rescue)
+}
+
 /// The address of the instruction that stood at `pc`, in code of an image that has lost its pages.
-pub(crate) fn rescue(pc: u64) -> Option<u64> {
+fn rescue(pc: u64) -> Option<u64> {
     let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
     let shared = current.upgrade()?;
     drop(current);

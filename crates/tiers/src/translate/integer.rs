@@ -171,7 +171,6 @@ impl RegionTranslator<'_, '_> {
         true
     }
 
-    #[expect(clippy::too_many_lines, reason = "a table: one arm for each operation")]
     pub(super) fn alu(&mut self, op: AluOp, rd: XReg, rs1: XReg, rs2: XReg) {
         if rd.is_zero() {
             return;
