@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use rekindle_hart::guest_memory::{Pages, store32};
-//! use rekindle_hart::{Exit, GuestState, Interpreter, faults};
+//! use rekindle_hart::{CodeRange, Exit, GuestState, Interpreter, faults};
 //! use rv_isa::{AluImmOp, Inst, XReg};
 //!
 //! faults::install(None, None);
@@ -22,7 +22,11 @@
 //! let mut state = GuestState::new();
 //! state.pc = code.range().start;
 //! state.x[10] = 40;
-//! let executable = |pc| Some(code.range()).filter(|range| range.contains(&pc));
+//! let range = code.range();
+//! let executable = |pc| {
+//!     let range = range.clone();
+//!     range.contains(&pc).then_some(CodeRange { range, is_fixed: true })
+//! };
 //! let exit = Interpreter::new(false).run(&mut state, &executable, false);
 //! assert_eq!((exit, state.x[10]), (Exit::Syscall, 42));
 //! # Ok::<(), std::io::Error>(())

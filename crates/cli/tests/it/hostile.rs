@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 
 use rekindle_testkit::{Invocation, Observation, build, expected, image_files, program};
 
@@ -43,14 +44,36 @@ fn a_directory_that_becomes_open_to_others_is_refused() {
     runs_without(&session, "mode 0770");
 }
 
-#[test]
-fn a_symbolic_link_is_not_followed() {
-    let session = Session::new();
+/// A folder of ours, and a link to it.
+fn folder_and_link(session: &Session, link: &Path) -> PathBuf {
     let elsewhere = session.path().join("elsewhere");
     fs::create_dir(&elsewhere).expect("the folder can be made");
     fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o700)).expect("and changed");
-    symlink(&elsewhere, session.cache()).expect("the link can be made");
-    runs_without(&session, "a link");
+    symlink(&elsewhere, link).expect("the link can be made");
+    elsewhere
+}
+
+#[test]
+fn the_folder_may_be_a_link_of_ours() {
+    let session = Session::new();
+    let elsewhere = folder_and_link(&session, &session.cache());
+    let _ = session.run(&["--finish-compiles"], program(GUEST));
+    let (_, warm) = session.run(&[], program(GUEST));
+    assert!(warm.regions_loaded > 0, "{warm:?}");
+    assert!(
+        !image_files(&elsewhere)
+            .expect("it can be listed")
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_symbolic_link_behind_the_folders_is_not_followed() {
+    let session = Session::new();
+    let link = session.path().join("link");
+    let elsewhere = folder_and_link(&session, &link);
+    symlink(&link, session.cache()).expect("the link can be made");
+    runs_without(&session, "a link to a link");
     assert!(
         image_files(&elsewhere)
             .expect("it can be listed")
