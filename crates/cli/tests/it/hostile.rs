@@ -127,16 +127,14 @@ fn no_home_and_nothing_else_said() {
 fn the_cache_is_private_and_where_it_was_asked_to_be() {
     let session = Session::new();
     let _ = session.run(&["--finish-compiles"], program(GUEST));
-    let mode = |path: &std::path::Path| {
-        fs::metadata(path).expect("it exists").permissions().mode() & 0o777
-    };
+    let mode = |path: &Path| fs::metadata(path).expect("it exists").permissions().mode() & 0o777;
     assert_eq!(mode(&session.cache()), 0o700);
     for image in image_files(&session.cache()).expect("it can be listed") {
         assert_eq!(mode(&image), 0o600, "{}", image.display());
     }
 }
 
-fn from_environment(session: &Session, name: &str, value: &std::path::Path) -> Observation {
+fn from_environment(session: &Session, name: &str, value: &Path) -> Observation {
     let elf = build(program(GUEST)).expect("it builds");
     let rekindle = session.command(&[], &elf, &[]).swap_remove(0);
     let words = vec![
