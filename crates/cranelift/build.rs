@@ -1,5 +1,5 @@
 //! Digests the sources that decide what a key covers and what is kept for it.
 
 fn main() -> std::io::Result<()> {
-    rekindle_sources::emit("REKINDLE_CRANELIFT_SOURCES", &["src"])
+    rekindle_sources::emit("REKINDLE_CRANELIFT_SOURCES", &["src", "../codegen/src"])
 }

@@ -1,6 +1,6 @@
 //! Digests the sources that decide what kept code is and how it is linked, placed and believed.
 
-/// Artifacts, memory, linking, storing, and this crate's conversion and use of them.
+/// Artifacts, memory, linking, storing, and this crate's use of them.
 const INPUTS: [&str; 5] = [
     "../artifact/src",
     "../exec/src",

@@ -10,11 +10,11 @@ use cranelift_module::{
     DataDescription, DataId, FuncId, FuncOrDataId, Init, Linkage, Module, ModuleDeclarations,
     ModuleError, ModuleReloc, ModuleResult,
 };
-use rekindle::cranelift::{Description, artifact_from_compiled};
 use rekindle::{
     Artifact, Code, Key, KeyBuilder, KeyPart, Lookup, SectionKind, Target, Ticket, Verification,
     Wanted,
 };
+use rekindle_codegen::{Description, artifact_from_compiled};
 
 use crate::baked;
 use crate::data::{Contents, Kind, Object};

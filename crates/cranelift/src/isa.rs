@@ -63,6 +63,7 @@ pub(crate) fn environment(isa: &dyn TargetIsa, own: &[(String, String)]) -> Envi
     }
     let environment = Environment::builder("cranelift-jit")
         .field("cranelift", cranelift_codegen::VERSION)
+        .field("compiler", rekindle_codegen::compiler())
         .field("rekindle-cranelift", env!("CARGO_PKG_VERSION"))
         .field("sources", SOURCES)
         .field("target", isa.triple())

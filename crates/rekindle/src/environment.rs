@@ -7,9 +7,8 @@ use crate::made_by;
 /// Everything outside the input that changes what a producer's code means: its version, its
 /// settings, the host's instruction set. Code of one environment is never seen from another.
 ///
-/// What made the code below the producer enters by itself, as `made-by`: this crate and all below it,
-/// and with the feature `cranelift` the very Cranelift that is linked, with its features and all that it
-/// depends on. Where the sources and versions can be seen, in a build of this workspace, it is a digest
+/// What made the code below the producer enters by itself, as `made-by`: this crate and all below it. A
+/// front adds the very compiler that is linked. Where the sources and versions can be seen, in a build of this workspace, it is a digest
 /// of them. Elsewhere it is the build id of the object, program or shared library, that contains them, so
 /// that each build has code of its own, and what another build kept is a miss.
 #[derive(Clone, Debug, PartialEq, Eq)]

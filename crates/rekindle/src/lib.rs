@@ -32,8 +32,6 @@ mod bits;
 mod cache;
 mod code;
 mod config;
-#[cfg(feature = "cranelift")]
-pub mod cranelift;
 mod environment;
 mod flush;
 mod inspect;

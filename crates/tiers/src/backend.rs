@@ -12,8 +12,8 @@ use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{Configurable, Flags};
 use cranelift_codegen::{Context, isa, settings};
 use cranelift_frontend::FunctionBuilderContext;
-use rekindle::cranelift::{Description, artifact_from_compiled};
 use rekindle::{Artifact, Environment, RelocationKind, SectionKind, Target, ZeroSection};
+use rekindle_codegen::{Description, artifact_from_compiled};
 
 use crate::abi::{self, CARRIED, REGION_SIGNATURE};
 use crate::arch::x86_64::load_becomes_address;
@@ -73,6 +73,7 @@ pub(crate) fn environment(exact_faults: bool) -> Environment {
     Environment::builder("rekindle-vm")
         .field("translator", TRANSLATOR_SOURCES)
         .field("cranelift", cranelift_codegen::VERSION)
+        .field("compiler", rekindle_codegen::compiler())
         .field("settings", settings.join(","))
         .field("features", features.join(","))
         .field("exact-faults", exact_faults)
@@ -102,7 +103,7 @@ pub(crate) enum CompileError {
     Untranslated(#[from] Untranslated),
     /// The code can't be expressed as an artifact.
     #[error("artifact: {0}")]
-    Convert(#[from] rekindle::cranelift::ConvertError),
+    Convert(#[from] rekindle_codegen::ConvertError),
 }
 
 /// What a compilation is told beside the region.

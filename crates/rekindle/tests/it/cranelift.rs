@@ -10,8 +10,8 @@ use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use rekindle::cranelift::{ConvertError, Description, artifact_from_compiled};
 use rekindle::{Artifact, SectionKind, Target, ZeroSection, signature_of};
+use rekindle_codegen::{ConvertError, Description, artifact_from_compiled};
 
 use crate::support::{Home, Unary, call_unary, hit, key, obtain, scope, symbol};
 

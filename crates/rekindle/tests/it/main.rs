@@ -3,7 +3,6 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 mod calls;
-#[cfg(feature = "cranelift")]
 mod cranelift;
 mod damage;
 mod folders;

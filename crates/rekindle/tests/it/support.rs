@@ -29,11 +29,9 @@ pub(crate) fn call(code: &Code) -> u64 {
 }
 
 /// What Cranelift compiles: a number to a number.
-#[cfg(feature = "cranelift")]
 pub(crate) type Unary = unsafe extern "C" fn(u64) -> u64;
 
 /// Calls code of type [`Unary`].
-#[cfg(feature = "cranelift")]
 pub(crate) fn call_unary(code: &Code, x: u64) -> u64 {
     let entry = code.entry::<Unary>().expect("the same signature");
     #[expect(unsafe_code, reason = "tests call what they compiled")]

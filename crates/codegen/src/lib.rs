@@ -1,8 +1,13 @@
-//! Cranelift's output as artifacts.
+//! What `cranelift-codegen` compiled, as artifacts.
+//!
+//! Fronts that use Cranelift share this, and nothing below them knows it: each version of Cranelift has
+//! a version of this crate, whose number names it.
 //!
 //! Cranelift names what code refers to by `ExternalName`s, whose meaning only the front knows; it
 //! says so with a closure. Addends are Cranelift's own: for x86's PC-relative fields they contain
 //! the −4 that leads from the field's start to the next instruction, as ELF's do.
+
+#![forbid(unsafe_code)]
 
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::gimli::RunTimeEndian;
@@ -16,6 +21,15 @@ use rekindle_artifact::{
     Artifact, Relocation, RelocationKind, Section, SectionKind, Signature, SourceLocation, Target,
     Trap, UnwindInfo,
 };
+
+/// What tells builds of Cranelift apart, for environments: its version, and the number that Rust gives
+/// to one of its types. That is made of the crate, which Cargo names by version, features and the names
+/// of all that it depends on, down to the register allocator. Contents are no part of it, so this is no
+/// mark by itself: environments hold besides what seals those.
+pub fn compiler() -> String {
+    let id = core::any::TypeId::of::<cranelift_codegen::Context>();
+    format!("cranelift {} {id:?}", cranelift_codegen::VERSION)
+}
 
 /// What Cranelift's output doesn't say.
 #[derive(Clone, Debug, Default)]
@@ -231,4 +245,14 @@ fn convert_unwind(
         eh_frame,
         location_field,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_compiler_is_told_apart_by_more_than_its_version() {
+        let compiler = super::compiler();
+        assert!(compiler.contains(cranelift_codegen::VERSION));
+        assert!(compiler.contains("TypeId("), "{compiler}");
+    }
 }
