@@ -129,6 +129,9 @@ fn constants(func: &Function) -> impl Iterator<Item = u64> {
                 imm,
             } => imm.bits().cast_unsigned(),
             InstructionData::UnaryIeee64 { imm, .. } => imm.bits(),
+            #[cfg(not(since_0_133))]
+            InstructionData::BinaryImm64 { imm, .. }
+            | InstructionData::IntCompareImm { imm, .. } => imm.bits().cast_unsigned(),
             _ => return None,
         };
         Some(value)

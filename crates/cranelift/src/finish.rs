@@ -3,7 +3,7 @@
 use cranelift_module::{ModuleError, ModuleResult};
 
 use crate::declarations::Standing;
-use crate::memory::BranchProtection;
+use crate::memory::{self, BranchProtection};
 use crate::module::JITModule;
 use crate::reference::Reference;
 
@@ -33,7 +33,7 @@ impl JITModule {
         let unknown = self
             .scope
             .bind_names(&mut |name| self.address_of_reference(name))
-            .map_err(|err| ModuleError::Allocation { err })?;
+            .map_err(memory::no_memory)?;
         let in_programs = self.programs.iter().flat_map(|program| {
             let value_of = &mut |name: &str| self.address_of_programs_reference(name);
             program.program.bind_names(value_of)

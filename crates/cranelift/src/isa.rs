@@ -200,6 +200,7 @@ mod tests {
             "rekindle",
             "format",
             "made-by",
+            "compiler",
             "sources",
             "target",
             "machine",

@@ -85,4 +85,4 @@ pub use rekindle::{Cache, CacheConfig, CacheMode, Key, KeyBuilder, MissReason, S
 pub use tables::{CallSite, FunctionTables, StackMap};
 
 /// The version of `cranelift-jit` whose interface this is.
-pub const VERSION: &str = "0.135.8";
+pub const VERSION: &str = cranelift_codegen::VERSION;

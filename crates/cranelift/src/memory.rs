@@ -33,7 +33,29 @@ pub trait JITMemoryProvider {
     ///
     /// # Errors
     /// If there is none.
+    #[cfg(since_0_129)]
     fn allocate(&mut self, size: usize, align: u64, kind: JITMemoryKind) -> io::Result<*mut u8>;
+
+    /// Allocates memory that becomes executable.
+    ///
+    /// # Errors
+    /// If there is none.
+    #[cfg(not(since_0_129))]
+    fn allocate_readexec(&mut self, size: usize, align: u64) -> io::Result<*mut u8>;
+
+    /// Allocates memory that stays writable.
+    ///
+    /// # Errors
+    /// If there is none.
+    #[cfg(not(since_0_129))]
+    fn allocate_readwrite(&mut self, size: usize, align: u64) -> io::Result<*mut u8>;
+
+    /// Allocates memory that becomes read-only.
+    ///
+    /// # Errors
+    /// If there is none.
+    #[cfg(not(since_0_129))]
+    fn allocate_readonly(&mut self, size: usize, align: u64) -> io::Result<*mut u8>;
 
     /// Frees all memory.
     ///
@@ -51,6 +73,37 @@ pub trait JITMemoryProvider {
     #[doc(hidden)]
     fn is_the_system(&self) -> bool {
         false
+    }
+}
+
+/// Asks a provider for memory.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn allocate(
+    provider: &mut dyn JITMemoryProvider,
+    size: usize,
+    align: u64,
+    kind: JITMemoryKind,
+) -> io::Result<*mut u8> {
+    #[cfg(since_0_129)]
+    {
+        provider.allocate(size, align, kind)
+    }
+    #[cfg(not(since_0_129))]
+    match kind {
+        JITMemoryKind::Executable => provider.allocate_readexec(size, align),
+        JITMemoryKind::Writable => provider.allocate_readwrite(size, align),
+        JITMemoryKind::ReadOnly => provider.allocate_readonly(size, align),
+    }
+}
+
+/// No memory, as a module's error.
+pub(crate) fn no_memory(err: io::Error) -> ModuleError {
+    ModuleError::Allocation {
+        #[cfg(not(since_0_129))]
+        message: "no memory for code",
+        err,
     }
 }
 
@@ -118,7 +171,7 @@ impl SystemMemory {
     fn finalize(&mut self) -> ModuleResult<()> {
         for block in std::mem::take(&mut self.open) {
             let published = block.publish();
-            let published = published.map_err(|err| ModuleError::Allocation { err })?;
+            let published = published.map_err(no_memory)?;
             self.published.push(published);
         }
         Ok(())
@@ -138,6 +191,7 @@ macro_rules! system_provider {
     ($provider:ty) => {
         #[expect(unsafe_code, reason = "the interface of cranelift-jit")]
         impl JITMemoryProvider for $provider {
+            #[cfg(since_0_129)]
             fn allocate(
                 &mut self,
                 size: usize,
@@ -145,6 +199,21 @@ macro_rules! system_provider {
                 kind: JITMemoryKind,
             ) -> io::Result<*mut u8> {
                 self.0.allocate(size, align, kind)
+            }
+
+            #[cfg(not(since_0_129))]
+            fn allocate_readexec(&mut self, size: usize, align: u64) -> io::Result<*mut u8> {
+                self.0.allocate(size, align, JITMemoryKind::Executable)
+            }
+
+            #[cfg(not(since_0_129))]
+            fn allocate_readwrite(&mut self, size: usize, align: u64) -> io::Result<*mut u8> {
+                self.0.allocate(size, align, JITMemoryKind::Writable)
+            }
+
+            #[cfg(not(since_0_129))]
+            fn allocate_readonly(&mut self, size: usize, align: u64) -> io::Result<*mut u8> {
+                self.0.allocate(size, align, JITMemoryKind::ReadOnly)
             }
 
             unsafe fn free_memory(&mut self) {

@@ -7,8 +7,7 @@ use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::Signature;
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_module::{
-    DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations, ModuleError, ModuleRelocTarget,
-    ModuleResult,
+    DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations, ModuleRelocTarget, ModuleResult,
 };
 use rekindle::{Cache, Code, HostAddr, Located, Scope, ScopeId, Statistics};
 
@@ -17,6 +16,7 @@ use crate::data::{Object, ProcessMemory};
 use crate::declarations::{Declarations, Standing};
 use crate::isa;
 use crate::key::Writer;
+use crate::memory;
 use crate::opened::OpenedProgram;
 use crate::program_name::program_name;
 use crate::provided::ProvidedMemory;
@@ -386,7 +386,7 @@ impl JITModule {
             Some(provided) => provided.add(object),
             None => self.memory.add(object),
         };
-        added.map_err(|err| ModuleError::Allocation { err })
+        added.map_err(memory::no_memory)
     }
 
     fn libcall_address(&self, libcall: cranelift_codegen::ir::LibCall) -> u64 {

@@ -8,7 +8,7 @@ use rekindle_exec::HostAddr;
 use rekindle_link::Arch;
 
 use crate::data::{Contents, Kind, Object, PublishError};
-use crate::memory::{BranchProtection, JITMemoryKind, JITMemoryProvider};
+use crate::memory::{self, BranchProtection, JITMemoryKind, JITMemoryProvider};
 use crate::relocate::{Patch, VENEER_LEN, veneer_count};
 
 /// A provider, and what waits to be written where it said.
@@ -59,7 +59,7 @@ impl ProvidedMemory {
         // One byte at least, so that two objects never share an address.
         let room = len.max(1).next_multiple_of(8) + veneers * VENEER_LEN;
         bytes.resize(room, 0);
-        let start = self.provider.allocate(room, align.max(1), kind)?;
+        let start = memory::allocate(&mut *self.provider, room, align.max(1), kind)?;
         let address = HostAddr(start.expose_provenance() as u64);
         if address.0 == 0 || !address.0.is_multiple_of(align.max(1)) {
             return Err(io::Error::other("the memory provider gave no such memory"));

@@ -13,10 +13,12 @@
 
 mod build;
 mod lock;
+mod since;
 
 use std::{env, io};
 
 pub use build::Build;
+pub use since::{SINCE, emit_since, since};
 
 /// In a build script: has the crate see `variable` as a digest of `inputs`, folders and files as seen
 /// from the crate's own folder, and of the lock file; empty if one of them can't be seen.

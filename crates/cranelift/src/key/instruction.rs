@@ -3,6 +3,7 @@
 use cranelift_codegen::ir::{BlockCall, Function, InstructionData, Opcode, Value, ValueList};
 
 use super::Writer;
+use super::memory_flags::flags_number;
 
 const LOCATION: u16 = 1 << 8;
 const STACK_MAP: u16 = 1 << 9;
@@ -65,9 +66,14 @@ pub(super) fn write(func: &Function, header: Header, data: &InstructionData, out
     let n = Value::as_u32;
     let h = u32::from(header.0);
     match *data {
-        I::AtomicCas { opcode: _, args: [a, b, c], flags } => out.numbers([h, flags.as_u32(), n(a), n(b), n(c)]),
-        I::AtomicRmw { opcode: _, args: [a, b], flags, op } => out.numbers([h, flags.as_u32(), n(a), n(b), op as u32]),
+        I::AtomicCas { opcode: _, args: [a, b, c], flags } => out.numbers([h, flags_number(flags), n(a), n(b), n(c)]),
+        I::AtomicRmw { opcode: _, args: [a, b], flags, op } => out.numbers([h, flags_number(flags), n(a), n(b), op as u32]),
         I::Binary { opcode: _, args: [a, b] } => out.numbers([h, n(a), n(b)]),
+        #[cfg(not(since_0_133))]
+        I::BinaryImm64 { opcode: _, arg, imm } => {
+            header.put_immediate(imm.bits(), out);
+            out.number(n(arg));
+        }
         I::BinaryImm8 { opcode: _, arg, imm } => out.numbers([h, imm.into(), n(arg)]),
         I::BranchTable { opcode: _, arg, table } => out.numbers([h, table.as_u32(), n(arg)]),
         I::Brif { opcode: _, arg, blocks: [then, other] } => {
@@ -84,7 +90,12 @@ pub(super) fn write(func: &Function, header: Header, data: &InstructionData, out
             list(func, args, out);
         }
         I::CondTrap { opcode: _, arg, code } => out.numbers([h, code.as_raw().get().into(), n(arg)]),
+        #[cfg(since_0_135)]
         I::DynamicStackAddr { opcode: _, dynamic_stack_slot } => out.numbers([h, dynamic_stack_slot.as_u32()]),
+        #[cfg(not(since_0_135))]
+        I::DynamicStackLoad { opcode: _, dynamic_stack_slot } => out.numbers([h, dynamic_stack_slot.as_u32()]),
+        #[cfg(not(since_0_135))]
+        I::DynamicStackStore { opcode: _, arg, dynamic_stack_slot } => out.numbers([h, dynamic_stack_slot.as_u32(), n(arg)]),
         I::ExceptionHandlerAddress { opcode: _, block, imm } => {
             header.put_immediate(imm.bits(), out);
             out.number(block.as_u32());
@@ -93,21 +104,31 @@ pub(super) fn write(func: &Function, header: Header, data: &InstructionData, out
         I::FuncAddr { opcode: _, func_ref } => out.numbers([h, func_ref.as_u32()]),
         I::IntAddTrap { opcode: _, args: [a, b], code } => out.numbers([h, code.as_raw().get().into(), n(a), n(b)]),
         I::IntCompare { opcode: _, args: [a, b], cond } => out.numbers([h, cond as u32, n(a), n(b)]),
+        #[cfg(not(since_0_133))]
+        I::IntCompareImm { opcode: _, arg, cond, imm } => {
+            header.put_immediate(imm.bits(), out);
+            out.numbers([cond as u32, n(arg)]);
+        }
         I::Jump { opcode: _, destination } => {
             out.half(header.0);
             block_call(func, &destination, out);
         }
-        I::Load { opcode: _, arg, flags, offset } => out.numbers([h, flags.as_u32(), n(arg), word(offset.into())]),
-        I::LoadNoOffset { opcode: _, arg, flags } => out.numbers([h, flags.as_u32(), n(arg)]),
+        I::Load { opcode: _, arg, flags, offset } => out.numbers([h, flags_number(flags), n(arg), word(offset.into())]),
+        I::LoadNoOffset { opcode: _, arg, flags } => out.numbers([h, flags_number(flags), n(arg)]),
         I::MultiAry { opcode: _, args } => {
             out.half(header.0);
             list(func, args, out);
         }
         I::NullAry { opcode: _ } => out.half(header.0),
         I::Shuffle { opcode: _, args: [a, b], imm } => out.numbers([h, imm.as_u32(), n(a), n(b)]),
+        #[cfg(since_0_135)]
         I::StackAddr { opcode: _, stack_slot, offset } => out.numbers([h, stack_slot.as_u32(), word(offset.into())]),
-        I::Store { opcode: _, args: [a, b], flags, offset } => out.numbers([h, flags.as_u32(), n(a), n(b), word(offset.into())]),
-        I::StoreNoOffset { opcode: _, args: [a, b], flags } => out.numbers([h, flags.as_u32(), n(a), n(b)]),
+        #[cfg(not(since_0_135))]
+        I::StackLoad { opcode: _, stack_slot, offset } => out.numbers([h, stack_slot.as_u32(), word(offset.into())]),
+        #[cfg(not(since_0_135))]
+        I::StackStore { opcode: _, arg, stack_slot, offset } => out.numbers([h, stack_slot.as_u32(), n(arg), word(offset.into())]),
+        I::Store { opcode: _, args: [a, b], flags, offset } => out.numbers([h, flags_number(flags), n(a), n(b), word(offset.into())]),
+        I::StoreNoOffset { opcode: _, args: [a, b], flags } => out.numbers([h, flags_number(flags), n(a), n(b)]),
         I::Ternary { opcode: _, args: [a, b, c] } => out.numbers([h, n(a), n(b), n(c)]),
         I::TernaryImm8 { opcode: _, args: [a, b], imm } => out.numbers([h, imm.into(), n(a), n(b)]),
         I::Trap { opcode: _, code } => out.numbers([h, code.as_raw().get().into()]),

@@ -13,11 +13,14 @@
 //! The walk costs about what hashing what it writes does, so it writes little: numbers take two bytes,
 //! but for those that don't fit; a result that has the number after the last one's takes a bit.
 
+#[cfg(not(since_0_133))]
+mod facts;
 mod instruction;
+mod memory_flags;
 mod tables;
 mod writer;
 
-use cranelift_codegen::ir::{Block, Function, Inst, UserExternalName};
+use cranelift_codegen::ir::{Block, DataFlowGraph, Function, Inst, UserExternalName, Value};
 
 use instruction::Header;
 pub(crate) use tables::write_signature;
@@ -64,15 +67,25 @@ fn write_values(func: &Function, out: &mut Writer) {
     let mut aliases = 0;
     for value in dfg.values() {
         out.ty(dfg.value_type(value));
-        aliases += u32::from(dfg.value_is_alias(value));
+        aliases += u32::from(is_alias(dfg, value));
     }
     out.number(aliases);
     if aliases == 0 {
         return;
     }
-    for value in dfg.values().filter(|&value| dfg.value_is_alias(value)) {
+    for value in dfg.values().filter(|&value| is_alias(dfg, value)) {
         out.numbers([value.as_u32(), dfg.resolve_aliases(value).as_u32()]);
     }
+}
+
+#[cfg(since_0_133)]
+fn is_alias(dfg: &DataFlowGraph, value: Value) -> bool {
+    dfg.value_is_alias(value)
+}
+
+#[cfg(not(since_0_133))]
+fn is_alias(dfg: &DataFlowGraph, value: Value) -> bool {
+    !dfg.value_is_real(value)
 }
 
 struct Walk<'a> {

@@ -4,10 +4,13 @@ use cranelift_codegen::ir::function::{FunctionParameters, FunctionStencil};
 use cranelift_codegen::ir::{
     AbiParam, ArgumentPurpose, DataFlowGraph, DebugTag, DynamicStackSlotData, DynamicTypeData,
     ExceptionTableData, ExceptionTableItem, ExtFuncData, ExternalName, Function, GlobalValueData,
-    JumpTableData, MemFlagsData, Signature, StackSlotData, UserStackMapEntry,
+    JumpTableData, Signature, StackSlotData, UserStackMapEntry,
 };
 
+#[cfg(not(since_0_133))]
+use super::facts;
 use super::instruction::block_call;
+use super::memory_flags::{self, flags_number};
 use super::{Names, Writer};
 
 /// Writes everything but blocks and instructions.
@@ -18,6 +21,10 @@ pub(super) fn write_tables(func: &Function, names: &dyn Names, out: &mut Writer)
         sized_stack_slots,
         dynamic_stack_slots,
         global_values,
+        #[cfg(not(since_0_133))]
+        global_value_facts,
+        #[cfg(not(since_0_133))]
+        memory_types,
         dfg: _,        // below and with the instructions
         layout: _,     // with the blocks
         srclocs: _,    // with the instructions
@@ -41,6 +48,8 @@ pub(super) fn write_tables(func: &Function, names: &dyn Names, out: &mut Writer)
         write_global_value(data, &func.params, names, out);
     }
     out.number(stack_limit.map_or(u32::MAX, |limit| limit.as_u32()));
+    #[cfg(not(since_0_133))]
+    facts::write(global_value_facts, memory_types, &func.dfg, out);
     write_graph_tables(func, names, out);
 }
 
@@ -56,11 +65,14 @@ fn write_graph_tables(func: &Function, names: &dyn Names, out: &mut Writer) {
         name,
         signature,
         colocated,
+        #[cfg(since_0_129)]
         patchable,
     } in dfg.ext_funcs.values()
     {
         write_external_name(name, &func.params, names, out);
         out.number(signature.as_u32());
+        #[cfg(not(since_0_129))]
+        let patchable = &false;
         out.number(u32::from(*colocated) | u32::from(*patchable) << 1);
     }
     out.count(dfg.dynamic_types.len());
@@ -102,40 +114,7 @@ fn write_pools(dfg: &DataFlowGraph, out: &mut Writer) {
     for data in dfg.immediates.values() {
         out.bytes(data.as_slice());
     }
-    let mut number = 0;
-    while let Some(flags) = cranelift_codegen::ir::MemFlags::with_number(number)
-        .filter(|&flags| dfg.mem_flags.is_valid(flags))
-    {
-        out.number(1);
-        write_mem_flags(dfg.mem_flags[flags], out);
-        number += 1;
-    }
-    out.number(0);
-    out.count(dfg.alias_regions.len());
-    for (_, region) in dfg.alias_regions.iter() {
-        out.number(region.user_id);
-    }
-}
-
-fn write_mem_flags(flags: MemFlagsData, out: &mut Writer) {
-    let endianness = match flags.explicit_endianness() {
-        None => 0,
-        Some(cranelift_codegen::ir::Endianness::Little) => 1,
-        Some(cranelift_codegen::ir::Endianness::Big) => 2,
-    };
-    let trap_code = flags.trap_code().map_or(0, |code| code.as_raw().get());
-    let bits = u32::from(flags.notrap())
-        | u32::from(flags.can_move()) << 1
-        | u32::from(flags.aligned()) << 2
-        | u32::from(flags.readonly()) << 3
-        | endianness << 4
-        | u32::from(trap_code) << 8;
-    out.number(bits);
-    out.number(
-        flags
-            .alias_region()
-            .map_or(u32::MAX, |region| region.as_u32()),
-    );
+    memory_flags::write_pool(dfg, out);
 }
 
 pub(crate) fn write_signature(signature: &Signature, out: &mut Writer) {
@@ -205,7 +184,7 @@ fn write_global_value(
             out.number(base.as_u32());
             out.u64(i64::from(*offset).cast_unsigned());
             out.ty(*global_type);
-            out.number(flags.as_u32());
+            out.number(flags_number(*flags));
         }
         GlobalValueData::IAddImm {
             base,

@@ -290,6 +290,12 @@ fn hash_of(halves: &[u16], mut hash: u64) -> u64 {
 /// else.
 #[inline]
 pub(super) fn type_number(ty: Type) -> u16 {
+    sole_number(&ty)
+}
+
+/// The number that a value is, which it keeps to itself, and which is all that it feeds a hasher.
+#[inline]
+pub(super) fn sole_number(value: &impl Hash) -> u16 {
     struct Capture(u16);
     impl Hasher for Capture {
         fn finish(&self) -> u64 {
@@ -306,7 +312,7 @@ pub(super) fn type_number(ty: Type) -> u16 {
         }
     }
     let mut capture = Capture(0);
-    ty.hash(&mut capture);
+    value.hash(&mut capture);
     capture.0
 }
 

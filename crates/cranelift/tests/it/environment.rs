@@ -6,6 +6,8 @@ use cranelift_codegen::ir::InstBuilder;
 use cranelift_module::default_libcall_names;
 use rekindle_cranelift::{JITBuilder, JITModule};
 
+#[cfg(not(since_0_135))]
+use crate::support::Immediates;
 use crate::support::{Home, builder, call, childs_folder, declare, define, in_new_process};
 
 /// Compiles or finds one function. Returns what it returns, and how many were found.

@@ -7,6 +7,10 @@
 
 use std::collections::HashMap;
 
+#[cfg(not(since_0_133))]
+use cranelift_codegen::ir::MemFlags as MemFlagsData;
+#[cfg(since_0_133)]
+use cranelift_codegen::ir::MemFlagsData;
 use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, Signature, types};
 use cranelift_codegen::isa::CallConv;
 use cranelift_module::{
@@ -14,6 +18,8 @@ use cranelift_module::{
 };
 use rekindle_cranelift::{Cache, JITBuilder, JITModule, Key, KeyBuilder};
 
+#[cfg(not(since_0_135))]
+use crate::support::Immediates;
 use crate::support::{Home, build, builder, call, define, module, signature};
 
 /// A function with something of everything.
@@ -257,7 +263,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
 ];
 
 /// A module in which all that [`BASE`] refers to is declared, in this order.
-fn declared() -> JITModule {
+pub(crate) fn declared() -> JITModule {
     let mut module = module(&Cache::in_memory());
     let one = signature(&module, 1);
     for name in ["own", "first", "second", "third"] {
@@ -277,7 +283,7 @@ fn parse(text: &str) -> Function {
     functions.pop().expect("one")
 }
 
-fn key_of(module: &mut JITModule, text: &str) -> Key {
+pub(crate) fn key_of(module: &mut JITModule, text: &str) -> Key {
     module.function_key(FuncId::from_u32(0), &parse(text))
 }
 
@@ -600,7 +606,7 @@ fn run_with(
         let call = body.ins().call(callee, &[params[0]]);
         let data = module.declare_data_in_func(data, body.func);
         let data = body.ins().symbol_value(types::I64, data);
-        let flags = cranelift_codegen::ir::MemFlagsData::trusted();
+        let flags = MemFlagsData::trusted();
         let loaded = body.ins().load(types::I64, flags, data, 0);
         let result = body.inst_results(call)[0];
         body.ins().iadd(result, loaded)

@@ -117,7 +117,10 @@ pub(crate) fn build(module: &mut JITModule, ctx: &mut Context, id: FuncId, body:
     let result = body(module, &mut builder, &params);
     builder.ins().return_(&[result]);
     builder.seal_all_blocks();
+    #[cfg(since_0_135)]
     builder.finalize(module.target_config());
+    #[cfg(not(since_0_135))]
+    builder.finalize();
 }
 
 /// Declares an exported function.
@@ -135,3 +138,18 @@ pub(crate) fn call(module: &JITModule, id: FuncId, argument: i64) -> i64 {
     let function = unsafe { core::mem::transmute::<*const u8, extern "C" fn(i64) -> i64>(address) };
     function(argument)
 }
+
+/// Instructions with a number, by the names that they have since.
+#[cfg(not(since_0_135))]
+pub(crate) trait Immediates<'f>: InstBuilder<'f> {
+    fn iadd_imm_s(self, x: Value, number: i64) -> Value {
+        self.iadd_imm(x, number)
+    }
+
+    fn imul_imm_s(self, x: Value, number: i64) -> Value {
+        self.imul_imm(x, number)
+    }
+}
+
+#[cfg(not(since_0_135))]
+impl<'f, T: InstBuilder<'f>> Immediates<'f> for T {}
