@@ -21,6 +21,10 @@ use clap::Parser;
 
 use crate::arguments::{Arguments, Command};
 
+/// A child that a guest makes by `vfork` allocates apart from its parent.
+#[global_allocator]
+static ALLOCATOR: rekindle_vm::Allocator = rekindle_vm::Allocator;
+
 fn main() -> ExitCode {
     // First of all, since `startup_ns` counts from here.
     let started = Instant::now();

@@ -17,6 +17,7 @@ use std::arch::{asm, naked_asm};
 use std::ffi::c_long;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::child_heap;
 use crate::errno::Errno;
 use crate::interrupt;
 
@@ -117,6 +118,15 @@ pub(crate) fn cut_short(pc: u64) -> Option<u64> {
 /// Makes this process two, as `fork` does. Returns the child's number, or 0 in the child, which has
 /// the calling thread alone.
 pub fn fork() -> Result<u64, Errno> {
+    if let Some(heap) = child_heap::hold() {
+        // The C library would take all locks of its allocator meanwhile, which a child of `vfork` shares with
+        // its parent: killed then, it would leave them taken. The new process doesn't use that allocator.
+        let child = call(libc::SYS_clone, [libc::SIGCHLD as u64, 0, 0, 0, 0, 0]);
+        if child == Ok(0) {
+            child_heap::keep(&heap);
+        }
+        return child;
+    }
     // SAFETY: the C library puts its own locks in order. What the engine's other threads held is the
     // caller's to see to.
     let child = unsafe { libc::fork() };
@@ -133,7 +143,13 @@ pub fn fork() -> Result<u64, Errno> {
 ///
 /// The child runs on the calling thread's stack, below the caller's frames, with its thread-local
 /// variables: as the caller's thread would, if it went on itself.
-pub fn vfork(child: &mut dyn FnMut()) -> Result<u64, Errno> {
+///
+/// # Safety
+/// The child may be killed between any two instructions. Whatever this process looks at afterwards is
+/// valid all the same: memory that the child changes with atomic instructions alone, or not at all, or
+/// of which it has said to be done with it. The child takes no lock that this process takes, and
+/// allocates on a [`crate::ChildHeap`].
+pub unsafe fn vfork(child: &mut dyn FnMut()) -> Result<u64, Errno> {
     let flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD) as u64;
     let mut child = child;
     let argument = &raw mut child;

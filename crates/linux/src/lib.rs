@@ -8,6 +8,7 @@
 
 mod attention;
 mod call_signature;
+mod child_heap;
 mod elf;
 mod elf_head;
 mod ending;
@@ -36,6 +37,7 @@ mod trace;
 mod vdso;
 
 pub use attention::Attention;
+pub use child_heap::{Allocator, ChildHeap};
 pub use elf::ElfFault;
 pub use ending::end_as;
 pub use errno::Errno;

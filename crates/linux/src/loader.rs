@@ -202,7 +202,7 @@ fn map_file(
             .map_err(|errno| no_memory(path, "a loadable segment", range, errno))?;
     }
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-    let module = GuestModule::new(path, file, base, &elf.segments, cache);
+    let module = GuestModule::new(path, file, base, &elf.segments, Some(cache));
     memory.modules.add(module);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Guest modules: ELF files in memory, as the translator and messages about faults know them.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -9,12 +10,13 @@ use std::sync::{Arc, OnceLock};
 use rekindle::{Cache, Digest};
 use rekindle_hart::guest_memory::copy_in;
 
+use crate::child_heap::ChildHeap;
 use crate::elf::{self, ElfProgram, ElfSymbol, Segment};
 use crate::elf_head::read_head;
 use crate::memory::{page_ceil, page_floor};
 
 /// An ELF file that is mapped for the guest.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct GuestModule {
     path: PathBuf,
     base: u64,
@@ -51,13 +53,13 @@ impl FileState {
 
 impl GuestModule {
     /// The module of `file`, whose `segments` are loaded at `base`. Reads the file's text unless
-    /// `cache` remembers what its digest is.
+    /// `cache`, if there is one, remembers what its digest is.
     pub(crate) fn new(
         path: PathBuf,
         file: &File,
         base: u64,
         segments: &[Segment],
-        cache: &Cache,
+        cache: Option<&Cache>,
     ) -> Self {
         // Before the text is hashed, so that a change meanwhile shows.
         let state = FileState::of(file);
@@ -66,8 +68,12 @@ impl GuestModule {
             let read = file.read_at(buffer, segment.file_offset + done);
             read.unwrap_or(0)
         };
+        let digest = || text_digest(&texts, from_file);
         Self {
-            digest: cache.file_digest(file, || text_digest(&texts, from_file)),
+            digest: match cache {
+                Some(cache) => cache.file_digest(file, digest),
+                None => digest(),
+            },
             state,
             texts,
             path,
@@ -107,7 +113,7 @@ impl GuestModule {
         path: PathBuf,
         mapping: &Range<u64>,
         offset: u64,
-        cache: &Cache,
+        cache: Option<&Cache>,
     ) -> Option<Self> {
         let len = file.metadata().ok()?.len();
         let head = read_head(file, len).ok()?;
@@ -159,27 +165,33 @@ impl GuestModule {
     }
 
     /// The function that holds `pc`, and the offset in it; for messages.
-    pub(crate) fn function_at(&self, pc: u64) -> Option<(&str, u64)> {
+    pub(crate) fn function_at(&self, pc: u64) -> Option<(String, u64)> {
         let address = pc.checked_sub(self.base)?;
         let symbols = self.symbols();
         let end = symbols.partition_point(|symbol| symbol.address <= address);
         let symbol = symbols[..end].last()?;
         let offset = address - symbol.address;
-        (symbol.len == 0 || offset < symbol.len).then_some((symbol.name.as_str(), offset))
+        (symbol.len == 0 || offset < symbol.len).then(|| (symbol.name.clone(), offset))
     }
 
     /// Where the function of this name is.
     pub fn function(&self, name: &str) -> Option<u64> {
-        let symbol = self.symbols().iter().find(|symbol| symbol.name == name)?;
+        let symbols = self.symbols();
+        let symbol = symbols.iter().find(|symbol| symbol.name == name)?;
         self.base.checked_add(symbol.address)
     }
 
-    fn symbols(&self) -> &[ElfSymbol] {
-        self.symbols.get_or_init(|| {
+    fn symbols(&self) -> Cow<'_, [ElfSymbol]> {
+        let read = || {
             std::fs::read(&self.path)
                 .map(|file| elf::function_symbols(&file))
                 .unwrap_or_default()
-        })
+        };
+        // A child of `vfork` may be killed on the way, and others would wait for it.
+        match self.symbols.get() {
+            None if ChildHeap::is_entered() => Cow::Owned(read()),
+            _ => Cow::Borrowed(self.symbols.get_or_init(read)),
+        }
     }
 
     /// The device and inode of its file.
@@ -317,14 +329,17 @@ impl Modules {
             .any(|module| module.place() == Some(place))
     }
 
-    /// Takes the modules of another list over that have text in `range`, for its own.
+    /// Takes the modules of another list over that have text in `range`, for its own. What isn't its own
+    /// already is copied: the other is on a heap that ends.
     pub(crate) fn adopt(&mut self, other: &Self, range: &Range<u64>) {
+        let known = self.modules.clone();
         self.forget(range);
         let modules = other.modules.iter();
         let there = modules.filter(|module| module.overlaps(range));
-        let known = self.modules.clone();
-        let is_new = |module: &&Arc<GuestModule>| !known.iter().any(|it| Arc::ptr_eq(it, module));
-        self.modules.extend(there.filter(is_new).cloned());
+        self.modules.extend(there.map(|module| {
+            let own = known.iter().find(|it| Arc::ptr_eq(it, module));
+            own.map_or_else(|| Arc::new(GuestModule::clone(module)), Arc::clone)
+        }));
     }
 
     /// Forgets the modules of which some text lies in `range`.
@@ -364,7 +379,7 @@ mod tests {
         let len = file.metadata().expect("it has a length").len();
         let mapping = 0x10_0000..0x10_0000 + page_ceil(len).expect("it is small");
         let cache = Cache::in_memory();
-        let module = GuestModule::of_mapping(&file, PathBuf::from(LIBC), &mapping, 0, &cache)
+        let module = GuestModule::of_mapping(&file, PathBuf::from(LIBC), &mapping, 0, Some(&cache))
             .expect("it is mapped as a dynamic loader does");
         assert_eq!(module.base(), 0x10_0000);
         let [text] = module.text_ranges() else {
@@ -376,7 +391,7 @@ mod tests {
         );
 
         let elsewhere = mapping.start..mapping.start + 0x1000;
-        let part = GuestModule::of_mapping(&file, PathBuf::from(LIBC), &elsewhere, 0, &cache);
+        let part = GuestModule::of_mapping(&file, PathBuf::from(LIBC), &elsewhere, 0, Some(&cache));
         assert!(part.is_none(), "what isn't mapped can't be relied on");
     }
 }

@@ -324,9 +324,12 @@ struct KernelAction {
     mask: u64,
 }
 
-/// Makes `handler` the one for `signal`. Goes to the kernel itself where the C library refuses: for
-/// the two signals that it keeps.
+/// Makes `handler` the one for `signal`. Goes to the kernel itself where the C library refuses, for the
+/// two signals that it keeps, and where it takes a lock, with which a child of `vfork` may be killed.
 fn replace_handler(signal: c_int, handler: usize) {
+    if signal == libc::SIGABRT {
+        return replace_past_library(signal, handler);
+    }
     let mut action = empty_action();
     action.sa_sigaction = handler;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
@@ -336,12 +339,12 @@ fn replace_handler(signal: c_int, handler: usize) {
     // constant thread-locals without destructors.
     let result = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
     if result != 0 {
-        replace_reserved(signal, action.sa_sigaction);
+        replace_past_library(signal, handler);
     }
 }
 
-/// Makes `handler` the one for a signal that the C library keeps for itself.
-fn replace_reserved(signal: c_int, handler: usize) {
+/// Makes `handler` the one for `signal` without the C library.
+fn replace_past_library(signal: c_int, handler: usize) {
     // The C library's own stub for returning from handlers stands in any action that it installed.
     let mut model = KernelAction::default();
     // SAFETY: the kernel writes one action.

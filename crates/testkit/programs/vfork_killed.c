@@ -5,12 +5,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS = 8 };
+enum { ROUNDS = 150 };
 static atomic_int child, rounds;
 
 static void *kill_children(void *unused) {
@@ -26,12 +28,24 @@ static void *kill_children(void *unused) {
     return NULL;
 }
 
-static void work(void) {
+static void handle(int signal) {}
+
+// What a child may do of which the engine keeps something.
+static void work(int forks) {
     for (;;) {
+        if (forks) {
+            // The library's fork would take the locks of its own allocator, which the parent needs.
+            int pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+            if (!pid) syscall(SYS_exit_group, 0);
+            syscall(SYS_wait4, pid, NULL, 0, NULL);
+            continue;
+        }
         char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         page[0] = 1;
         mprotect(page, 4096, PROT_READ);
         munmap(page, 4096);
+        signal(SIGABRT, handle);
+        execl("/nothing/here", "nothing", NULL);
     }
 }
 
@@ -45,7 +59,7 @@ int main(int argc, char **argv) {
         int pid = vfork();
         if (!pid) {
             atomic_store(&child, getpid());
-            work();
+            work(!strcmp(argv[1], "forks"));
         }
         if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status)) killed++;
         // What the engine does for this process it does still.

@@ -43,6 +43,7 @@ macro_rules! every_program {
             fence_costs = c("fence_costs.c");
             counted_threads = c("counted_threads.c").flags(&["-pthread"]);
             vfork_killed = c("vfork_killed.c").flags(&["-pthread"]).child_dies();
+            vfork_forks = c("vfork_forks.c").flags(&["-pthread"]);
             libraries = c("libraries.c");
             files = c("files.c");
             times = c("times.c");

@@ -11,6 +11,7 @@ use crate::debug::Resumed;
 use crate::machine::Machine;
 use crate::spawn;
 use crate::surroundings::module_at;
+use crate::vfork::vfork;
 
 impl<T: Translator> Machine<T> {
     /// Runs the guest thread until it ends, or its process does.
@@ -112,7 +113,7 @@ impl<T: Translator> Machine<T> {
         let result = match request {
             Request::Thread(request) => spawn::thread(self, &request),
             Request::Fork(request) => spawn::fork(self, &request),
-            Request::Vfork(request) => spawn::vfork(self, &request),
+            Request::Vfork(request) => vfork(self, &request),
             Request::Execute(request) => spawn::execute(self, *request),
             Request::ExactFaults => {
                 if self.translator.make_faults_exact() {

@@ -27,8 +27,6 @@
 //! # Ok::<(), rekindle_vm::StartError>(())
 //! ```
 
-#![forbid(unsafe_code)]
-
 mod config;
 mod debug;
 mod dispatch;
@@ -37,10 +35,11 @@ mod spawn;
 mod start;
 mod stats;
 mod surroundings;
+mod vfork;
 
 pub use config::{Config, Outcome};
 pub use rekindle_linux::{
-    ElfFault, GuestExit, StartError, close_missing_streams, has_standard_error,
+    Allocator, ElfFault, GuestExit, StartError, close_missing_streams, has_standard_error,
     is_started_by_binfmt,
 };
 pub use rekindle_tiers::{CodeLocation, NoCodeLocation};

@@ -1,4 +1,4 @@
-//! Threads, processes and programs that a guest starts: `clone`, `fork`, `vfork`, `execve`.
+//! Threads, processes and programs that a guest starts: `clone`, `fork`, `execve`. `vfork.rs` has `vfork`.
 //!
 //! A guest thread is a host thread, and a guest process a host process. A program that a guest
 //! starts is this executable again, told to run it.
@@ -11,10 +11,10 @@ use rekindle_hart::guest_memory::store32;
 use rekindle_hart::{GuestState, Interpreter};
 use rekindle_linux::signal;
 use rekindle_linux::{
-    Attention, Change, CloneRequest, Errno, ExecRequest, GuestExit, Kernel, ThreadEntry, end_as,
-    fork as fork_host, vfork as vfork_host,
+    Attention, ChildHeap, CloneRequest, Errno, ExecRequest, GuestExit, Kernel, ThreadEntry, end_as,
+    fork as fork_host,
 };
-use rekindle_tiers::{InterpretOnly, Translator};
+use rekindle_tiers::Translator;
 
 use crate::machine::Machine;
 
@@ -30,7 +30,7 @@ pub(crate) fn register(kernel: &Kernel, state: &GuestState) -> Arc<ThreadEntry> 
 
 /// The state with which a new thread or process starts, that of the caller but for what the request
 /// says.
-fn child_state(parent: &GuestState, request: &CloneRequest) -> Box<GuestState> {
+pub(crate) fn child_state(parent: &GuestState, request: &CloneRequest) -> Box<GuestState> {
     let mut state = parent.copy();
     state.x[10] = 0;
     if request.stack != 0 {
@@ -47,6 +47,10 @@ pub(crate) fn thread<T: Translator>(
     parent: &Machine<T>,
     request: &CloneRequest,
 ) -> Result<u64, Errno> {
+    if ChildHeap::is_entered() {
+        // The C library would allocate for it, and have it in its list of threads: both are the parent's.
+        return Err(Errno::EAGAIN);
+    }
     let state = child_state(&parent.state, request);
     let kernel = parent.kernel.for_thread(request.clear_tid);
     let translator = parent.translator.for_thread();
@@ -170,67 +174,6 @@ pub(crate) fn fork<T: Translator>(
         let _ = store32(address, number as u32);
     }
     signal::restore_mask(mask);
-    result
-}
-
-/// Makes a process that shares this one's memory, and waits until it has started another program
-/// or ended; returns its number.
-///
-/// Somebody may kill it at any time. So it has all that the engine keeps for itself, and compiles
-/// nothing: it shares no lock with this process, and nothing that it may leave half changed is looked
-/// at then. (What it holds of the allocator's when it is killed stays held; a thread's own cache of
-/// small blocks makes that rare.)
-pub(crate) fn vfork<T: Translator>(
-    machine: &mut Machine<T>,
-    request: &CloneRequest,
-) -> Result<u64, Errno> {
-    let mask = signal::block_all();
-    let state = child_state(&machine.state, request);
-    let kernel = machine.kernel.sharing_memory();
-    let attention = Attention::new(Arc::clone(state.attention()));
-    let entry = kernel.process.threads.add(0, attention);
-    let word = Arc::clone(state.attention());
-    let is_whole = Arc::clone(&kernel.is_whole);
-    let mut child = Machine {
-        state,
-        kernel,
-        interpreter: Interpreter::new(false),
-        translator: InterpretOnly,
-        entry,
-        debugger: None,
-        seen_changes: 0,
-        left_compiled_code: false,
-        is_leader: true,
-        interpreted_by_others: Arc::default(),
-    };
-    let result = vfork_host(&mut || {
-        signal::adopt_thread(&word);
-        signal::restore_mask(mask);
-        child.run();
-        let exit = child.process().exit();
-        let code = child.kernel.thread_exit.map(GuestExit::Code);
-        is_whole.store(true, Ordering::Release);
-        end_as(child.process(), exit.or(code).unwrap_or(GuestExit::Code(0)))
-    });
-    if result.is_err() || is_whole.load(Ordering::Acquire) {
-        machine.kernel.adopt_memory(Some(&child.kernel));
-        if child.process().threads.change_count() > 0 {
-            // It may have written code, too.
-            machine.publish([Change::Fence]);
-        }
-    } else {
-        // It was killed, wherever it was.
-        std::mem::forget(child);
-        machine.kernel.adopt_memory(None);
-        machine.publish([Change::Fence]);
-    }
-    // What arrived in the child and wasn't delivered is the child's.
-    signal::take_arrived();
-    signal::adopt_thread(machine.state.attention());
-    signal::restore_mask(mask);
-    if let (Ok(number), Some(address)) = (result, request.parent_tid) {
-        let _ = store32(address, number as u32);
-    }
     result
 }
 

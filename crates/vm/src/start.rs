@@ -167,7 +167,7 @@ fn prepare<T: Translator>(
         translator.make_faults_exact();
     }
     let blocked = config.signal_mask.unwrap_or(host_mask(inherited));
-    let kernel = Kernel::new(process, blocked, cache);
+    let kernel = Kernel::new(process, blocked, Some(cache));
     let entry = spawn::register(&kernel, &state);
     Ok(Machine {
         state,

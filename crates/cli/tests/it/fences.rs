@@ -34,16 +34,33 @@ fn a_fence_costs_no_decoding_of_what_cannot_have_changed() {
     assert!(elapsed.as_secs() < 12, "{elapsed:?}");
 }
 
-/// A child that was killed while it held a lock of the engine's left its parent waiting for ever.
+/// A child that was killed while it held a lock of the engine's, or of the allocator's, left its parent
+/// waiting for ever.
 #[test]
 fn who_made_a_killed_vfork_child_goes_on() {
-    let session = Session::new();
     let elf = build(program("vfork_killed")).expect("it builds");
-    let command = session.command(&[], &elf, &["kill"]);
-    let seen = Invocation::new(command, session.path()).run();
-    assert_eq!(seen.ending, Ending::Code(0), "{seen:?}");
-    let text = String::from_utf8_lossy(&seen.stdout);
-    assert!(text.ends_with("shared 42, unmapped 0\n"), "{text}");
+    let every: [(&[&str], &str); 5] = [
+        (&[], "calls"),
+        (&["--no-jit"], "calls"),
+        (&["--strace"], "calls"),
+        (&[], "forks"),
+        (&["--no-jit"], "forks"),
+    ];
+    for (options, work) in every {
+        let session = Session::new();
+        let command = session.command(options, &elf, &[work]);
+        let seen = Invocation::new(command, session.path()).run();
+        assert_eq!(seen.ending, Ending::Code(0), "{options:?} {work}: {seen:?}");
+        let text = String::from_utf8_lossy(&seen.stdout);
+        let killed = text
+            .strip_prefix("killed ")
+            .and_then(|text| text.split(',').next());
+        let killed: u32 = killed
+            .and_then(|text| text.parse().ok())
+            .expect("it counts");
+        assert!(killed >= 100, "{options:?} {work}: {text}");
+        assert!(text.ends_with("shared 42, unmapped 0\n"), "{text}");
+    }
 }
 
 /// Instructions of threads other than the first weren't counted.

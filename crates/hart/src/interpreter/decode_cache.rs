@@ -4,7 +4,7 @@
 //! [`MAX_BLOCK_LEN`], or before an instruction that can't be fetched or doesn't exist; so where
 //! blocks begin and end depends on the program and its path alone, never on time.
 
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 use rv_isa::{Decoded, Inst};
 
 /// The most instructions in one block.
@@ -58,11 +58,9 @@ impl DecodeCache {
     /// An empty cache.
     pub(super) fn new() -> Self {
         Self {
-            // Room for what a short program runs: a process that `vfork` makes is to allocate little,
-            // since the lock of the allocator that it may be killed with is also its parent's.
-            instructions: Vec::with_capacity(1 << 13),
-            blocks: Vec::with_capacity(1 << 11),
-            by_pc: FxHashMap::with_capacity_and_hasher(1 << 11, FxBuildHasher),
+            instructions: Vec::new(),
+            blocks: Vec::new(),
+            by_pc: FxHashMap::default(),
             near: vec![(u64::MAX, BlockId::NONE); NEAR_LEN].into_boxed_slice(),
             changeable: Vec::new(),
         }

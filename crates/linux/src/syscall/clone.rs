@@ -105,7 +105,9 @@ fn request(
     } else if kind & !VFORK == 0 && exit_signal == libc::SIGCHLD as u64 {
         Request::Fork(request)
     } else {
-        tracing::warn!(flags, "a clone with these flags isn't possible here");
+        if !kernel.process.shares_memory() {
+            tracing::warn!(flags, "a clone with these flags isn't possible here");
+        }
         return Err(Errno::EINVAL);
     };
     kernel.request = Some(wanted);

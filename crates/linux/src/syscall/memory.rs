@@ -74,7 +74,7 @@ fn note_module(kernel: &Kernel, fd: i32, mapping: Range<u64>, offset: u64) {
     let path = format!("/proc/self/fd/{fd}");
     let Ok(file) = File::open(&path) else { return };
     let path = std::fs::read_link(&path).unwrap_or_default();
-    let module = GuestModule::of_mapping(&file, path, &mapping, offset, &kernel.cache);
+    let module = GuestModule::of_mapping(&file, path, &mapping, offset, kernel.cache.as_ref());
     if let Some(module) = module {
         kernel.process.memory().modules.add(module);
         code::note_new_module(kernel);

@@ -75,8 +75,8 @@ pub struct Kernel {
     pub clear_tid: u64,
     /// Its list of robust futexes, or 0.
     robust_list: u64,
-    /// Knows the digests of files.
-    cache: Cache,
+    /// Knows the digests of files. It has locks, so who shares the memory has none.
+    cache: Option<Cache>,
     stale_code: Vec<Range<u64>>,
     request: Option<Request>,
     /// What [`Self::execute`] hands to the host; here, so that it is freed where the host, having
@@ -89,7 +89,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// The first thread of a process, with the mask `blocked`.
-    pub fn new(process: Arc<Process>, blocked: u64, cache: Cache) -> Self {
+    pub fn new(process: Arc<Process>, blocked: u64, cache: Option<Cache>) -> Self {
         Self {
             process,
             signals: ThreadSignals::new(blocked),
@@ -129,7 +129,7 @@ impl Kernel {
         let process = Arc::new(self.process.sharing_memory());
         Self {
             signals: self.signals.clone(),
-            ..Self::new(process, self.signals.blocked, self.cache.clone())
+            ..Self::new(process, self.signals.blocked, None)
         }
     }
 
@@ -174,7 +174,10 @@ impl Kernel {
     /// Prints a call that has returned, if that is asked for.
     fn trace(&self, arguments: &[u64; 6], number: u64, result: Result<u64, Errno>) {
         let row = table::find(number);
-        tracing::trace!(number, name = row.map(Row::name), ?arguments, ?result);
+        if !self.process.shares_memory() {
+            // Who listens has locks.
+            tracing::trace!(number, name = row.map(Row::name), ?arguments, ?result);
+        }
         if self.process.start.traces_calls {
             trace::call(
                 number,
@@ -192,6 +195,13 @@ impl Kernel {
             self.trace(&arguments(state), state.x[XReg::A7.index()], result);
         }
         self.finish_call(state, result);
+    }
+
+    /// Makes ready what printing calls needs, for a process that will share the memory: it may be killed.
+    pub fn prepare_trace(&self) {
+        if self.process.start.traces_calls {
+            trace::prepare();
+        }
     }
 
     /// Prints that the thread's program is replaced.

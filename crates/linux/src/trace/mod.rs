@@ -117,14 +117,23 @@ pub(crate) fn signal_name(signal: i32) -> String {
 /// Where the copy of standard error is, above what guests count up to.
 const LOWEST_COPY: u64 = 900;
 
+/// Copies standard error, unless that was done before.
+pub(crate) fn prepare() {
+    descriptor();
+}
+
+fn descriptor() -> u64 {
+    static COPY: OnceLock<u64> = OnceLock::new();
+    *COPY.get_or_init(|| {
+        let command = libc::F_DUPFD_CLOEXEC as u64;
+        host::call(libc::SYS_fcntl, [2, command, LOWEST_COPY, 0, 0, 0]).unwrap_or(2)
+    })
+}
+
 /// Writes a line about the calling thread, in one piece, to what standard error was at first: the
 /// guest may close its own, or have another file there.
 fn line(text: &str) {
-    static COPY: OnceLock<u64> = OnceLock::new();
-    let descriptor = *COPY.get_or_init(|| {
-        let command = libc::F_DUPFD_CLOEXEC as u64;
-        host::call(libc::SYS_fcntl, [2, command, LOWEST_COPY, 0, 0, 0]).unwrap_or(2)
-    });
+    let descriptor = descriptor();
     let line = format!("{} {text}\n", signal::thread_id());
     let arguments = [descriptor, line.as_ptr() as u64, line.len() as u64, 0, 0, 0];
     // There is nobody to tell of a failure.
