@@ -9,6 +9,7 @@ mod cache_commands;
 mod changed;
 mod damage;
 mod debugger;
+mod elevated;
 mod endings;
 mod fences;
 mod hostile;

@@ -7,7 +7,7 @@ use rekindle_testkit::{Class, Invocation, Observation, Program, Statistics, buil
 use tempfile::TempDir;
 
 /// The program under test.
-const REKINDLE: &str = env!("CARGO_BIN_EXE_rekindle");
+pub(crate) const REKINDLE: &str = env!("CARGO_BIN_EXE_rekindle");
 
 /// A cache directory, and a fresh working directory for each run.
 pub(crate) struct Session {
