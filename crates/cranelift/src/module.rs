@@ -105,11 +105,13 @@ impl JITModule {
         let mut cache = cache.unwrap_or_else(session::default_cache);
         let provided = memory_provider.filter(|provider| !provider.is_the_system());
         if provided.is_some() && cache.is_persistent() {
-            cache.notice(
-                "a module with a memory provider of its own keeps and finds nothing: its code must lie \
-                 where the provider says",
-            );
-            cache = Cache::in_memory();
+            let asked = mem::replace(&mut cache, Cache::in_memory());
+            for cache in [&asked, &cache] {
+                cache.notice(
+                    "a module with a memory provider of its own keeps and finds nothing: its code must \
+                     lie where the provider says",
+                );
+            }
         }
         let name = scope.as_deref().unwrap_or_else(|| program_name());
         let id = ScopeId::from_name(name).with_label(name);

@@ -32,6 +32,8 @@ mod older;
 mod processes;
 #[cfg(since_0_135)]
 mod programs;
+#[cfg(since_0_135)]
+mod provided;
 mod support;
 #[cfg(since_0_135)]
 mod tables;
