@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Debug;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rekindle_hart::guest_memory::GUEST_END;
@@ -15,6 +15,7 @@ use crate::guest_signal::SignalActions;
 use crate::memory::{AddressSpace, Protection};
 use crate::module::{GuestModule, Modules};
 use crate::sysroot::Sysroot;
+use crate::text_writers::TextWriters;
 use crate::threads::{ThreadEntry, Threads};
 use crate::{signal, trace};
 
@@ -50,14 +51,9 @@ pub struct Process {
     exit: Mutex<Option<GuestExit>>,
     is_child: AtomicBool,
     shares_memory: bool,
-    /// Who may change text: see [`Self::text_may_change`].
-    text_writers: Arc<AtomicU8>,
+    /// By what text may change.
+    pub(crate) text_writers: Arc<TextWriters>,
 }
-
-/// [`Process::text_writers`]: a file that is text, or memory itself, is open to be written.
-const WRITTEN: u8 = 1;
-/// [`Process::text_writers`]: a file that is text is mapped and shared.
-const MAPPED: u8 = 2;
 
 /// What a process is started with.
 #[derive(Debug)]
@@ -193,23 +189,6 @@ impl Process {
                 range: vma.start..vma.end,
                 is_fixed: memory.modules.find(address).is_some(),
             })
-    }
-
-    /// Whether text of files may change while its mappings stay what they are: because of what the
-    /// process has opened or mapped, as far as that is known.
-    pub fn text_may_change(&self) -> bool {
-        self.text_writers.load(Ordering::Relaxed) != 0
-    }
-
-    /// Whether a call that writes to a file may change text.
-    pub(crate) fn files_may_be_text(&self) -> bool {
-        self.text_writers.load(Ordering::Relaxed) & WRITTEN != 0
-    }
-
-    /// Text of files may change from now on: by calls that write if `by_calls`, else by stores.
-    pub(crate) fn let_text_change(&self, by_calls: bool) {
-        let writer = if by_calls { WRITTEN } else { MAPPED };
-        self.text_writers.fetch_or(writer, Ordering::Relaxed);
     }
 
     /// Whether something is mapped at `address`.

@@ -45,6 +45,9 @@ macro_rules! every_program {
             vfork_killed = c("vfork_killed.c").flags(&["-pthread"]).child_dies();
             vfork_forks = c("vfork_forks.c").flags(&["-pthread"]);
             libraries = c("libraries.c");
+            plugin = c("plugin.c");
+            held = c("held.c");
+            write_costs = c("write_costs.c");
             files = c("files.c");
             times = c("times.c");
             arguments = c("arguments.c").args(&["--stats", "two words", "", "-x", "--", "*"]);

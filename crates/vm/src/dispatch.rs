@@ -124,6 +124,10 @@ impl<T: Translator> Machine<T> {
                 return;
             }
             Request::Fence => return self.fence_everywhere(),
+            Request::TextWritten => {
+                self.translator.check_sources();
+                return self.publish([Change::Mapping(0..u64::MAX)]);
+            }
         };
         self.kernel.finish_granted(&mut self.state, result);
     }
@@ -164,7 +168,7 @@ impl<T: Translator> Machine<T> {
     }
 
     /// The same, for every thread.
-    fn fence_everywhere(&mut self) {
+    pub(crate) fn fence_everywhere(&mut self) {
         let change = match self.check_text() {
             true => Change::Mapping(0..u64::MAX),
             false => Change::Fence,
@@ -176,11 +180,12 @@ impl<T: Translator> Machine<T> {
     /// compiled of other bytes is gone then. In most processes nobody can write there, and what is
     /// compiled or decoded of such text outlives every fence.
     fn check_text(&mut self) -> bool {
-        let may_change = self.process().text_may_change();
-        if may_change {
-            self.translator.check_sources();
-        }
-        may_change
+        let Some(seen) = self.kernel.text_writers() else {
+            return false;
+        };
+        self.translator.check_sources();
+        self.kernel.forget_text_writers(seen);
+        true
     }
 
     fn fail_access(&mut self, fault: GuestFault) {

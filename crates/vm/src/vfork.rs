@@ -17,7 +17,7 @@ use rekindle_hart::Interpreter;
 use rekindle_hart::guest_memory::store32;
 use rekindle_linux::signal;
 use rekindle_linux::{
-    Attention, Change, ChildHeap, CloneRequest, Errno, GuestExit, end_as, vfork as vfork_host,
+    Attention, ChildHeap, CloneRequest, Errno, GuestExit, end_as, vfork as vfork_host,
 };
 use rekindle_tiers::{InterpretOnly, Translator};
 
@@ -95,12 +95,12 @@ fn finish<T: Translator>(machine: &mut Machine<T>, child: Machine<InterpretOnly>
         machine.kernel.adopt_memory(Some(&child.kernel));
         if child.process().threads.change_count() > 0 {
             // It may have written code, too.
-            machine.publish([Change::Fence]);
+            machine.fence_everywhere();
         }
     } else {
         std::mem::forget(child);
         machine.kernel.adopt_memory(None);
-        machine.publish([Change::Fence]);
+        machine.fence_everywhere();
     }
     // What arrived in the child and wasn't delivered is the child's.
     signal::take_arrived();

@@ -1,6 +1,7 @@
 //! Programs whose code changes while they run, behind the engine's back: whatever the run did then, no
 //! later one may find it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -51,11 +52,15 @@ impl Copy {
             .expect("the file can be written");
     }
 
+    /// Runs the program with its file open as descriptor 3.
     fn run(&self, args: &[&str]) -> (Observation, Statistics) {
-        let command = self
-            .session
-            .command(&["--finish-compiles"], &self.elf, args);
-        split(Invocation::new(command, self.session.path()).run())
+        let script = format!("exec \"$@\" 3<>'{}'", self.elf.display());
+        let mut words: Vec<OsString> = ["sh", "-c", &script, "sh"].map(OsString::from).into();
+        words.extend(
+            self.session
+                .command(&["--finish-compiles"], &self.elf, args),
+        );
+        split(Invocation::new(words, self.session.path()).run())
     }
 
     /// Runs the program until it says that it is ready, calls `meanwhile`, and lets it go on.
@@ -156,11 +161,21 @@ fn a_file_that_is_restored_before_the_end_keeps_nothing_of_the_other() {
     copy.prints_the_originals_result("written twice");
 }
 
-/// By `/proc/self/mem`, from another process, with `process_vm_writev`, through the file, and through a
-/// shared mapping of it.
+/// By `/proc/self/mem`, from another process, with `process_vm_writev`, through the file, whether the
+/// program opened it, was started with it or was sent it, and through a shared mapping of it.
 #[test]
 fn whoever_writes_the_text_nothing_of_it_is_kept() {
-    for how in ["mem", "child", "writev", "write", "alias", "restored"] {
+    for how in [
+        "mem",
+        "child",
+        "writev",
+        "thread",
+        "write",
+        "inherited",
+        "received",
+        "alias",
+        "restored",
+    ] {
         for twice in [false, true] {
             let copy = Copy::new();
             let args = [how, "twice"];
@@ -196,4 +211,20 @@ fn what_was_compiled_while_only_the_files_mode_changed_is_kept() {
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+}
+
+/// A file that was open to be written, or mapped and shared, before it was mapped as a library was taken for
+/// one that nobody can write.
+#[test]
+fn a_library_that_was_open_before_it_was_mapped_runs_as_it_was_written() {
+    for how in ["opened", "memfd", "copied", "shared", "truncated"] {
+        let session = Session::new();
+        let elf = build(program("plugin")).expect("it builds");
+        for round in ["cold", "warm"] {
+            let command = session.command(&["--finish-compiles"], &elf, &[how]);
+            let seen = Invocation::new(command, session.path()).run();
+            assert_eq!(seen.ending, Ending::Code(0), "{how}: {seen:?}");
+            assert_eq!(text(&seen), "180000\n300000\n", "{how}, {round}: {seen:?}");
+        }
+    }
 }

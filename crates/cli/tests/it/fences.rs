@@ -1,5 +1,7 @@
 //! Programs that say that they have changed code.
 
+use std::time::{Duration, Instant};
+
 use rekindle_testkit::{Ending, Invocation, build, program};
 
 use crate::session::Session;
@@ -27,7 +29,7 @@ fn a_fence_costs_no_decoding_of_what_cannot_have_changed() {
     let session = Session::new();
     let elf = build(program("fence_costs")).expect("it builds");
     let command = session.command(&["--no-jit"], &elf, &["200000"]);
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let seen = Invocation::new(command, session.path()).run();
     assert_eq!(seen.stdout, b"done 200000\n", "{seen:?}");
     let elapsed = started.elapsed();
@@ -89,5 +91,26 @@ fn libraries_that_come_and_go_leave_nothing_behind() {
         assert_eq!(seen.ending, Ending::Code(0), "{seen:?}");
         let text = String::from_utf8_lossy(&seen.stdout);
         assert_eq!(text, "24000000, no growth\n", "{round}: {seen:?}");
+    }
+}
+
+/// A process that has opened its own memory once paid for a fence at each `write` from then on, to a file or
+/// a terminal.
+#[test]
+fn writing_to_a_file_that_is_no_text_costs_no_fence() {
+    let elf = build(program("write_costs")).expect("it builds");
+    let time = |state| {
+        let session = Session::new();
+        let command = session.command(&[], &elf, &["500000", state]);
+        let started = Instant::now();
+        let seen = Invocation::new(command, session.path()).run();
+        assert_eq!(seen.stdout, b"done 500000\n", "{seen:?}");
+        started.elapsed()
+    };
+    let never = time("never");
+    for state in ["open", "closed"] {
+        let elapsed = time(state);
+        let most = never * 6 + Duration::from_secs(2);
+        assert!(elapsed < most, "{state}: {elapsed:?}, never: {never:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use rekindle_hart::GuestState;
 use rekindle_hart::guest_memory::{copy_out, load64, read_c_string};
 
-use super::{Kernel, code, proc_fs};
+use super::{Kernel, proc_fs, writers};
 use crate::errno::Errno;
 use crate::host;
 
@@ -110,7 +110,12 @@ pub(super) fn openat2(
 }
 
 /// Opens the path that is the second argument, with these flags, by the host's call `number`.
-fn open(kernel: &Kernel, number: c_long, arguments: [u64; 6], flags: u64) -> Result<u64, Errno> {
+fn open(
+    kernel: &mut Kernel,
+    number: c_long,
+    arguments: [u64; 6],
+    flags: u64,
+) -> Result<u64, Errno> {
     if let Some(contents) = own_proc_file(kernel, arguments[1]) {
         return proc_fs::open(&contents, flags);
     }
@@ -119,8 +124,20 @@ fn open(kernel: &Kernel, number: c_long, arguments: [u64; 6], flags: u64) -> Res
         follows: flags & libc::O_NOFOLLOW as u64 == 0,
     };
     let fd = call_with_paths(kernel, number, arguments, paths)?;
-    code::note_opened(kernel, fd, flags);
+    writers::note_opened(kernel, fd, flags);
     Ok(fd)
+}
+
+pub(super) fn truncate(
+    kernel: &mut Kernel,
+    _: &mut GuestState,
+    arguments: [u64; 6],
+) -> Result<u64, Errno> {
+    let path = GuestPath::new(kernel, arguments[0], true);
+    let [_, len, ..] = arguments;
+    let result = host::call_for_guest(libc::SYS_truncate, [path.address(), len, 0, 0, 0, 0])?;
+    writers::note_changed_path(kernel, path.address());
+    Ok(result)
 }
 
 /// What the file of the guest's own `/proc` at the path `address` holds, if it is stood in for.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rekindle_hart::GuestState;
 
-use super::{Kernel, code, statx};
+use super::{Kernel, statx, writers};
 use crate::errno::Errno;
 use crate::memory::{Backing, FileBacking, MapRequest, Placement, Protection};
 use crate::module::GuestModule;
@@ -60,7 +60,7 @@ pub(super) fn mmap(
         backing,
     };
     let address = kernel.change_memory(|memory| memory.space.map(request))?;
-    code::note_mapping(kernel, backing);
+    writers::note_mapping(kernel, backing);
     let is_text = protection.contains(Protection::EXEC) && !protection.contains(Protection::WRITE);
     if is_text && matches!(backing, Backing::File(_)) && flags & libc::MAP_PRIVATE as u64 != 0 {
         note_module(kernel, fd, address..address.saturating_add(len), offset);
@@ -77,7 +77,7 @@ fn note_module(kernel: &Kernel, fd: i32, mapping: Range<u64>, offset: u64) {
     let module = GuestModule::of_mapping(&file, path, &mapping, offset, kernel.cache.as_ref());
     if let Some(module) = module {
         kernel.process.memory().modules.add(module);
-        code::note_new_module(kernel);
+        writers::note_new_module(kernel);
     }
 }
 

@@ -19,6 +19,7 @@ mod stat;
 mod statx;
 mod table;
 mod wait;
+mod writers;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ use rv_isa::XReg;
 pub use self::clone::CloneRequest;
 pub use self::execute::ExecRequest;
 use self::table::{Action, Row};
+pub use self::writers::WritersSeen;
+pub(crate) use self::writers::note_inherited;
 use crate::errno::Errno;
 use crate::fatal;
 use crate::guest_exit::GuestExit;
@@ -60,6 +63,8 @@ pub enum Request {
     ExactFaults,
     /// What runs from now on, in every thread, is the code that memory holds.
     Fence,
+    /// The same, and the text of files may have been written.
+    TextWritten,
 }
 
 /// What the kernel knows of a guest thread.
@@ -148,6 +153,7 @@ impl Kernel {
                 trace::Ending::NoReturn,
             );
         }
+        let watch = writers::watch(&self.process, number, &arguments);
         let result = match row.map(|row| row.action) {
             Some(Action::Host(host_number)) => host::call_for_guest(host_number, arguments),
             Some(Action::Paths(host_number, paths)) => {
@@ -157,11 +163,13 @@ impl Kernel {
             Some(Action::Refuse(errno)) => Err(errno),
             None => Err(Errno::ENOSYS),
         };
-        if self.process.files_may_be_text() && table::writes(number) {
-            self.request.get_or_insert(Request::Fence);
-        }
+        writers::watched(self, watch);
         let request = self.request.take();
-        if !matches!(request, None | Some(Request::ExactFaults | Request::Fence)) {
+        let is_over = match &request {
+            None | Some(Request::ExactFaults | Request::Fence | Request::TextWritten) => true,
+            Some(_) => false,
+        };
+        if !is_over {
             return request;
         }
         if !leaves {

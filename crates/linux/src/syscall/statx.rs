@@ -28,6 +28,11 @@ impl Statx {
         self.0[offset..].first_chunk().copied().unwrap_or([0; N])
     }
 
+    /// Device and inode.
+    pub(super) fn place(&self) -> (u64, u64) {
+        (self.device(136), u64::from_le_bytes(self.bytes(32)))
+    }
+
     fn u32(&self, offset: usize) -> u32 {
         u32::from_le_bytes(self.bytes(offset))
     }
@@ -50,14 +55,18 @@ pub(super) struct FileFacts {
     pub(super) place: (u64, u64),
     /// Whether it says that it has no bytes, as files of `/proc` do.
     pub(super) is_empty: bool,
+    /// Whether it is a regular file.
+    pub(super) is_regular: bool,
 }
 
 /// What file the descriptor `fd` is of.
 pub(super) fn file_facts(fd: u64) -> Result<FileFacts, Errno> {
     let statx = query_fd(fd)?;
+    let mode = u32::from(u16::from_le_bytes(statx.bytes(28)));
     Ok(FileFacts {
-        place: (statx.device(136), u64::from_le_bytes(statx.bytes(32))),
+        place: statx.place(),
         is_empty: u64::from_le_bytes(statx.bytes(40)) == 0,
+        is_regular: mode & libc::S_IFMT == libc::S_IFREG,
     })
 }
 

@@ -4,7 +4,9 @@
 use std::ffi::c_long;
 
 use super::file::Paths;
-use super::{Handler, clone, code, epoll, execute, file, ipc, memory, process, signal, stat, wait};
+use super::{
+    Handler, clone, code, epoll, execute, file, ipc, memory, process, signal, stat, wait, writers,
+};
 use crate::call_signature::CallSignature;
 use crate::errno::Errno;
 
@@ -72,12 +74,32 @@ pub(super) fn restarts(number: u64) -> bool {
     (READ..=PWRITEV).contains(&number) || OTHERS.contains(&number)
 }
 
-/// Whether a call writes to a file, or changes which bytes it has.
-pub(super) fn writes(number: u64) -> bool {
-    const TRUNCATE: u64 = 45;
-    const FALLOCATE: u64 = 47;
-    const OTHERS: &[u64] = &[64, 66, 68, 70, 71, 76, 285, 287];
-    (TRUNCATE..=FALLOCATE).contains(&number) || OTHERS.contains(&number)
+/// The descriptor of the file to which a call writes, or of which it changes in another way which bytes it
+/// has, if it is such a call.
+pub(super) fn written(number: u64, arguments: &[u64; 6]) -> Option<u64> {
+    const TO_FIRST: &[u64] = &[46, 47, 64, 66, 68, 70, 71, 287];
+    const TO_THIRD: &[u64] = &[76, 285];
+    const IOCTL: u64 = 29;
+    /// `FICLONE` and `FICLONERANGE`.
+    const CLONES: &[u32] = &[0x4004_9409, 0x4020_940d];
+    let is_clone = number == IOCTL && CLONES.contains(&(arguments[1] as u32));
+    if is_clone || TO_FIRST.contains(&number) {
+        return Some(arguments[0]);
+    }
+    TO_THIRD.contains(&number).then_some(arguments[2])
+}
+
+/// Which descriptor a call closes, if it does: `Some(None)` where it may be several.
+pub(super) fn closed(number: u64, arguments: &[u64; 6]) -> Option<Option<u64>> {
+    const DUP3: u64 = 24;
+    const CLOSE: u64 = 57;
+    const CLOSE_RANGE: u64 = 436;
+    match number {
+        DUP3 => Some(Some(arguments[1])),
+        CLOSE => Some(Some(arguments[0])),
+        CLOSE_RANGE => Some(None),
+        _ => None,
+    }
 }
 
 /// For each number the index of its row; 0 where there is none.
@@ -242,7 +264,7 @@ static TABLE: &[Row] = &[
     ),
     paths(43, "statfs(path, ptr)", libc::SYS_statfs, 1, true),
     host(44, "fstatfs(fd, ptr)", libc::SYS_fstatfs),
-    paths(45, "truncate(path, int)", libc::SYS_truncate, 1, true),
+    call(45, "truncate(path, int)", file::truncate),
     host(46, "ftruncate(fd, int)", libc::SYS_ftruncate),
     host(47, "fallocate(fd, hex, int, int)", libc::SYS_fallocate),
     paths(
@@ -338,7 +360,7 @@ static TABLE: &[Row] = &[
     call(94, "exit_group(int)", clone::exit_group),
     host(95, "waitid(int, int, ptr, wait, ptr)", libc::SYS_waitid),
     call(96, "set_tid_address(ptr)", clone::set_tid_address),
-    host(97, "unshare(clone_flags)", libc::SYS_unshare),
+    call(97, "unshare(clone_flags)", writers::unshare),
     host(
         98,
         "futex(ptr, futex, uint, ptr, ptr, hex)",
@@ -540,7 +562,7 @@ static TABLE: &[Row] = &[
     ),
     host(210, "shutdown(fd, int)", libc::SYS_shutdown),
     host(211, "sendmsg(fd, ptr, hex)", libc::SYS_sendmsg),
-    host(212, "recvmsg(fd, ptr, hex)", libc::SYS_recvmsg),
+    call(212, "recvmsg(fd, ptr, hex)", writers::recvmsg),
     host(213, "readahead(fd, int, size)", libc::SYS_readahead),
     call(214, "brk(ptr)", memory::brk),
     call(215, "munmap(ptr, size)", memory::munmap),
@@ -567,11 +589,7 @@ static TABLE: &[Row] = &[
         libc::SYS_rt_tgsigqueueinfo,
     ),
     host(242, "accept4(fd, ptr, ptr, open_flags)", libc::SYS_accept4),
-    host(
-        243,
-        "recvmmsg(fd, ptr, size, hex, time)",
-        libc::SYS_recvmmsg,
-    ),
+    call(243, "recvmmsg(fd, ptr, size, hex, time)", writers::recvmmsg),
     call(
         258,
         "riscv_hwprobe(ptr, size, size, ptr, hex)",
@@ -616,7 +634,7 @@ static TABLE: &[Row] = &[
         false,
     ),
     host(278, "getrandom(ptr, size, hex)", libc::SYS_getrandom),
-    host(279, "memfd_create(str, hex)", libc::SYS_memfd_create),
+    call(279, "memfd_create(str, hex)", writers::memfd_create),
     call(
         281,
         "execveat(dir, path, strings, environment, at_flags)",
@@ -647,9 +665,9 @@ static TABLE: &[Row] = &[
     ),
     host(434, "pidfd_open(int, hex)", libc::SYS_pidfd_open),
     call(435, "clone3(ptr, size)", clone::clone3),
-    host(436, "close_range(fd, fd, hex)", libc::SYS_close_range),
+    call(436, "close_range(fd, fd, hex)", writers::close_range),
     call(437, "openat2(dir, path, ptr, size)", file::openat2),
-    host(438, "pidfd_getfd(fd, fd, hex)", libc::SYS_pidfd_getfd),
+    call(438, "pidfd_getfd(fd, fd, hex)", writers::pidfd_getfd),
     paths(
         439,
         "faccessat2(dir, path, access, at_flags)",
