@@ -27,9 +27,16 @@ pub enum JITMemoryKind {
 }
 
 /// A provider of memory for compiled code.
+///
+/// The interface is `cranelift-jit`'s, and has its price: the trait is safe to implement, yet the module
+/// writes where [`Self::allocate`] says, and what is written there is executed. A null pointer, one that isn't
+/// aligned and one with less room before the end of the address space are refused; that the memory is there,
+/// as large as was asked for, and nobody else's, only the provider knows. One that gives other memory has
+/// undefined behaviour, whether or not it says `unsafe`.
 #[expect(unsafe_code, reason = "the interface of cranelift-jit")]
 pub trait JITMemoryProvider {
-    /// Allocates memory.
+    /// Allocates memory: `size` bytes at a multiple of `align`, which are the caller's until
+    /// [`Self::free_memory`], and writable until [`Self::finalize`].
     ///
     /// # Errors
     /// If there is none.

@@ -61,7 +61,8 @@ impl ProvidedMemory {
         bytes.resize(room, 0);
         let start = memory::allocate(&mut *self.provider, room, align.max(1), kind)?;
         let address = HostAddr(start.expose_provenance() as u64);
-        if address.0 == 0 || !address.0.is_multiple_of(align.max(1)) {
+        let ends = address.0.checked_add(room as u64).is_some();
+        if address.0 == 0 || !ends || !address.0.is_multiple_of(align.max(1)) {
             return Err(io::Error::other("the memory provider gave no such memory"));
         }
         self.pending.push(Pending {
@@ -114,6 +115,7 @@ fn write(pending: &Pending) {
     let Pending { address, bytes, .. } = pending;
     let to = core::ptr::with_exposed_provenance_mut::<u8>(address.0 as usize);
     // SAFETY: a provider promises that the memory is as large as was asked for, and writable until it is
-    // finalized; nobody else knows of it before.
+    // finalized; nobody else knows of it before. That its trait is safe to implement all the same is the price
+    // of cranelift-jit's interface, as the trait's documentation says.
     unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) }
 }

@@ -83,12 +83,23 @@ impl ImageMapping {
     /// memory instead.
     ///
     /// The file must be as long as the shape says, since touching pages past the end of a file is
-    /// fatal, and open for reading alone: its bytes are lent out as what nobody writes. That no one
-    /// truncates or writes it by another way is the affair of whoever keeps image files.
+    /// fatal, and open for reading alone: its bytes are lent out as what nobody writes.
+    ///
+    /// ```compile_fail,E0133
+    /// # use rekindle_exec::{ImageMapping, ImageShape};
+    /// # fn safe_caller(file: &std::fs::File, shape: &ImageShape) -> std::io::Result<ImageMapping> {
+    /// ImageMapping::new(file, shape)
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If the shape is impossible, the file is too short or may be written, or the system refuses.
-    pub fn new(file: &File, shape: &ImageShape) -> io::Result<Self> {
+    ///
+    /// # Safety
+    /// Nobody writes to the file or makes it shorter by another way while this lives, unless the shape says
+    /// that it is copied.
+    #[expect(unsafe_code, reason = "who else writes to the file, its keeper knows")]
+    pub unsafe fn new(file: &File, shape: &ImageShape) -> io::Result<Self> {
         let size = |len: u64| usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput);
         let (writable_len, file_len) = (size(shape.writable_len)?, size(shape.file_len)?);
         let (start, end) = (size(shape.text.start)?, size(shape.text.end)?);
@@ -333,6 +344,14 @@ mod tests {
         std::fs::File::open(file.path()).expect("it is there")
     }
 
+    fn map(file: &std::fs::File, shape: &ImageShape) -> std::io::Result<ImageMapping> {
+        #[expect(unsafe_code, reason = "the one call")]
+        // SAFETY: the file is a test's own, which leaves it alone unless it is copied.
+        unsafe {
+            ImageMapping::new(file, shape)
+        }
+    }
+
     fn shape(copy_text: bool) -> ImageShape {
         ImageShape {
             writable_len: PAGE,
@@ -349,7 +368,7 @@ mod tests {
     fn the_file_stands_behind_the_writable_part() {
         let file = file(3 * PAGE as usize + 5);
         for copy_text in [false, true] {
-            let mapping = ImageMapping::new(&file, &shape(copy_text)).expect("it maps");
+            let mapping = map(&file, &shape(copy_text)).expect("it maps");
             assert_eq!(mapping.text_is_copied(), copy_text);
             assert_eq!(mapping.bytes().len(), 3 * PAGE as usize + 5);
             for (index, byte) in mapping.bytes().iter().enumerate() {
@@ -370,12 +389,12 @@ mod tests {
             let mut whole = tempfile::NamedTempFile::new().expect("a temporary file");
             whole.write_all(&bytes).expect("space");
             let file = std::fs::File::open(whole.path()).expect("it is there");
-            let mapping = ImageMapping::new(&file, &shape).expect("it is read");
+            let mapping = map(&file, &shape).expect("it is read");
             whole.as_file().set_len(0).expect("it is ours");
             assert!(mapping.text_is_copied());
             let placed = mapping.file_at(mapping.memory.at(mapping.writable_len));
             assert!(mapping.bytes() == bytes && placed == bytes);
-            assert!(ImageMapping::new(&file, &shape).is_err(), "too short");
+            assert!(map(&file, &shape).is_err(), "too short");
         }
     }
 
@@ -386,7 +405,7 @@ mod tests {
             file_len: len as u64,
             ..shape(false)
         };
-        let mapping = ImageMapping::new(&file(len), &shape).expect("it maps");
+        let mapping = map(&file(len), &shape).expect("it maps");
         assert!(mapping.view.is_some());
         let placed = mapping.file_at(mapping.memory.at(mapping.writable_len));
         assert_ne!(mapping.bytes().as_ptr(), placed.as_ptr());
@@ -403,7 +422,7 @@ mod tests {
                 edits_text: true,
                 ..shape(copy_text)
             };
-            let mapping = ImageMapping::new(&file, &shape).expect("it maps");
+            let mapping = map(&file, &shape).expect("it maps");
             let before = mapping.bytes().to_vec();
             let start = PAGE as usize + 4090;
             for value in [7, 9] {
@@ -424,14 +443,14 @@ mod tests {
                 assert!(mapping.edit_text(part, |_| unreachable!()).is_err());
             }
         }
-        let mapping = ImageMapping::new(&file, &shape(false)).expect("it maps");
+        let mapping = map(&file, &shape(false)).expect("it maps");
         let text = PAGE as usize..PAGE as usize + 4;
         assert!(mapping.edit_text(text, |_| unreachable!()).is_err());
     }
 
     #[test]
     fn writes_stay_in_the_writable_part() {
-        let mapping = ImageMapping::new(&file(3 * PAGE as usize + 5), &shape(false)).expect("maps");
+        let mapping = map(&file(3 * PAGE as usize + 5), &shape(false)).expect("maps");
         assert!(mapping.write(8, &[1, 2, 3]).is_ok());
         assert!(mapping.write(PAGE - 1, &[1]).is_ok());
         for address in [PAGE - 2, PAGE, u64::MAX - 1] {
@@ -451,7 +470,7 @@ mod tests {
         bytes[PAGE as usize..][..6].copy_from_slice(&[0xb8, 9, 0, 0, 0, 0xc3]);
         let file = file_of(&bytes);
         for copy_text in [false, true] {
-            let mapping = ImageMapping::new(&file, &shape(copy_text)).expect("it maps");
+            let mapping = map(&file, &shape(copy_text)).expect("it maps");
             let mapping = Arc::new(mapping);
             let at = mapping.code_at(PAGE as usize).expect("there is code");
             for outside in [0, PAGE as usize - 1, 2 * PAGE as usize + 100, usize::MAX] {
@@ -470,11 +489,11 @@ mod tests {
     #[test]
     fn files_that_are_short_or_open_for_writing_are_refused() {
         let len = 3 * PAGE as usize + 5;
-        assert!(ImageMapping::new(&file(len - 1), &shape(false)).is_err());
+        assert!(map(&file(len - 1), &shape(false)).is_err());
         let mut writable = tempfile::tempfile().expect("a temporary file");
         writable.write_all(&vec![0; len]).expect("space");
-        assert!(ImageMapping::new(&writable, &shape(false)).is_err());
-        assert!(ImageMapping::new(&file(len), &shape(false)).is_ok());
+        assert!(map(&writable, &shape(false)).is_err());
+        assert!(map(&file(len), &shape(false)).is_ok());
     }
 
     #[test]
@@ -483,7 +502,7 @@ mod tests {
         bytes[PAGE as usize..2 * PAGE as usize + 100].fill(0xcc);
         // A terminator alone, right behind the code.
         bytes[2 * PAGE as usize + 100..][..4].fill(0);
-        let mapping = ImageMapping::new(&file_of(&bytes), &shape(false)).expect("it maps");
+        let mapping = map(&file_of(&bytes), &shape(false)).expect("it maps");
         let behind = 2 * PAGE as usize + 100;
         assert!(mapping.register_frames(behind..behind + 4).is_err());
         let apart = 3 * PAGE as usize;
@@ -512,7 +531,7 @@ mod tests {
             },
         ];
         for shape in shapes {
-            assert!(ImageMapping::new(&file, &shape).is_err());
+            assert!(map(&file, &shape).is_err());
         }
     }
 }

@@ -54,12 +54,34 @@ const NO_FAULT: (c_int, u64) = (libc::SIGSEGV, 0);
 /// that handler would.
 pub type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
+/// Who handles those `SIGSEGV` and `SIGBUS` that a process sent.
+#[derive(Clone, Copy, Debug)]
+pub struct SentSignals(Handler);
+
+impl SentSignals {
+    /// They go to `handler`.
+    ///
+    /// ```compile_fail,E0133
+    /// # use rekindle_hart::faults::{Handler, SentSignals};
+    /// # fn safe_caller(handler: Handler) -> SentSignals {
+    /// SentSignals::new(handler)
+    /// # }
+    /// ```
+    ///
+    /// # Safety
+    /// `handler` is async-signal-safe, and needs no more than what the kernel passes to a handler.
+    #[must_use]
+    pub const unsafe fn new(handler: Handler) -> Self {
+        Self(handler)
+    }
+}
+
 /// What [`install`] found and was given.
 struct Installed {
     /// The handlers that stood before ours: of `SIGSEGV`, of `SIGBUS`.
     previous: [libc::sigaction; 2],
     /// Who handles those that a process sent, if anyone does.
-    sent: Option<Handler>,
+    sent: Option<SentSignals>,
     /// What to do about faults in the engine's own files.
     files: Option<OwnFiles>,
 }
@@ -98,9 +120,9 @@ impl OwnFiles {
 static INSTALLED: OnceLock<Installed> = OnceLock::new();
 
 /// Installs the handlers of faults, once for the process. `sent` handles a `SIGSEGV` or `SIGBUS`
-/// that a process sent, and must be async-signal-safe; without it, such a signal is dropped. `files`
-/// handles one in a file of the engine's.
-pub fn install(sent: Option<Handler>, files: Option<OwnFiles>) {
+/// that a process sent; without it, such a signal is dropped. `files` handles one in a file of the
+/// engine's.
+pub fn install(sent: Option<SentSignals>, files: Option<OwnFiles>) {
     INSTALLED.get_or_init(|| Installed {
         previous: [
             replace_handler(libc::SIGSEGV),
@@ -149,6 +171,11 @@ fn replace_handler(signal: c_int) -> libc::sigaction {
     let mut previous = empty_action();
     // SAFETY: fills the set with every signal: nothing interrupts our handler but faults.
     unsafe { libc::sigfillset(&raw mut action.sa_mask) };
+    for fault in [libc::SIGSEGV, libc::SIGBUS] {
+        // SAFETY: takes one signal out of a set. One that is blocked while it is raised kills the process,
+        // and what the handler calls may raise them as well as other code: they are handled then.
+        unsafe { libc::sigdelset(&raw mut action.sa_mask, fault) };
+    }
     // SAFETY: both actions are whole, and the handler is async-signal-safe: it touches its frame,
     // constant thread-locals without destructors, and the fixup table.
     unsafe { libc::sigaction(signal, &raw const action, &raw mut previous) };
@@ -167,8 +194,8 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
     // SAFETY: the kernel passes a `siginfo_t` that is valid during the handler.
     let code = unsafe { (*info).si_code };
     if code <= 0 {
-        if let Some(sent) = INSTALLED.get().and_then(|installed| installed.sent) {
-            // SAFETY: it gets what the kernel passes to a handler.
+        if let Some(SentSignals(sent)) = INSTALLED.get().and_then(|installed| installed.sent) {
+            // SAFETY: it gets what the kernel passes to a handler, and is fit to be one by its type.
             unsafe { sent(signal, info, context) };
         }
         return;
@@ -279,16 +306,65 @@ fn pass_on(signal: c_int) {
     unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
 }
 
+/// As tests install the handlers: see [`tests::FILE`].
+#[cfg(test)]
+pub(crate) fn install_for_tests() {
+    // SAFETY: the two functions take no lock and allocate nothing; there is no compiled code.
+    let files = unsafe { OwnFiles::new(tests::is_in_file, tests::cover, |_| None) };
+    install(None, Some(files));
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
     use crate::guest_memory::{
-        AccessFault, compare_exchange64, copy_in, load8, load64, store32, zero,
+        AccessFault, Pages, compare_exchange64, copy_in, load8, load64, store32, zero,
     };
+
+    /// A page that stands for one of the engine's files, or 0.
+    static FILE: AtomicU64 = AtomicU64::new(0);
+
+    pub(super) fn is_in_file(address: u64) -> bool {
+        address == FILE.load(Ordering::Relaxed)
+    }
+
+    /// Makes it readable, but not before it has touched what isn't there either.
+    pub(super) unsafe fn cover(address: u64) -> bool {
+        let page = ptr::with_exposed_provenance_mut(address as usize);
+        let is_fault = load8(0x1000) == Err(AccessFault);
+        // SAFETY: the page is this test's.
+        is_fault && unsafe { libc::mprotect(page, 4096, libc::PROT_READ) } == 0
+    }
+
+    /// A fault in what the handler calls found its signal blocked, and killed the process.
+    #[test]
+    fn a_fault_while_a_fault_is_handled_is_handled() {
+        install_for_tests();
+        let page = Pages::map(4096).expect("memory").range().start;
+        let place = ptr::with_exposed_provenance_mut::<u8>(page as usize);
+        // SAFETY: the page is this test's, and stays mapped long enough: by a mapping of its own.
+        let mapped = unsafe {
+            libc::mmap(
+                place.cast(),
+                4096,
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE,
+                -1,
+                0,
+            )
+        };
+        assert_eq!(mapped, place.cast());
+        FILE.store(page, Ordering::Relaxed);
+        // SAFETY: reading there faults, and the handler makes it readable.
+        assert_eq!(unsafe { place.read_volatile() }, 0);
+        FILE.store(0, Ordering::Relaxed);
+    }
 
     #[test]
     fn faulting_accesses_return() {
-        install(None, None);
+        install_for_tests();
         assert_eq!(load64(0x1000), Err(AccessFault));
         assert_eq!(take_access_fault(), (libc::SIGSEGV, 0x1000));
         assert_eq!(load8(8), Err(AccessFault));

@@ -2,7 +2,8 @@
 //!
 //! Guest addresses are host addresses. Every function here refuses addresses from [`GUEST_END`] up,
 //! where the engine lives, so no access made here can touch the engine's own memory; below it, an
-//! address is mapped for the guest or faults. A fault is turned into an [`AccessFault`] by the
+//! address is mapped for the guest or faults: whoever starts a guest makes sure that the host, whose program
+//! may be linked at a low address, has nothing there. A fault is turned into an [`AccessFault`] by the
 //! handler of `faults.rs`, which must be installed before the first access.
 
 #![expect(

@@ -17,7 +17,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 use std::sync::{Arc, Once};
 
-use rekindle_hart::faults::{self, OwnFiles};
+use rekindle_hart::faults::{self, OwnFiles, SentSignals};
 
 use crate::guest_signal::{
     DEFAULT, DefaultAction, IGNORE, INFO_LEN, SignalInfo, UNBLOCKABLE, bit, default_action,
@@ -56,7 +56,10 @@ pub fn install(files: Option<OwnFiles>) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         replace_handler(KICK, collect as *const () as usize);
-        faults::install(Some(collect), files);
+        // SAFETY: the handler is async-signal-safe: it touches its frame and constant thread-locals without
+        // destructors.
+        let sent = unsafe { SentSignals::new(collect) };
+        faults::install(Some(sent), files);
     });
 }
 

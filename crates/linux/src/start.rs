@@ -1,13 +1,14 @@
 //! Makes a process for a program, as `execve` does: its memory, its stack, and what it ignores.
 
 use std::ffi::OsString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rekindle::Cache;
 use rekindle_hart::GuestState;
-use rekindle_hart::guest_memory::GUEST_START;
+use rekindle_hart::guest_memory::{GUEST_END, GUEST_START};
 use rustix::process::{Resource, getegid, geteuid, getgid, getrlimit, getuid};
 
 use crate::errno::Errno;
@@ -15,6 +16,7 @@ use crate::guest_signal::{IGNORE, SignalAction};
 use crate::process::{Memory, Process, ProcessStart, Tracer};
 use crate::stack::{ProcessFacts, StackError};
 use crate::start_error::StartError;
+use crate::syscall::note_inherited;
 use crate::sysroot::Sysroot;
 use crate::vdso::Vdso;
 use crate::{host, loader, signal, stack, vdso};
@@ -52,6 +54,9 @@ pub struct Started {
 /// # Errors
 /// When the program can't be started; nothing of it has run then.
 pub fn start(start: Start<'_>, cache: &Cache) -> Result<Started, StartError> {
+    if let Some(address) = host_memory_in_the_way() {
+        return Err(StartError::HostInTheWay { address });
+    }
     let sysroot = match start.sysroot {
         None => None,
         Some(path) => Some(Sysroot::new(path).map_err(|source| StartError::Sysroot {
@@ -84,10 +89,26 @@ pub fn start(start: Start<'_>, cache: &Cache) -> Result<Started, StartError> {
     let process = Arc::new(Process::new(process_start, memory));
     let _ = process.auxiliary_vector.set(initial.auxiliary_vector);
     inherit_actions(&process);
+    note_inherited(&process);
     let mut state = GuestState::new();
     state.pc = program.start;
     state.x[2] = initial.pointer;
     Ok(Started { process, state })
+}
+
+/// The first address of this process's own memory, if that is one of the guest's: a store of the guest's to
+/// it would be one to the engine. A program that is linked to run at a fixed address has some there.
+fn host_memory_in_the_way() -> Option<u64> {
+    // The list is in order, and the kernel writes no more of it than is read.
+    let mut line = [0_u8; 64];
+    let maps = File::open("/proc/self/maps").and_then(|mut maps| maps.read(&mut line));
+    let first = maps
+        .ok()
+        .and_then(|len| line.get(..len)?.split(|byte| *byte == b'-').next())
+        .and_then(|text| u64::from_str_radix(str::from_utf8(text).ok()?, 16).ok());
+    // Where nothing says, this function stands for the program.
+    let address = first.unwrap_or(host_memory_in_the_way as *const () as usize as u64);
+    (address < GUEST_END).then_some(address)
 }
 
 /// Takes over what this process was told to ignore, and has the host collect what the guest dies of.
@@ -132,5 +153,32 @@ fn process_facts(vdso: &Vdso) -> ProcessFacts {
         clock_ticks: host::auxiliary_value(libc::AT_CLKTCK),
         random,
         stack_limit: getrlimit(Resource::Stack).current.unwrap_or(u64::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rekindle_hart::guest_memory::Pages;
+
+    use super::*;
+
+    /// A host that is linked at a fixed address has its own data where the guest stores.
+    #[test]
+    fn no_guest_starts_where_the_host_has_memory() {
+        let pages = Pages::map(1).expect("memory");
+        let wanted = Start {
+            program: &PathBuf::from("/nowhere"),
+            args: &[],
+            env: &[],
+            sysroot: None,
+            relaunch: &[],
+            traces_calls: false,
+            tracer: None,
+        };
+        let error = start(wanted, &Cache::in_memory()).expect_err("memory is in the way");
+        let StartError::HostInTheWay { address } = error else {
+            panic!("{error}");
+        };
+        assert!(address <= pages.range().start);
     }
 }

@@ -60,6 +60,16 @@ pub enum StartError {
         /// What the host says.
         source: std::io::Error,
     },
+    /// This process has memory of its own among the guest's addresses, as a host program that isn't
+    /// position-independent has.
+    #[error(
+        "this process has memory at {address:#x}, among the addresses of guests: is the host program \
+         linked to run at a fixed address?"
+    )]
+    HostInTheWay {
+        /// The first address of that memory.
+        address: u64,
+    },
     /// No debugger can be waited for.
     #[error("no debugger can be waited for: {source}")]
     Debugger {

@@ -26,7 +26,7 @@
 //! assert!(!code.is_loaded());
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod bits;
 mod cache;
@@ -37,6 +37,7 @@ mod flush;
 mod inspect;
 mod loaded;
 mod made_by;
+mod map_image;
 mod merge;
 mod miss;
 mod names;
@@ -74,7 +75,7 @@ pub use rekindle_artifact::{
 };
 pub use rekindle_exec::{
     Entry, EntrySignature, HostAddr, Plain, SignatureMismatch, cover_lost_page, is_in_image,
-    signature_of,
+    may_have_run_zeroes, signature_of,
 };
 pub use rekindle_store::{
     Digest, EntryInfo, EnvironmentDescription, EnvironmentInfo, HeaderInfo, ImageInfo, Key,

@@ -14,6 +14,7 @@ use rekindle_store::image::{
 use rekindle_store::{ImageFile, IntactNote, Key, Secret};
 
 use crate::bits::Bits;
+use crate::map_image::map_image;
 use crate::miss::MissReason;
 use crate::names::Names;
 use crate::sections::SectionAddresses;
@@ -72,7 +73,7 @@ impl LoadedImage {
             copy_text: false,
             copy_file: !image.is_local,
         };
-        let mapping = ImageMapping::new(file, &shape)?;
+        let mapping = map_image(file, &shape)?;
         Ok(Arc::new(Self {
             mapping: Arc::new(mapping),
             header: header.clone(),

@@ -353,7 +353,7 @@ mod tests {
     /// could say something else: it asks when it decodes, and marks blocks that it has.
     #[test]
     fn a_block_is_asked_about_when_it_is_decoded_and_believes_the_latest_answer() {
-        faults::install(None, None);
+        faults::install_for_tests();
         let code = Pages::map(4096).expect("memory");
         let start = code.range().start;
         let (op, rd, rs1, imm) = (AluImmOp::Addi, XReg::A0, XReg::A0, 1);
