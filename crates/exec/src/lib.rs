@@ -31,5 +31,5 @@ pub use entry::{CodeAddress, Entry, EntrySignature, Plain, SignatureMismatch, si
 pub use frames::MalformedFrames;
 pub use host::{at_exit, find_symbol};
 pub use image::{ImageMapping, ImageShape};
-pub use image_ranges::{cover_lost_page, is_in_image};
+pub use image_ranges::{cover_lost_page, is_in_image, may_have_run_zeroes};
 pub use process::process_number;

@@ -226,15 +226,32 @@ pub fn close_missing_streams() {
     }
 }
 
-/// Gives the calling thread descriptors of its own: none, but standard error. What it opens takes no number
-/// from the guest's, and what the guest closes isn't kept open. On a host that can't, they stay shared.
-pub fn use_own_descriptors() {
+/// Gives the calling thread descriptors of its own, and none of the guest's: what it opens takes no number
+/// from the guest, and what the guest closes isn't kept open, so that whoever reads the other end of a pipe
+/// sees it end. Standard error stays if `keeps_errors`. On a host that can't, all stay shared.
+pub fn use_own_descriptors(keeps_errors: bool) {
     const UNSHARE: u64 = libc::CLOSE_RANGE_UNSHARE as u64;
-    let rest = [3, u64::from(u32::MAX), UNSHARE, 0, 0, 0];
-    if call(libc::SYS_close_range, rest).is_ok() {
-        for stream in 0..2 {
-            // There is nothing to do where it is closed already.
-            let _ = call(libc::SYS_close, [stream, 0, 0, 0, 0, 0]);
+    const NOWHERE: u64 = (libc::O_PATH | libc::O_CLOEXEC) as u64;
+    let first = if keeps_errors { 3 } else { 0 };
+    let all = [first, u64::from(u32::MAX), UNSHARE, 0, 0, 0];
+    if call(libc::SYS_close_range, all).is_err() {
+        return;
+    }
+    for stream in 0..first.min(2) {
+        // There is nothing to do where it is closed already.
+        let _ = call(libc::SYS_close, [stream, 0, 0, 0, 0, 0]);
+    }
+    let here = i64::from(libc::AT_FDCWD).cast_unsigned();
+    for _ in 0..3 {
+        // No file gets the number of a standard stream, and with it what is printed: on this one, nobody
+        // reads or writes.
+        let opened = call(
+            libc::SYS_openat,
+            [here, c"/".as_ptr() as u64, NOWHERE, 0, 0, 0],
+        );
+        if let Ok(number @ 3..) = opened {
+            let _ = call(libc::SYS_close, [number, 0, 0, 0, 0, 0]);
+            break;
         }
     }
 }

@@ -28,14 +28,19 @@ pub(crate) struct Job {
     pub scope: Scope,
     /// The miss that it answers.
     pub ticket: Ticket,
+    /// Whether the one who asks wants to read the code.
+    pub wants_text: bool,
 }
 
-/// A finished job: the region's head, and its code unless it can't be compiled.
+/// A finished job: the region's head, its code unless it can't be compiled, its text if that was asked for, and
+/// what is to be shown of it.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub head: u64,
     pub scope_number: u64,
     pub code: Option<Code>,
+    pub text: Option<Vec<u8>>,
+    pub dump: Option<String>,
 }
 
 /// What the compile thread shares with its owner beside the channels.
@@ -203,14 +208,13 @@ fn work(
         }
         let working = shared.working.lock();
         let (head, scope_number) = (job.region.head, job.scope_number);
-        let code = compile(&mut backend, job, shared, perf_map);
-        if let Some(text) = backend.take_dump() {
-            surroundings.show(&text);
-        }
+        let (code, text) = compile(&mut backend, job, shared, perf_map).unzip();
         let finished = Finished {
             head,
             scope_number,
             code,
+            text: text.flatten(),
+            dump: backend.take_dump(),
         };
         let sent = results.send(finished);
         drop(working);
@@ -227,7 +231,7 @@ fn compile(
     job: Job,
     shared: &Shared,
     perf_map: Option<&PerfMap>,
-) -> Option<Code> {
+) -> Option<(Code, Option<Vec<u8>>)> {
     let Job {
         region,
         request,
@@ -235,6 +239,7 @@ fn compile(
         module,
         scope,
         ticket,
+        wants_text,
     } = job;
     // Here and not where it was asked for: symbols may have to be read first.
     let name = module.region_name(region.head);
@@ -246,6 +251,7 @@ fn compile(
         }
     };
     let spent = artifact.compile_time_ns;
+    let text = wants_text.then(|| artifact.text.bytes.clone());
     match scope.insert(ticket, artifact) {
         Ok(code) => {
             shared.compiled.fetch_add(1, Ordering::Relaxed);
@@ -253,7 +259,7 @@ fn compile(
             if let Some(perf_map) = perf_map {
                 perf_map.add(&code, &name);
             }
-            Some(code)
+            Some((code, text))
         }
         Err(error) => {
             tracing::warn!(%error, region = name, "a region stays interpreted");

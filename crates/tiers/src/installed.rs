@@ -32,6 +32,8 @@ pub(crate) struct LostRegion {
     pub(crate) text: Range<u64>,
     /// What it was made from.
     pub(crate) source: Source,
+    /// Where it leaves, and where it may fault.
+    pub(crate) tables: Tables,
 }
 
 /// All of them, found by guest PC, by link slot and by host PC.
@@ -217,6 +219,7 @@ impl Installed {
             head: region.head,
             text: region.text.clone(),
             source: region.source.clone(),
+            tables: region.tables.clone(),
         })
     }
 

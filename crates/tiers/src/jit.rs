@@ -343,6 +343,7 @@ impl State {
             request,
             ticket,
             region,
+            wants_text: false,
         };
         let starts = job.region.blocks.iter().map(|block| block.start);
         self.pending.insert(pc, starts.collect());
@@ -353,6 +354,9 @@ impl State {
 
     fn take(&mut self, finished: Finished) {
         self.pending.remove(&finished.head);
+        if let Some(text) = &finished.dump {
+            self.surroundings.show(text);
+        }
         let number = finished.scope_number;
         let Some(index) = self.scopes.iter().position(|it| it.number == number) else {
             return;
@@ -612,6 +616,8 @@ impl Translator for Jit {
     }
 
     fn flush(&mut self) {
+        // Of what was compiled something may have to be shown.
+        self.poll();
         self.shared.lock().flush();
     }
 

@@ -16,6 +16,7 @@ pub trait Surroundings: Debug + Send + Sync {
     /// If the host gives none.
     fn spawn(&self, name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>;
 
-    /// Shows `text` to a person, as far as there is one.
+    /// Shows `text` to a person, as far as there is one. Called on a guest's thread: others have no
+    /// standard error.
     fn show(&self, text: &str);
 }

@@ -9,6 +9,7 @@ use rekindle::Digest;
 use rekindle_linux::signal::without_signals;
 use rekindle_linux::{GuestModule, Process, Threads, use_own_descriptors, write_to_standard_error};
 use rekindle_tiers::{CodeModule, ReadText, Surroundings};
+use tracing::level_filters::LevelFilter;
 
 /// The process around compiled code.
 #[derive(Debug)]
@@ -21,8 +22,9 @@ impl Surroundings for ProcessAround {
 
     fn spawn(&self, name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
         let work = move || {
-            // It reads files, while the guest counts on its own numbers.
-            use_own_descriptors();
+            // It reads files, while the guest counts on its own numbers. Who has asked for a log finds
+            // there what this thread says, too.
+            use_own_descriptors(LevelFilter::current() != LevelFilter::OFF);
             work();
         };
         without_signals(|| Builder::new().name(name.to_owned()).spawn(work))
