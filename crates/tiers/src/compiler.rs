@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rekindle::{Code, Scope, Ticket};
@@ -56,8 +56,8 @@ struct Shared {
     spent_ns: AtomicU64,
     /// Held by the thread while it works on a job.
     working: Mutex<()>,
-    /// This process's map for perf, once there is one.
-    perf_map: OnceLock<Option<PerfMap>>,
+    /// Whether this process has a map for perf.
+    has_perf_map: AtomicBool,
 }
 
 /// The owner's end of the compile thread. The thread starts with the first job.
@@ -199,7 +199,7 @@ fn work(
         }
     };
     let perf_map = match wants_perf_map {
-        true => shared.perf_map.get_or_init(PerfMap::create).as_ref(),
+        true => PerfMap::open(!shared.has_perf_map.swap(true, Ordering::Relaxed)),
         false => None,
     };
     for job in queue {
@@ -208,7 +208,7 @@ fn work(
         }
         let working = shared.working.lock();
         let (head, scope_number) = (job.region.head, job.scope_number);
-        let (code, text) = compile(&mut backend, job, shared, perf_map).unzip();
+        let (code, text) = compile(&mut backend, job, shared, perf_map.as_ref()).unzip();
         let finished = Finished {
             head,
             scope_number,

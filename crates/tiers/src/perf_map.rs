@@ -6,17 +6,26 @@ use std::io::Write;
 
 use rekindle::Code;
 
-/// This process's map.
+/// This process's map, as one thread has it open: threads may have descriptors of their own, so that it is
+/// closed where it was opened.
 #[derive(Debug)]
 pub(crate) struct PerfMap(File);
 
 impl PerfMap {
-    /// Starts the map of this process. `None`, and a warning, where that can't be.
-    pub(crate) fn create() -> Option<Self> {
+    /// Starts the map of this process if it `is_first`, and goes on with it else. `None`, and a warning,
+    /// where that can't be.
+    pub(crate) fn open(is_first: bool) -> Option<Self> {
         let path = format!("/tmp/perf-{}.map", std::process::id());
-        // An older process's; and whoever prepared a link there gets nothing written through it.
-        let _ = fs::remove_file(&path);
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
+        let mut options = OpenOptions::new();
+        match is_first {
+            true => {
+                // An older process's; and whoever prepared a link there gets nothing written through it.
+                let _ = fs::remove_file(&path);
+                options.write(true).create_new(true)
+            }
+            false => options.append(true),
+        };
+        match options.open(&path) {
             Ok(file) => Some(Self(file)),
             Err(error) => {
                 tracing::warn!(%error, path, "perf won't know the names of fresh code");
