@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use rekindle_vm::CodeLocation;
 
 /// Runs RISC-V Linux programs, and keeps the machine code that it makes of them.
@@ -24,10 +25,23 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run a RISC-V program.
     Run(RunArguments),
-    /// Look at, or clear, the cache of machine code.
+    /// Look at, check, or clear the cache of machine code.
     Cache(CacheArguments),
+    /// Say whether the cache works here, and what is in its way. The exit code is 0 if it works.
+    Doctor(CacheOptions),
     /// Have the kernel start RISC-V programs with rekindle.
     Binfmt(BinfmtArguments),
+    /// Print what a shell needs to complete rekindle's options.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the manual's pages, as `man` reads them.
+    Man {
+        /// Write all of them into this folder, instead of the first one on standard output.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -45,7 +59,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
 
-    /// Say on standard error, once the program has ended, what running it took.
+    /// When the program has ended, print statistics on standard error.
     #[arg(
         long,
         value_name = "FORMAT",
@@ -175,47 +189,87 @@ pub(crate) enum BinfmtCommand {
 pub(crate) struct CacheArguments {
     #[command(subcommand)]
     pub(crate) command: CacheCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CacheCommand {
-    /// How much the cache holds.
-    Stats(CacheOptions),
-    /// Every piece of code that the cache holds.
-    Ls(CacheOptions),
-    /// Why the code of a name was compiled when it was compiled last: what part of its key differs
-    /// from the nearest entry's.
-    Why(WhyArguments),
-    /// Delete everything that the cache holds.
-    Clear(CacheOptions),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct WhyArguments {
-    /// The name, as `rekindle cache ls` shows it.
-    pub(crate) name: String,
 
     #[command(flatten)]
     pub(crate) options: CacheOptions,
 }
 
+/// What all commands about the cache take, before the command's name or behind it.
 #[derive(Debug, Args)]
 pub(crate) struct CacheOptions {
     /// Print JSON.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) json: bool,
 
     /// Where the cache is [default: $REKINDLE_CACHE_DIR, $XDG_CACHE_HOME/rekindle,
     /// ~/.cache/rekindle].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub(crate) cache_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// How much the cache holds.
+    Stats,
+    /// The pieces of code that the cache holds.
+    Ls(LsArguments),
+    /// Why a piece of code was compiled when it was compiled last: what differs from the nearest one
+    /// that was there.
+    Why {
+        /// The code's name, as `rekindle cache ls` shows it.
+        name: String,
+    },
+    /// Check every file of the cache. The exit code is 0 if all are intact.
+    Verify,
+    /// Delete what is damaged, and what is more than the cache may hold.
+    Gc(GcArguments),
+    /// Delete everything that the cache holds.
+    Clear,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LsArguments {
+    /// Only code whose name contains this.
+    pub(crate) name: Option<String>,
+
+    /// Only scopes whose name or folder contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) scope: Option<String>,
+
+    /// Only environments whose folder contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) environment: Option<String>,
+
+    /// Only what is damaged.
+    #[arg(long)]
+    pub(crate) damaged: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GcArguments {
+    /// Say what would be deleted, and delete nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Delete what nobody used for so many days, too.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) unused_for: Option<u32>,
+
+    /// How much may stay, in bytes, or with K, M or G behind the number [default: $REKINDLE_CACHE_SIZE,
+    /// 512M].
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) size: Option<u64>,
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    rekindle::parse_size(text).ok_or_else(|| "neither bytes nor a number with K, M or G".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
-    use super::{Arguments, Command, Format, RunArguments};
+    use super::{Arguments, CacheArguments, Command, Format, RunArguments};
 
     fn run(line: &[&str]) -> RunArguments {
         let words = ["rekindle", "run"].iter().chain(line);
@@ -263,5 +317,28 @@ mod tests {
             Some(std::path::Path::new("d"))
         );
         assert!(Arguments::try_parse_from(["rekindle", "run"]).is_err());
+    }
+
+    #[test]
+    fn the_caches_options_stand_before_or_behind_the_verb() {
+        for line in [
+            ["cache", "--cache-dir", "d", "ls"],
+            ["cache", "ls", "--cache-dir", "d"],
+        ] {
+            let words = ["rekindle"].into_iter().chain(line);
+            let Ok(Command::Cache(CacheArguments { options, .. })) =
+                Arguments::try_parse_from(words).map(|arguments| arguments.command)
+            else {
+                panic!("{line:?}")
+            };
+            let folder = options.cache_dir.as_deref();
+            assert_eq!(folder, Some(std::path::Path::new("d")));
+        }
+    }
+
+    #[test]
+    fn clap_finds_nothing_wrong() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
     }
 }

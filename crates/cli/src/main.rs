@@ -9,9 +9,12 @@
 mod arguments;
 mod binfmt;
 mod cache;
+mod doctor;
 mod ending;
+mod manual;
 mod report;
 mod run;
+mod units;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -35,8 +38,11 @@ fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Run(arguments) => run::run(arguments, started),
-        Command::Cache(arguments) => end(cache::cache(&arguments).map(|text| (text, true))),
+        Command::Cache(arguments) => end(cache::cache(&arguments)),
+        Command::Doctor(options) => end(doctor::doctor(&options)),
         Command::Binfmt(arguments) => end(binfmt::binfmt(&arguments)),
+        Command::Completions { shell } => end(Ok((manual::completions(shell), true))),
+        Command::Man { dir } => end(manual::man(dir.as_deref()).map(|text| (text, true))),
     }
 }
 
@@ -60,10 +66,10 @@ fn end(result: anyhow::Result<(String, bool)>) -> ExitCode {
     }
 }
 
-/// Sets logging up when `REKINDLE_LOG` holds a filter (`warn`, `rekindle_tiers=debug`). A run without
+/// Sets messages up when `REKINDLE_TRACE` holds a filter (`warn`, `rekindle_tiers=debug`). A run without
 /// it doesn't pay for it.
 fn log_if_asked() {
-    if let Some(filter) = rekindle::variable("REKINDLE_LOG") {
+    if let Some(filter) = rekindle::variable("REKINDLE_TRACE") {
         let filter = tracing_subscriber::EnvFilter::new(filter.to_string_lossy());
         tracing_subscriber::fmt()
             .with_env_filter(filter)

@@ -6,6 +6,7 @@ use rekindle_vm::RunStatistics;
 use serde::Serialize;
 
 use crate::arguments::Format;
+use crate::units::grouped;
 
 /// The JSON line. Its field names are a promise to those who parse it.
 #[derive(Serialize)]
@@ -97,21 +98,8 @@ fn text(statistics: &RunStatistics) -> String {
     clippy::cast_precision_loss,
     reason = "three digits of a duration are read"
 )]
-pub(crate) fn milliseconds(nanoseconds: u64) -> String {
+fn milliseconds(nanoseconds: u64) -> String {
     format!("{:.3} ms", nanoseconds as f64 / 1e6)
-}
-
-/// `1234567` as `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -120,7 +108,7 @@ mod tests {
 
     use rekindle_vm::RunStatistics;
 
-    use super::{grouped, json, text};
+    use super::{json, text};
 
     #[test]
     fn the_json_line_has_the_promised_fields() {
@@ -142,13 +130,5 @@ mod tests {
             ..RunStatistics::default()
         };
         assert!(text(&statistics).contains("regions missed: damaged                  1,234"));
-    }
-
-    #[test]
-    fn digits_are_grouped_in_threes() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1000), "1,000");
-        assert_eq!(grouped(1_234_567), "1,234,567");
     }
 }

@@ -1,12 +1,9 @@
 //! What keys and programs say of names, linkages and signatures.
 
-use std::hash::BuildHasher;
-
 use cranelift_codegen::ir::{self, UserExternalName};
 use cranelift_module::{DataId, FuncId, Linkage, ModuleDeclarations};
 
-use rekindle::Signature;
-use rustc_hash::FxBuildHasher;
+use rekindle::{Signature, name_hash};
 
 use crate::key::{Names, Writer};
 
@@ -54,14 +51,10 @@ pub(crate) fn write_optional_name(name: Option<&str>, index: u32, out: &mut Writ
 /// pointers that the embedder makes, so nothing else reads that.
 pub(crate) fn name_tag(name: Option<&str>, index: u32) -> Signature {
     Signature(match name {
-        Some(name) => hash_of(name),
-        None => FxBuildHasher.hash_one(index),
+        Some(name) => name_hash(name),
+        // No name has this one's shape.
+        None => name_hash(&format!("\0{index}")),
     })
-}
-
-/// A quick hash of a name, the same in every process of one build.
-pub(crate) fn hash_of(name: &str) -> u64 {
-    FxBuildHasher.hash_one(name)
 }
 
 /// A digest of a signature: tells apart what nobody chose to be alike.

@@ -44,13 +44,13 @@ impl CacheConfig {
 
     /// The defaults, changed by `REKINDLE_CACHE_DIR` (a folder), `REKINDLE_CACHE` (`off`, `ro` or
     /// `on`), `REKINDLE_CACHE_SIZE` (bytes, or with a suffix `K`, `M` or `G`) and `REKINDLE_VERIFY`
-    /// (`all`, `off`, or which part of the hits: `1/100`, `0.01`). A value that says nothing known
-    /// is ignored; [`Self::ignored_variables`] says so.
+    /// (`all`, `off`, or which part of the hits: `1/100`, `0.01`). A mode that isn't one turns the cache
+    /// off, other values that aren't are ignored; [`Self::ignored_variables`] says so.
     pub fn from_env() -> Self {
         Self::from_variables(variable).0
     }
 
-    /// What a person should hear of the variables whose values [`Self::from_env`] ignores: a
+    /// What a person should hear of the variables whose values [`Self::from_env`] can't read: a
     /// sentence for each, for [`Cache::notice`](crate::Cache::notice).
     pub fn ignored_variables() -> Vec<String> {
         Self::from_variables(variable).1
@@ -58,7 +58,11 @@ impl CacheConfig {
 
     fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> (Self, Vec<String>) {
         let mut ignored = Vec::new();
-        let mode = read(&variable, &mut ignored, &CACHE).unwrap_or_default();
+        let mut mode = read(&variable, &mut ignored, &CACHE).unwrap_or_default();
+        if !ignored.is_empty() {
+            // Whoever wrote it wanted something else than what is done without it.
+            mode = CacheMode::Off;
+        }
         let budget_bytes = read(&variable, &mut ignored, &CACHE_SIZE);
         let verify_one_in = read(&variable, &mut ignored, &VERIFY);
         let directory = variable("REKINDLE_CACHE_DIR")
@@ -80,24 +84,29 @@ struct Variable<T> {
     parse: fn(&str) -> Option<T>,
     /// What it may say, for who wrote something else.
     values: &'static str,
+    /// What is done if it says something else.
+    instead: &'static str,
 }
 
 const CACHE: Variable<CacheMode> = Variable {
     name: "REKINDLE_CACHE",
     parse: parse_mode,
     values: "`on`, `ro` or `off`",
+    instead: "no such mode, and the cache is off",
 };
 
 const CACHE_SIZE: Variable<u64> = Variable {
     name: "REKINDLE_CACHE_SIZE",
     parse: parse_size,
     values: "bytes, or a number with `K`, `M` or `G`",
+    instead: "ignored",
 };
 
 const VERIFY: Variable<u32> = Variable {
     name: "REKINDLE_VERIFY",
     parse: parse_one_in,
     values: "`all`, `off`, or a part such as `1/100` or `0.01`",
+    instead: "ignored",
 };
 
 /// Reads a variable. One that is empty says nothing; one that makes no sense is ignored aloud.
@@ -108,13 +117,14 @@ fn read<T>(
         name,
         parse,
         values,
+        instead,
     }: &Variable<T>,
 ) -> Option<T> {
     let value = variable(name).filter(|value| !value.is_empty())?;
     let parsed = value.to_str().and_then(parse);
     if parsed.is_none() {
         let value = value.to_string_lossy();
-        ignored.push(format!("{name}={value} is ignored: it takes {values}"));
+        ignored.push(format!("{name}={value} is {instead}: it takes {values}"));
     }
     parsed
 }
@@ -131,16 +141,16 @@ impl Default for CacheConfig {
 }
 
 fn parse_mode(text: &str) -> Option<CacheMode> {
-    Some(match text {
-        "on" | "1" | "yes" => CacheMode::ReadWrite,
-        "ro" | "read-only" => CacheMode::ReadOnly,
-        "off" | "0" | "no" => CacheMode::Off,
+    Some(match text.trim().to_ascii_lowercase().as_str() {
+        "on" | "1" | "yes" | "true" | "rw" => CacheMode::ReadWrite,
+        "ro" | "read-only" | "readonly" => CacheMode::ReadOnly,
+        "off" | "0" | "no" | "false" => CacheMode::Off,
         _ => return None,
     })
 }
 
-/// Reads `4096`, `64K`, `512M` or `2G`.
-fn parse_size(text: &str) -> Option<u64> {
+/// Reads a number of bytes as `REKINDLE_CACHE_SIZE` takes it: `4096`, `64K`, `512M` or `2G`.
+pub fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
     let (digits, shift) = match text.chars().last()? {
         'k' | 'K' => (&text[..text.len() - 1], 10),
@@ -195,11 +205,17 @@ mod tests {
             ("REKINDLE_CACHE_SIZE", "many"),
             ("REKINDLE_VERIFY", "some"),
         ]);
-        assert_eq!(config, CacheConfig::default());
+        assert_eq!(
+            config,
+            CacheConfig {
+                mode: CacheMode::Off,
+                ..CacheConfig::default()
+            }
+        );
         assert_eq!(
             ignored,
             [
-                "REKINDLE_CACHE=offf is ignored: it takes `on`, `ro` or `off`",
+                "REKINDLE_CACHE=offf is no such mode, and the cache is off: it takes `on`, `ro` or `off`",
                 "REKINDLE_CACHE_SIZE=many is ignored: it takes bytes, or a number with `K`, `M` or `G`",
                 "REKINDLE_VERIFY=some is ignored: it takes `all`, `off`, or a part such as `1/100` or \
                  `0.01`",
@@ -223,7 +239,16 @@ mod tests {
             Some(std::path::Path::new("/somewhere"))
         );
         assert_eq!(given.budget_bytes, 64 << 20);
-        assert_eq!(config(&[("REKINDLE_CACHE", "off")]).mode, CacheMode::Off);
+        for off in ["off", "OFF", "Off", "0", "no", "false", "FALSE", " off"] {
+            assert_eq!(config(&[("REKINDLE_CACHE", off)]).mode, CacheMode::Off);
+        }
+        for on in ["on", "ON", "1", "true", "True", "yes"] {
+            assert_eq!(config(&[("REKINDLE_CACHE", on)]).mode, CacheMode::ReadWrite);
+        }
+        assert_eq!(
+            config(&[("REKINDLE_CACHE", "RO")]).mode,
+            CacheMode::ReadOnly
+        );
         assert_eq!(
             config(&[("REKINDLE_CACHE", "on")]).mode,
             CacheMode::ReadWrite

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rekindle_store::{
-    EntryInfo, EnvironmentInfo, FolderError, ImageInfo, OpenError, Opening, System,
+    EntryInfo, EnvironmentInfo, FileSystem, FolderError, Garbage, ImageCheck, ImageInfo, OpenError,
+    Opening, System,
 };
 use serde::Serialize;
 
@@ -111,6 +112,55 @@ impl Cache {
         usage.environments = environments.len() as u64;
         usage.scopes = scopes.len() as u64;
         usage
+    }
+
+    /// Checks all images whole, whatever was noted of them before.
+    pub fn check_images(&self) -> Vec<ImageCheck> {
+        let Some(store) = &self.shared.store else {
+            return Vec::new();
+        };
+        let images = store.list_images();
+        images
+            .iter()
+            .map(|image| store.check_image(image))
+            .collect()
+    }
+
+    /// The images that can go: the damaged ones, those that nobody used for so many days, and then what
+    /// the budget asks for.
+    pub fn garbage(&self, unused_days: Option<u32>) -> Vec<Garbage> {
+        match &self.shared.store {
+            Some(store) => store.garbage(self.shared.budget_bytes, unused_days),
+            None => Vec::new(),
+        }
+    }
+
+    /// Removes what [`Self::garbage`] found. Code that is loaded stays. Returns how many bytes of images
+    /// are gone.
+    ///
+    /// # Errors
+    /// See [`ClearError`].
+    pub fn remove_garbage(&self, garbage: &[Garbage]) -> Result<u64, ClearError> {
+        let store = self.shared.writable_store().ok_or(ClearError::NoFolder)?;
+        Ok(store.remove_garbage(garbage)?)
+    }
+
+    /// What the file system of the cache's folder is like; `None` if there is no folder that can be used.
+    pub fn file_system(&self) -> Option<FileSystem> {
+        self.shared.store.as_ref()?.file_system().ok()
+    }
+
+    /// Whether the cache's folder can really be written: writes a file, and removes it.
+    ///
+    /// # Errors
+    /// Why it can't.
+    pub fn try_writing(&self) -> std::io::Result<()> {
+        match self.shared.writable_store() {
+            Some(store) => store.try_writing(),
+            None => Err(std::io::Error::other(
+                "there is no cache folder that may be written",
+            )),
+        }
     }
 
     /// Removes what is in the cache that `config` names, and nothing that another wrote: images, and

@@ -60,7 +60,7 @@ mod why;
 
 pub use cache::Cache;
 pub use code::{Code, Located};
-pub use config::{CacheConfig, CacheMode};
+pub use config::{CacheConfig, CacheMode, parse_size};
 pub use environment::{Environment, EnvironmentBuilder};
 pub use flush::FlushReport;
 pub use inspect::{ClearError, DiskUsage};
@@ -78,8 +78,8 @@ pub use rekindle_exec::{
     may_have_run_zeroes, signature_of,
 };
 pub use rekindle_store::{
-    Digest, EntryInfo, EnvironmentDescription, EnvironmentInfo, HeaderInfo, ImageInfo, Key,
-    KeyBuilder, OpenError, ScopeId, Storage, System,
+    Digest, EntryInfo, EnvironmentDescription, EnvironmentInfo, FileSystem, Garbage, HeaderInfo,
+    ImageCheck, ImageInfo, Key, KeyBuilder, OpenError, ScopeId, Storage, System, name_hash,
 };
 pub use scope::{Judges, Lookup, Scope, Ticket, Verification};
 pub use statistics::Statistics;

@@ -22,7 +22,18 @@ impl Store {
     /// The images that would have to go for all to fit `budget_bytes`, in the order in which they
     /// would. Reads headers only if any must. What is in the way of the next walk is removed.
     pub fn over_budget(&self, budget_bytes: u64, environment: &Environment) -> Vec<ImageInfo> {
-        let mut images = self.list_and_tidy();
+        let images = self.list_and_tidy();
+        self.choose_over_budget(images, budget_bytes, Some(environment))
+    }
+
+    /// Those of some images that would have to go for all of them to fit. `environment` is in use,
+    /// whatever its files say.
+    pub(crate) fn choose_over_budget(
+        &self,
+        mut images: Vec<ImageInfo>,
+        budget_bytes: u64,
+        environment: Option<&Environment>,
+    ) -> Vec<ImageInfo> {
         let total: u64 = images.iter().map(|image| image.file_len_bytes).sum();
         if total <= budget_bytes {
             return Vec::new();
@@ -40,17 +51,19 @@ impl Store {
 fn superseded(
     environments: &[EnvironmentInfo],
     images: &[ImageInfo],
-    current: &Environment,
+    current: Option<&Environment>,
     now_s: i64,
 ) -> HashSet<String> {
-    let current = current.digest().short_hex();
+    let current = current.map(|current| current.digest().short_hex());
     let mut used_s: HashMap<&str, i64> = HashMap::new();
     for image in images {
         let used = used_s.entry(&image.environment).or_insert(i64::MIN);
         *used = (*used).max(image.last_used_s);
     }
     // What is writing now is in use, whatever its files say.
-    used_s.insert(&current, i64::MAX);
+    if let Some(current) = &current {
+        used_s.insert(current, i64::MAX);
+    }
     let used = |folder: &str| used_s.get(folder).copied().unwrap_or(i64::MIN);
     let mut newest: HashMap<_, &EnvironmentInfo> = HashMap::new();
     for environment in environments {
@@ -217,7 +230,7 @@ mod tests {
             .iter()
             .map(|(one, age_days)| image(1, &one.digest().short_hex(), 10, 1, *age_days))
             .collect();
-        let mut found: Vec<_> = superseded(&infos, &images, current, NOW)
+        let mut found: Vec<_> = superseded(&infos, &images, Some(current), NOW)
             .into_iter()
             .collect();
         found.sort_unstable();

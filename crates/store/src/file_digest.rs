@@ -68,7 +68,7 @@ impl Store {
     }
 
     fn remember(&self, stat: &Stat, digest: Digest) -> Result<(), FolderError> {
-        let folder = self.version_folder()?.open_or_create(DIGESTS_FOLDER)?;
+        let folder = self.make_version_folder()?.open_or_create(DIGESTS_FOLDER)?;
         let bytes = sealed(MemoKind::FileDigest, stat, digest, self.secret());
         let name = memo_name(stat);
         folder.write_temporary(&bytes, false)?.replace(&name)?;

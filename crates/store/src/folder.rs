@@ -77,6 +77,8 @@ pub(crate) struct Access {
     pub(crate) storage: SharedStorage,
     /// Whether anything may be changed.
     pub(crate) writable: bool,
+    /// The user whose cache it is: this process's when the cache was opened.
+    pub(crate) user: u32,
 }
 
 /// A folder that is the user's own.
@@ -124,7 +126,7 @@ impl Folder {
             result => result?,
         };
         let stat = rustix::fs::fstat(&fd)?;
-        check_owner(&stat)?;
+        access.check_owner(&stat)?;
         let folder = Self {
             fd,
             access: access.clone(),
@@ -168,7 +170,7 @@ impl Folder {
         if !is_plain(&stat) {
             return Err(FolderError::WrongKind { expected: "file" });
         }
-        check_owner(&stat)?;
+        self.access.check_owner(&stat)?;
         Ok((File::from(fd), stat))
     }
 
@@ -220,6 +222,12 @@ impl Folder {
         self.access.storage.file_system(self.fd())
     }
 
+    /// How many bytes this user may still write on the folder's file system.
+    pub(crate) fn free_bytes(&self) -> io::Result<u64> {
+        let stat = rustix::fs::fstatvfs(&self.fd)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     /// Removes a file; that it is gone already is fine.
     pub(crate) fn remove_file(&self, name: &str) -> io::Result<()> {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
@@ -267,6 +275,13 @@ impl Folder {
         Ok(names)
     }
 
+    /// The same of a file of the user's own that nobody else may write.
+    pub(crate) fn stat_own(&self, name: &str) -> Result<Stat, FolderError> {
+        let stat = self.stat(name)?;
+        self.access.check_owner(&stat)?;
+        Ok(stat)
+    }
+
     /// Size and times of a file.
     pub(crate) fn stat(&self, name: &str) -> io::Result<Stat> {
         Ok(rustix::fs::statat(
@@ -281,28 +296,42 @@ impl Access {
     /// Gives what is ours and has a mode with which nobody can use it the one that it should have.
     /// Returns whether opening it is worth another attempt.
     fn repairs(&self, parent: BorrowedFd<'_>, name: &Path, mode: Mode) -> bool {
-        self.writable && repair(parent, name, mode).is_ok()
+        self.writable && self.repair(parent, name, mode).is_ok()
     }
-}
 
-fn repair(parent: BorrowedFd<'_>, name: &Path, mode: Mode) -> Result<(), FolderError> {
-    // What can't be opened can be named by such a descriptor all the same.
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-    let stat = rustix::fs::fstat(&fd)?;
-    check_owner(&stat)?;
-    let kind = FileType::from_raw_mode(stat.st_mode);
-    let expected = match mode.contains(Mode::XUSR) {
-        true => FileType::Directory,
-        false => FileType::RegularFile,
-    };
-    if kind != expected {
-        return Err(FolderError::WrongKind { expected: "file" });
+    fn repair(&self, parent: BorrowedFd<'_>, name: &Path, mode: Mode) -> Result<(), FolderError> {
+        // What can't be opened can be named by such a descriptor all the same.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&fd)?;
+        self.check_owner(&stat)?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let expected = match mode.contains(Mode::XUSR) {
+            true => FileType::Directory,
+            false => FileType::RegularFile,
+        };
+        if kind != expected {
+            return Err(FolderError::WrongKind { expected: "file" });
+        }
+        Ok(rustix::fs::chmod(
+            format!("/proc/self/fd/{}", fd.as_raw_fd()),
+            Mode::from_raw_mode(stat.st_mode) | mode,
+        )?)
     }
-    Ok(rustix::fs::chmod(
-        format!("/proc/self/fd/{}", fd.as_raw_fd()),
-        Mode::from_raw_mode(stat.st_mode) | mode,
-    )?)
+
+    /// Whether nobody but the user can have made a file or folder what it is.
+    fn check_owner(&self, stat: &Stat) -> Result<(), FolderError> {
+        if stat.st_uid != self.user {
+            return Err(FolderError::NotOurs { uid: stat.st_uid });
+        }
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        if mode.intersects(Mode::WGRP | Mode::WOTH) {
+            return Err(FolderError::WritableByOthers {
+                mode: stat.st_mode & 0o777,
+            });
+        }
+        Ok(())
+    }
 }
 
 /// Sets a file's time of modification: our record of its last use.
@@ -320,19 +349,6 @@ pub(crate) fn is_plain(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
-fn check_owner(stat: &Stat) -> Result<(), FolderError> {
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(FolderError::NotOurs { uid: stat.st_uid });
-    }
-    let mode = Mode::from_raw_mode(stat.st_mode);
-    if mode.intersects(Mode::WGRP | Mode::WOTH) {
-        return Err(FolderError::WritableByOthers {
-            mode: stat.st_mode & 0o777,
-        });
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::{Access, Folder, FolderError};
@@ -346,6 +362,7 @@ pub(crate) mod tests {
         Access {
             storage: Arc::new(System),
             writable: true,
+            user: rustix::process::geteuid().as_raw(),
         }
     }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod budget;
+mod care;
 mod clear;
 mod description;
 mod digest;
@@ -19,6 +20,7 @@ mod key;
 mod local;
 mod mark;
 mod memo;
+mod name_hash;
 mod names;
 mod root;
 mod scope_folder;
@@ -27,12 +29,14 @@ mod storage;
 mod survey;
 mod temporary;
 
+pub use care::{FileSystem, Garbage, ImageCheck};
 pub use description::EnvironmentDescription;
 pub use digest::Digest;
 pub use environment::{Environment, EnvironmentBuilder, ScopeId};
 pub use folder::FolderError;
 pub use intact::{IntactNote, NotOnDisk};
 pub use key::{Key, KeyBuilder};
+pub use name_hash::name_hash;
 pub use root::{OpenError, Opening, Store};
 pub use scope_folder::{ImageError, ImageFile, ScopeFolder, ScopeLock};
 pub use secret::Secret;

@@ -1,7 +1,7 @@
 //! The mark by which a cache is known: nothing is made in, or removed from, a folder that someone
 //! keeps other things in.
 
-use crate::folder::{Folder, FolderError};
+use crate::folder::{Folder, FolderError, is_plain};
 use crate::names::{SECRET_FILE, VERSION_FOLDER, is_temporary};
 use crate::secret::SECRET_LEN;
 
@@ -32,7 +32,7 @@ pub(crate) enum Kind {
 
 /// Says what a folder is.
 pub(crate) fn judge(root: &Folder) -> Result<Kind, FolderError> {
-    if is_marked(root) {
+    if has_mark(root) {
         return Ok(Kind::Marked);
     }
     let names = root.names()?;
@@ -81,6 +81,13 @@ pub(crate) fn mark(root: &Folder, kind: Kind) -> Result<(), FolderError> {
     Ok(())
 }
 
+/// Whether a folder has the mark, by its name, owner and length: what is asked at each start.
+fn has_mark(root: &Folder) -> bool {
+    root.stat_own(MARK_FILE)
+        .is_ok_and(|stat| is_plain(&stat) && stat.st_size == MARK.len() as i64)
+}
+
+/// The same by what it says, after a crash, which may leave something else.
 fn is_marked(root: &Folder) -> bool {
     root.read_file(MARK_FILE, MARK.len() as u64)
         .is_ok_and(|bytes| bytes == MARK.as_bytes())

@@ -102,6 +102,7 @@ impl Store {
         let access = Access {
             storage,
             writable: opening != Opening::Reading,
+            user: rustix::process::geteuid().as_raw(),
         };
         let failed = |error| OpenError::Folder {
             path: path.to_owned(),
@@ -109,7 +110,7 @@ impl Store {
         };
         let makes = opening == Opening::Writing;
         let (followed, root) = directory::open(path, &access, makes).map_err(failed)?;
-        admit(&root, makes).map_err(failed)?;
+        let was_marked = admit(&root, makes).map_err(failed)?;
         let secret = match read_or_make_secret(&root, makes) {
             // What is to be removed need not be believed.
             Err(_) if opening == Opening::Clearing => Ok([0; SECRET_LEN]),
@@ -118,13 +119,16 @@ impl Store {
                 error,
             }),
         }?;
-        // A folder on a read-only file system may still be read.
-        let version_folder = match root.open(VERSION_FOLDER) {
-            Err(FolderError::Missing) if makes => root.open_or_create(VERSION_FOLDER),
-            Err(FolderError::Missing) if opening == Opening::Clearing => Ok(root),
-            result => result,
-        };
-        version_folder.map_err(failed)?;
+        // In a cache that was one before, whoever needs the folder looks for it.
+        if !was_marked {
+            // A folder on a read-only file system may still be read.
+            let version_folder = match root.open(VERSION_FOLDER) {
+                Err(FolderError::Missing) if makes => root.open_or_create(VERSION_FOLDER),
+                Err(FolderError::Missing) if opening == Opening::Clearing => Ok(root),
+                result => result,
+            };
+            version_folder.map_err(failed)?;
+        }
         Ok(Self {
             secret: Secret::new(&secret),
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
@@ -156,6 +160,14 @@ impl Store {
     /// The folder of this format's version.
     pub(crate) fn version_folder(&self) -> Result<Folder, FolderError> {
         Folder::open_path(&self.followed.join(VERSION_FOLDER), &self.access)
+    }
+
+    /// The same, made if it doesn't exist.
+    pub(crate) fn make_version_folder(&self) -> Result<Folder, FolderError> {
+        match self.version_folder() {
+            Err(FolderError::Missing) => self.root_folder()?.open_or_create(VERSION_FOLDER),
+            result => result,
+        }
     }
 
     /// The cache's own folder.
@@ -195,9 +207,8 @@ impl Store {
         scope: &ScopeId,
     ) -> Result<ScopeFolder, FolderError> {
         let create = || {
-            let folder = self
-                .version_folder()?
-                .open_or_create(&environment.digest().short_hex())?;
+            let version = self.make_version_folder()?;
+            let folder = version.open_or_create(&environment.digest().short_hex())?;
             if folder.stat(ENVIRONMENT_FILE).is_err() {
                 describe(environment, &folder)?;
             }
@@ -209,10 +220,11 @@ impl Store {
     }
 }
 
-/// Says whether a folder is a cache, and makes one of it where that does no harm.
-fn admit(root: &Folder, makes: bool) -> Result<(), FolderError> {
+/// Says whether a folder is a cache, and makes one of it where that does no harm. Returns whether it was
+/// one before, and whole.
+fn admit(root: &Folder, makes: bool) -> Result<bool, FolderError> {
     let kind = judge(root)?;
-    match kind {
+    let made = match kind {
         Kind::Marked => Ok(()),
         Kind::Foreign => Err(FolderError::NotACache),
         Kind::Unmarked if !makes => Ok(()),
@@ -221,7 +233,8 @@ fn admit(root: &Folder, makes: bool) -> Result<(), FolderError> {
         Kind::Empty if !makes => Err(FolderError::Empty),
         Kind::Mixed if !makes => Err(FolderError::NotACache),
         Kind::Empty | Kind::Mixed => mark(root, kind),
-    }
+    };
+    made.map(|()| kind == Kind::Marked)
 }
 
 fn describe(environment: &Environment, folder: &Folder) -> Result<(), FolderError> {

@@ -12,7 +12,7 @@ use crate::names::{
     ENVIRONMENT_FILE, LOCK_FILE, ScopeFile, image_name, is_digest, is_temporary, use_name,
 };
 use crate::root::Store;
-use crate::scope_folder::{ScopeFolder, lock};
+use crate::scope_folder::{ImageError, ScopeFolder, lock};
 
 /// The largest `environment.json` that is read.
 const MAX_DESCRIPTION_LEN: u64 = 1 << 20;
@@ -224,15 +224,16 @@ impl Store {
         Ok(())
     }
 
-    fn read_image(&self, image: &ImageInfo) -> Result<(ImageHeader, Vec<u8>), io::Error> {
-        let folder = self
-            .open_scope_folder(&image.environment, &image.scope)
-            .map_err(io::Error::other)?;
-        let mut file = folder
-            .open_image(image.number, self.secret(), None)
-            .map_err(io::Error::other)?;
+    /// An image's header and all its bytes.
+    pub(crate) fn read_image(
+        &self,
+        image: &ImageInfo,
+    ) -> Result<(ImageHeader, Vec<u8>), ImageError> {
+        let folder = self.open_scope_folder(&image.environment, &image.scope)?;
+        let mut file = folder.open_image(image.number, self.secret(), None)?;
         let mut bytes = Vec::new();
-        file.file.read_to_end(&mut bytes)?;
+        let read = file.file.read_to_end(&mut bytes);
+        read.map_err(FolderError::from)?;
         Ok((file.header, bytes))
     }
 

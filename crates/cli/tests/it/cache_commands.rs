@@ -134,8 +134,14 @@ fn why_names_what_differs() {
 
     let directory = session.cache();
     let directory = directory.to_str().expect("a plain path");
-    let seen = session.rekindle(&["cache", "why", "unknown", "--cache-dir", directory]);
-    assert_eq!(seen.ending, Ending::Code(1), "{seen:?}");
+    for options in [&[][..], &["--json"]] {
+        let words = ["cache", "why", "unknown", "--cache-dir", directory];
+        let words: Vec<_> = words.iter().chain(options).copied().collect();
+        let seen = session.rekindle(&words);
+        assert_eq!(seen.ending, Ending::Code(1), "{seen:?}");
+        let message = String::from_utf8_lossy(&seen.stderr);
+        assert!(message.contains("nothing of the name unknown"), "{message}");
+    }
 }
 
 #[test]
@@ -153,4 +159,98 @@ fn a_disassembler_shows_the_code_with_names() {
         assert!(functions >= run.regions_compiled, "{functions}: {run:?}");
         assert!(text.contains("mov"), "{text}");
     }
+}
+
+/// `rekindle WORDS --cache-dir …`, its exit code and what it prints.
+fn tell(session: &Session, words: &[&str]) -> (Ending, String) {
+    let directory = session.cache();
+    let directory = directory.to_str().expect("a plain path");
+    let words: Vec<_> = words
+        .iter()
+        .chain(&["--cache-dir", directory])
+        .copied()
+        .collect();
+    let seen = session.rekindle(&words);
+    (
+        seen.ending,
+        String::from_utf8(seen.stdout).expect("it prints text"),
+    )
+}
+
+#[test]
+fn verify_and_doctor_find_damage_and_gc_removes_it() {
+    let session = Session::new();
+    keep(&session, 1, 1);
+    keep(&session, 2, 2);
+    let (ending, text) = tell(&session, &["cache", "verify"]);
+    assert_eq!(ending, Ending::Code(0), "{text}");
+    assert!(text.contains("2 images checked"), "{text}");
+    let (ending, text) = tell(&session, &["doctor"]);
+    assert_eq!(ending, Ending::Code(0), "{text}");
+    assert!(text.contains("2 images"), "{text}");
+
+    let images = image_files(&session.cache()).expect("it can be listed");
+    let mut bytes = fs::read(&images[0]).expect("readable");
+    // The one function is a return, at a multiple of its alignment.
+    let returns = bytes.iter_mut().step_by(16).filter(|byte| **byte == 0xc3);
+    assert!(returns.map(|byte| *byte ^= 1).count() > 0);
+    fs::write(&images[0], bytes).expect("space");
+    let (ending, text) = tell(&session, &["cache", "verify"]);
+    assert_eq!(ending, Ending::Code(1), "{text}");
+    assert!(text.contains("1 damaged"), "{text}");
+    let (ending, json) = tell(&session, &["cache", "verify", "--json"]);
+    assert_eq!(ending, Ending::Code(1), "{json}");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it prints JSON");
+    assert_eq!((&json["images"], &json["damaged"]), (&2.into(), &1.into()));
+    let (ending, text) = tell(&session, &["doctor"]);
+    assert_eq!(ending, Ending::Code(1), "{text}");
+    assert!(text.contains("1 image can't be used"), "{text}");
+
+    let (ending, text) = tell(&session, &["cache", "gc", "--dry-run"]);
+    assert_eq!(ending, Ending::Code(0), "{text}");
+    assert!(text.contains("1 image would be deleted"), "{text}");
+    assert!(images[0].exists());
+    let (ending, text) = tell(&session, &["cache", "gc"]);
+    assert_eq!(ending, Ending::Code(0), "{text}");
+    assert!(!images[0].exists() && images[1].exists(), "{text}");
+    assert_eq!(tell(&session, &["cache", "verify"]).0, Ending::Code(0));
+}
+
+#[test]
+fn gc_keeps_to_a_size() {
+    let session = Session::new();
+    keep(&session, 1, 1);
+    keep(&session, 2, 2);
+    let count = || {
+        image_files(&session.cache())
+            .expect("it can be listed")
+            .len()
+    };
+    assert_eq!(
+        tell(&session, &["cache", "gc", "--unused-for", "7"]).0,
+        Ending::Code(0)
+    );
+    assert_eq!(count(), 2);
+    let (ending, text) = tell(&session, &["cache", "gc", "--size", "0"]);
+    assert_eq!(ending, Ending::Code(0), "{text}");
+    assert_eq!(count(), 0);
+    assert_eq!(
+        tell(&session, &["cache", "gc", "--size", "much"]).0,
+        Ending::Code(2)
+    );
+}
+
+#[test]
+fn doctor_says_what_is_in_the_way() {
+    let session = Session::new();
+    let file = session.path().join("file");
+    fs::write(&file, "no folder").expect("space");
+    let file = file.to_str().expect("a plain path");
+    let seen = session.rekindle(&["doctor", "--cache-dir", file]);
+    assert_eq!(seen.ending, Ending::Code(1), "{seen:?}");
+    let text = String::from_utf8_lossy(&seen.stdout);
+    assert!(
+        text.contains("can't be used") && text.contains(file),
+        "{text}"
+    );
 }

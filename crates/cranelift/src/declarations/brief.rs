@@ -7,9 +7,10 @@
 use cranelift_codegen::ir::Signature;
 use cranelift_module::{DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations};
 use hashbrown::HashTable;
+use rekindle::name_hash;
 
 use super::{DataDecl, FunctionDecl};
-use crate::names::{hash_of, signature_digest};
+use crate::names::signature_digest;
 
 /// A signature is looked for among so many of the last ones. One that comes again later has two
 /// places, which harms nobody.
@@ -136,7 +137,7 @@ impl BriefDeclarations {
     /// What a name was declared as.
     pub(super) fn find(&self, name: &str) -> Option<FuncOrDataId> {
         let is_it = |number: &Number| self.name_of(*number) == name;
-        let found = self.by_name.find(hash_of(name), is_it);
+        let found = self.by_name.find(name_hash(name), is_it);
         found.map(|number| number.id())
     }
 
@@ -199,8 +200,8 @@ impl BriefDeclarations {
 
     fn index(&mut self, name: &str, number: Number) {
         let mut by_name = std::mem::take(&mut self.by_name);
-        let rehash = |number: &Number| hash_of(self.name_of(*number));
-        by_name.insert_unique(hash_of(name), number, rehash);
+        let rehash = |number: &Number| name_hash(self.name_of(*number));
+        by_name.insert_unique(name_hash(name), number, rehash);
         self.by_name = by_name;
     }
 

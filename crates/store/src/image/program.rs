@@ -14,6 +14,7 @@ use rekindle_artifact::wire::Writer;
 use crate::fixed::fixed;
 use crate::image::bindings::StoredBindings;
 use crate::image::entry::Damaged;
+use crate::name_hash::name_hash;
 
 fixed! {
     /// The start of a program part.
@@ -306,20 +307,6 @@ fn name_bytes<'a>(names: &'a [u8], record: &SymbolRecord) -> Option<&'a [u8]> {
     }
     let start = record.name_offset as usize;
     names.get(start..start.checked_add(record.name_len as usize)?)
-}
-
-/// Spreads names over slots; nothing but the time of a search depends on it being good.
-fn name_hash(name: &str) -> u64 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let (words, rest) = name.as_bytes().as_chunks::<8>();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let mut hash = name.len() as u64;
-    for word in words.iter().chain([&last]) {
-        hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
-        hash ^= hash >> 29;
-    }
-    hash.wrapping_mul(FACTOR).rotate_left(32)
 }
 
 #[cfg(test)]

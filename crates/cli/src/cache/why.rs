@@ -1,0 +1,62 @@
+//! `rekindle cache why`: what differs.
+
+use rekindle::{CacheMode, EntryInfo, Why};
+
+use super::open;
+use crate::arguments::CacheOptions;
+
+/// Says why the code of a name was compiled; and whether there is any.
+pub(super) fn why(name: &str, options: &CacheOptions) -> anyhow::Result<(String, bool)> {
+    let found = open(options, CacheMode::ReadOnly).why(name);
+    let is_known = found.is_some();
+    if !is_known {
+        eprintln!("rekindle: the cache holds nothing of the name {name}");
+    }
+    let text = match found {
+        found if options.json => serde_json::to_string(&found)? + "\n",
+        Some(found) => explanation(name, &found),
+        None => String::new(),
+    };
+    Ok((text, is_known))
+}
+
+fn explanation(name: &str, why: &Why) -> String {
+    let place = |entry: &EntryInfo| {
+        let EntryInfo {
+            environment,
+            scope,
+            image,
+            label,
+            ..
+        } = entry;
+        format!("{environment}/{scope}/{image}.img {label}")
+    };
+    let mut text = format!("{name}\n  compiled last in {}\n", place(&why.last));
+    let Some(nearest) = &why.nearest else {
+        text.push_str("  nothing else of this name was kept\n");
+        return text;
+    };
+    text.push_str(&format!("  nearest entry in {}\n", place(nearest)));
+    for part in &why.parts {
+        text.push_str(&format!("  another {part}\n"));
+    }
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    for difference in &why.environment {
+        let (last, nearest) = (shown(&difference.last), shown(&difference.nearest));
+        let field = &difference.field;
+        text.push_str(&format!(
+            "  another environment: {field} is {last}\n    instead of {nearest}\n"
+        ));
+    }
+    if why.parts.is_empty() && why.environment.is_empty() {
+        let reason = if why.last.key_parts.is_empty() {
+            "its maker doesn't say what its keys are made of"
+        } else if why.last.scope != nearest.scope {
+            "another scope"
+        } else {
+            "nothing differs: the nearest entry was damaged, or not written yet"
+        };
+        text.push_str(&format!("  {reason}\n"));
+    }
+    text
+}
