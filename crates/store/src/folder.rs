@@ -345,6 +345,10 @@ pub(crate) fn touch(file: impl AsFd, now_s: i64) -> io::Result<()> {
     Ok(rustix::fs::futimens(file, &times)?)
 }
 
+pub(crate) fn is_folder(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+}
+
 pub(crate) fn is_plain(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }

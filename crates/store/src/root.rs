@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::description::EnvironmentDescription;
 use crate::directory;
 use crate::environment::{Environment, ScopeId};
-use crate::folder::{Access, Folder, FolderError};
+use crate::folder::{Access, Folder, FolderError, is_folder};
 use crate::mark::{Kind, judge, mark};
 use crate::names::{ENVIRONMENT_FILE, SECRET_FILE, VERSION_FOLDER};
 use crate::scope_folder::ScopeFolder;
@@ -119,8 +119,12 @@ impl Store {
                 error,
             }),
         }?;
-        // In a cache that was one before, whoever needs the folder looks for it.
-        if !was_marked {
+        // One look at what is as it nearly always is; whoever needs the folder opens it.
+        let is_there = || {
+            root.stat_own(VERSION_FOLDER)
+                .is_ok_and(|stat| is_folder(&stat))
+        };
+        if !was_marked || !is_there() {
             // A folder on a read-only file system may still be read.
             let version_folder = match root.open(VERSION_FOLDER) {
                 Err(FolderError::Missing) if makes => root.open_or_create(VERSION_FOLDER),
