@@ -60,6 +60,7 @@ impl Header {
 
 /// Writes an instruction, the fields of each format in the order in which Cranelift declares them.
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "a line for each format of any version")]
 #[inline]
 pub(super) fn write(func: &Function, header: Header, data: &InstructionData, out: &mut Writer) {
     use InstructionData as I;
