@@ -14,7 +14,10 @@ use crate::support::{Home, builder, call, declare, define};
 
 /// What a provider was asked for, and gave.
 #[derive(Clone, Default)]
-struct Given(Arc<Mutex<Vec<(JITMemoryKind, Range<usize>)>>>);
+struct Given(Arc<Mutex<Vec<Part>>>);
+
+/// What for, and where.
+type Part = (JITMemoryKind, Range<usize>);
 
 impl Given {
     /// The kind of the memory that holds `address`, if the provider gave it.
@@ -66,7 +69,7 @@ fn run(cache: &Cache) -> (JITModule, i64, [Option<JITMemoryKind>; 3]) {
         let id = module.declare_data(name, Linkage::Local, writable, false);
         let id = id.expect("a new name");
         let mut contents = DataDescription::new();
-        contents.define(2_i64.to_ne_bytes().into());
+        contents.define(2_i64.to_le_bytes().into());
         module.define_data(id, &contents).expect("a sound object");
         id
     });
