@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use cranelift_codegen::ir::{Function, Inst, InstructionData, Opcode};
 use cranelift_module::{DataDescription, FuncId, Init};
+use rekindle_exec::fork_gate::enter;
 
 use crate::module::JITModule;
 
@@ -156,6 +157,7 @@ fn hold_address<I: Iterator<Item = u64>>(values: impl Fn() -> I, certainty: Cert
     if values().next().is_none() {
         return false;
     }
+    let _inside = enter();
     let Ok(mut mapped) = MAPPED.lock() else {
         // Nobody knows.
         return certainty == Certainty::Certain;

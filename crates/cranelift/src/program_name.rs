@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
+use rekindle_exec::fork_gate::enter;
+
 /// The name of this program's file, without what Cargo appends to the names of test programs.
 pub(crate) fn program_name() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
+    let _inside = enter();
     NAME.get_or_init(|| {
         let path = std::env::current_exe().unwrap_or_default();
         let stem = path

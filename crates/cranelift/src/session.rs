@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rekindle::{Cache, CacheConfig, Digest, KeyBuilder, Scope, Statistics};
+use rekindle_exec::fork_gate::{Held, enter, held};
 
 /// The caches of this process by configuration.
 static OPEN: Mutex<Vec<(CacheConfig, Cache)>> = Mutex::new(Vec::new());
 
 /// The cache that a configuration describes; the same handle each time.
 pub(crate) fn cache(config: &CacheConfig) -> Cache {
+    let _inside = enter();
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, cache)) = open.iter().find(|(other, _)| other == config) {
         return cache.clone();
@@ -21,6 +23,7 @@ pub(crate) fn cache(config: &CacheConfig) -> Cache {
 
 /// The cache that the environment variables describe, read once.
 pub(crate) fn default_cache() -> Cache {
+    let _inside = enter();
     static CACHE: OnceLock<Cache> = OnceLock::new();
     let open = || {
         let cache = cache(&CacheConfig::from_env());
@@ -35,6 +38,7 @@ pub(crate) fn default_cache() -> Cache {
 /// The digest of this program, and of the shared library that this code is in, if it is in one. Code
 /// generators of another build may generate something else for the same input.
 pub(crate) fn program_digest(cache: &Cache) -> Digest {
+    let _inside = enter();
     static UNLIKE_ANY: OnceLock<Digest> = OnceLock::new();
     let unlike_any = || {
         let key = KeyBuilder::new("cranelift/unlike any")
@@ -60,6 +64,7 @@ static LIVING: Mutex<Vec<(u64, Scope)>> = Mutex::new(Vec::new());
 
 impl AtExit {
     pub(crate) fn register(scope: &Scope) -> Self {
+        let _inside = enter();
         static NEXT: AtomicU64 = AtomicU64::new(0);
         PROCESS.get_or_init(|| {
             rekindle_exec::at_exit(flush_living);
@@ -81,8 +86,8 @@ impl AtExit {
     }
 }
 
-fn living() -> MutexGuard<'static, Vec<(u64, Scope)>> {
-    LIVING.lock().unwrap_or_else(PoisonError::into_inner)
+fn living() -> Held<MutexGuard<'static, Vec<(u64, Scope)>>> {
+    held(|| LIVING.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 extern "C" fn flush_living() {

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::arch::make_coherent;
 use crate::block::{Block, BlockParts, Chunk, Demand, Published};
+use crate::fork_gate::{self, Held};
 use crate::imp::{Access, page_len};
 
 /// Address space that an arena's first chunk reserves. Memory is used only where it is touched, but a
@@ -129,15 +130,15 @@ impl Arena {
         BatchEditor(self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Cursor> {
+    fn lock(&self) -> Held<MutexGuard<'_, Cursor>> {
         // A panic elsewhere leaves the cursor as it was, so a poisoned lock is as good.
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        fork_gate::held(|| self.current.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// Edits code that was added to the batch and isn't published yet.
 #[derive(Debug)]
-pub struct BatchEditor<'a>(MutexGuard<'a, Cursor>);
+pub struct BatchEditor<'a>(Held<MutexGuard<'a, Cursor>>);
 
 impl BatchEditor<'_> {
     /// Edits a part of some code's bytes. Returns whether it could: code that was published is what

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::address::HostAddr;
 use crate::arch::make_coherent;
 use crate::entry::CodeAddress;
+use crate::fork_gate;
 use crate::frames::{self, RegisteredFrames};
 use crate::imp::{Access, Memory, page_len};
 
@@ -250,6 +251,7 @@ impl Published {
         // SAFETY: nobody writes these bytes any more: a published block has no writer, the editor of a
         // batch keeps off `frames`, and the chunk drops the registration before its memory.
         let registered = unsafe { RegisteredFrames::register(start) };
+        let _inside = fork_gate::enter();
         let all = self.chunk.frames.lock();
         all.unwrap_or_else(PoisonError::into_inner).push(registered);
         self.frames = records;
@@ -288,6 +290,7 @@ impl Published {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let to = self.chunk.memory.at(self.data + offset);
+        let _inside = fork_gate::enter();
         let _guard = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         #[expect(unsafe_code, reason = "writes through a pointer")]
         // SAFETY: the range lies in the block's data, which is writable, belongs to what was

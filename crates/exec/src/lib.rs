@@ -10,6 +10,7 @@ mod authority;
 mod block;
 mod build_id;
 mod entry;
+pub mod fork_gate;
 mod frames;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rekindle_exec::fork_gate::enter;
 use rekindle_exec::has_more_authority_than_user;
 use rekindle_store::{Digest, OpenError, Opening, ScopeId, Storage, Store, System};
 
@@ -33,6 +34,7 @@ impl Cache {
     /// The same on another storage than the system's, for tests.
     #[doc(hidden)]
     pub fn open_on(config: &CacheConfig, storage: Arc<dyn Storage>) -> Self {
+        let _inside = enter();
         let CacheConfig {
             directory,
             mode,
@@ -81,17 +83,20 @@ impl Cache {
 
     /// What a person should hear about this cache.
     pub fn notices(&self) -> Vec<Notice> {
+        let _inside = enter();
         self.shared.notices()
     }
 
     /// Counts code that holds an address of this process as a constant, so that no other process
     /// will find it.
     pub fn note_baked_address(&self, name: &str) {
+        let _inside = enter();
         self.shared.note_baked_address(name);
     }
 
     /// The names of code that [`Self::note_baked_address`] counted, the first of them.
     pub fn baked_addresses(&self) -> Vec<String> {
+        let _inside = enter();
         self.shared.baked_addresses()
     }
 
@@ -99,11 +104,13 @@ impl Cache {
     /// differed: the first of them. [`Statistics::hits_differing`] counts all. The key of such code
     /// doesn't cover all that the code is made from.
     pub fn differing(&self) -> Vec<String> {
+        let _inside = enter();
         self.shared.sample.differing()
     }
 
     /// Adds a notice of the front's own, unless there is the same already.
     pub fn notice(&self, text: &str) {
+        let _inside = enter();
         self.shared.notice(text.to_owned());
     }
 
@@ -145,6 +152,7 @@ impl Cache {
     /// where linkers left none, of their files, remembered as by [`Self::file_digest`]. `None` where
     /// neither can be read, or nothing is kept between runs anyway.
     pub fn program_digest(&self) -> Option<Digest> {
+        let _inside = enter();
         self.shared.program_digest()
     }
 

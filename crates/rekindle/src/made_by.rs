@@ -13,6 +13,7 @@ const SOURCES: &str = env!("REKINDLE_SOURCES");
 /// The mark of what this process makes code with.
 pub(crate) fn mark() -> &'static str {
     static MARK: OnceLock<String> = OnceLock::new();
+    let _inside = rekindle_exec::fork_gate::enter();
     MARK.get_or_init(|| {
         let build = || object::own().unwrap_or_else(object::unlike_any);
         mark_of(SOURCES, build)

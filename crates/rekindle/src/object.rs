@@ -11,6 +11,7 @@ use rekindle_store::{Digest, KeyBuilder, Store};
 /// The digest of the object that this code is in.
 pub(crate) fn own() -> Option<Digest> {
     static OWN: OnceLock<Option<Digest>> = OnceLock::new();
+    let _inside = rekindle_exec::fork_gate::enter();
     *OWN.get_or_init(|| match rekindle_exec::build_id(here) {
         Some(id) => Some(of_ids("rekindle/object", &[id])),
         None => Digest::of_reader(&File::open(own_path()?).ok()?).ok(),
@@ -21,6 +22,7 @@ pub(crate) fn own() -> Option<Digest> {
 /// remembers those of files. `None` if they have no build ids, and can't be read.
 pub(crate) fn program(store: &Store) -> Option<Digest> {
     static IDS: OnceLock<Option<Digest>> = OnceLock::new();
+    let _inside = rekindle_exec::fork_gate::enter();
     let ids = IDS.get_or_init(|| {
         let ids = rekindle_exec::build_ids(here)?;
         Some(of_ids("rekindle/program", &ids))

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rekindle_artifact::{Artifact, SectionKind};
 use rekindle_exec::HostAddr;
+use rekindle_exec::fork_gate::enter;
 use rekindle_store::image::{
     Damaged, ProgramPlaces, ProgramView, StoredBinding, StoredCell, StoredValue, UnverifiedEntry,
 };
@@ -134,6 +135,7 @@ impl Program {
     /// knows them. Returns the names that it doesn't know; until they are known, nothing of the
     /// program may run.
     pub fn bind_names(&self, value_of: &mut dyn FnMut(&str) -> Option<u64>) -> Vec<String> {
+        let _inside = enter();
         let waiting = &self.inner.waiting;
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|field| {
@@ -240,6 +242,7 @@ impl Program {
 
     /// All code, by address: made when first asked for, since running needs none of it.
     fn codes(&self) -> &[Code] {
+        let _inside = enter();
         self.inner.codes.get_or_init(|| {
             let image = &self.inner.image;
             let view = image.view();

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rekindle_artifact::Artifact;
+use rekindle_exec::fork_gate::enter;
 use rekindle_exec::{Arena, HostAddr, process_number};
 use rekindle_store::{Environment, Key, ScopeId};
 
@@ -132,6 +133,7 @@ impl Scope {
     /// The same, for code that is as `wanted` says. What was found and isn't can be replaced: insert
     /// other code with the ticket.
     pub fn lookup_wanted(&self, key: &Key, wanted: &Wanted<'_>) -> Lookup {
+        let _inside = enter();
         let found = self.inner.find(key, wanted);
         if let Lookup::Miss(ticket) = &found {
             self.inner.cache.counters.miss(ticket.reason);
@@ -142,6 +144,7 @@ impl Scope {
     /// Looks up once more what was missed, as if it hadn't been looked up before: more names may be known
     /// now.
     pub fn look_again(&self, ticket: Ticket, wanted: &Wanted<'_>) -> Lookup {
+        let _inside = enter();
         self.inner.find(&ticket.key, wanted)
     }
 
@@ -152,6 +155,7 @@ impl Scope {
     /// # Errors
     /// See [`InsertError`]; nothing is inserted, and the caller goes without this code.
     pub fn insert(&self, ticket: Ticket, artifact: Artifact) -> Result<Code, InsertError> {
+        let _inside = enter();
         let inner = &*self.inner;
         let Ticket { key, reason, scope } = ticket;
         if scope != inner.number {
@@ -198,6 +202,7 @@ impl Scope {
     /// # Errors
     /// As [`Self::insert`].
     pub fn verify(&self, verification: Verification, fresh: Artifact) -> Result<Code, InsertError> {
+        let _inside = enter();
         let Verification { ticket, code } = verification;
         let Some(kept) = code.artifact() else {
             // What would say is damaged.
@@ -233,6 +238,7 @@ impl Scope {
     /// Compares a program with what its front made now. What differs is counted and named; hand the
     /// new one to [`Self::keep_program`] then. Returns whether nothing does.
     pub fn verify_program(&self, kept: &Program, fresh: &ProgramDraft) -> bool {
+        let _inside = enter();
         let differing = differing_in_program(kept, fresh);
         self.count_verified((!differing.is_empty()).then(|| differing.join(", ")));
         differing.is_empty()
@@ -248,6 +254,7 @@ impl Scope {
         &self,
         value_of: &mut dyn FnMut(&str) -> Option<u64>,
     ) -> std::io::Result<Vec<String>> {
+        let _inside = enter();
         let mut unknown = Vec::new();
         if let Some(names) = self.inner.names.late() {
             // While its bytes may still be written.
@@ -264,6 +271,7 @@ impl Scope {
     /// Opens the program that was kept under `id`, in this scope's environment. `None` if there is
     /// none that is whole, whatever the reason: make it, and hand it to [`Self::keep_program`].
     pub fn open_program(&self, id: &ScopeId) -> Option<Program> {
+        let _inside = enter();
         let Inner {
             cache, environment, ..
         } = &*self.inner;
@@ -276,6 +284,7 @@ impl Scope {
     /// Queues a program for [`Self::flush`], which keeps it under `id` in place of what was there.
     /// It may hold code of this scope.
     pub fn keep_program(&self, id: ScopeId, program: ProgramDraft) {
+        let _inside = enter();
         if self.inner.cache.is_writable() {
             self.inner.programs.push((id, program));
         }
@@ -284,6 +293,7 @@ impl Scope {
     /// What is at a host address, if it lies in code of this scope that was looked up or inserted.
     /// Not for signal handlers: it takes a lock and allocates.
     pub fn locate(&self, pc: HostAddr) -> Option<Located> {
+        let _inside = enter();
         let opened = self.inner.opened.get();
         let images = opened.map_or(&[][..], |opened| &opened.images);
         write(&self.inner.resident).locate(pc, images)
@@ -314,6 +324,7 @@ impl Scope {
     /// Forgets what is queued. The code stays callable. A process that `fork` made need not: what the
     /// other one compiled is that one's to write, and this one's queue starts empty.
     pub fn abandon_unflushed(&self) {
+        let _inside = enter();
         drop(self.inner.queue.take());
     }
 
@@ -394,6 +405,7 @@ impl Inner {
     }
 
     fn flush(&self) -> FlushReport {
+        let _inside = enter();
         let mut queue = self.queue.take();
         if let Some(judges) = self.judges.get()
             && !queue.is_empty()

@@ -27,6 +27,7 @@ pub(super) unsafe fn give_back(start: *mut u8, len: usize) {
     }
     // SAFETY: the caller's.
     unsafe { system::discard(start, len) };
+    let _inside = crate::fork_gate::enter();
     let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
     // Without memory for the note, the addresses are lost.
     if left.try_reserve(1).is_ok() {
@@ -37,6 +38,7 @@ pub(super) unsafe fn give_back(start: *mut u8, len: usize) {
 /// Gives back some of what waits.
 fn retry() {
     // Whoever has the lock does the same.
+    let _inside = crate::fork_gate::enter();
     let Ok(mut left) = LEFT.try_lock() else {
         return;
     };
