@@ -74,34 +74,6 @@ pub(super) fn restarts(number: u64) -> bool {
     (READ..=PWRITEV).contains(&number) || OTHERS.contains(&number)
 }
 
-/// The descriptor of the file to which a call writes, or of which it changes in another way which bytes it
-/// has, if it is such a call.
-pub(super) fn written(number: u64, arguments: &[u64; 6]) -> Option<u64> {
-    const TO_FIRST: &[u64] = &[46, 47, 64, 66, 68, 70, 71, 287];
-    const TO_THIRD: &[u64] = &[76, 285];
-    const IOCTL: u64 = 29;
-    /// `FICLONE` and `FICLONERANGE`.
-    const CLONES: &[u32] = &[0x4004_9409, 0x4020_940d];
-    let is_clone = number == IOCTL && CLONES.contains(&(arguments[1] as u32));
-    if is_clone || TO_FIRST.contains(&number) {
-        return Some(arguments[0]);
-    }
-    TO_THIRD.contains(&number).then_some(arguments[2])
-}
-
-/// Which descriptor a call closes, if it does: `Some(None)` where it may be several.
-pub(super) fn closed(number: u64, arguments: &[u64; 6]) -> Option<Option<u64>> {
-    const DUP3: u64 = 24;
-    const CLOSE: u64 = 57;
-    const CLOSE_RANGE: u64 = 436;
-    match number {
-        DUP3 => Some(Some(arguments[1])),
-        CLOSE => Some(Some(arguments[0])),
-        CLOSE_RANGE => Some(None),
-        _ => None,
-    }
-}
-
 /// For each number the index of its row; 0 where there is none.
 static INDEX: [u16; 512] = {
     let mut index = [0; 512];

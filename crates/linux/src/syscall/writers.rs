@@ -6,7 +6,7 @@ use rekindle_hart::GuestState;
 use rekindle_hart::guest_memory::{load32, load64};
 
 use super::statx::{self, FileFacts, file_facts};
-use super::{Kernel, Request, table};
+use super::{Kernel, Request};
 use crate::errno::Errno;
 use crate::host;
 use crate::memory::{Backing, FileBacking};
@@ -62,16 +62,44 @@ pub(super) fn watch(process: &Process, number: u64, arguments: &[u64; 6]) -> Wat
     if !process.text_writers.has(TEXT_OPEN) {
         return Watch::Nothing;
     }
-    if let Some(fd) = table::written(number, arguments) {
+    if let Some(fd) = written(number, arguments) {
         return match is_open_text(process, fd) {
             true => Watch::Writes,
             false => Watch::Nothing,
         };
     }
-    match table::closed(number, arguments) {
+    match closed(number, arguments) {
         Some(Some(fd)) if is_open_text(process, fd) => Watch::Closes,
         Some(None) => Watch::Closes,
         _ => Watch::Nothing,
+    }
+}
+
+/// The descriptor of the file to which a call writes, or of which it changes in another way which bytes it
+/// has, if it is such a call.
+fn written(number: u64, arguments: &[u64; 6]) -> Option<u64> {
+    const TO_FIRST: &[u64] = &[46, 47, 64, 66, 68, 70, 71, 287];
+    const TO_THIRD: &[u64] = &[76, 285];
+    const IOCTL: u64 = 29;
+    /// `FICLONE` and `FICLONERANGE`.
+    const CLONES: &[u32] = &[0x4004_9409, 0x4020_940d];
+    let is_clone = number == IOCTL && CLONES.contains(&(arguments[1] as u32));
+    if is_clone || TO_FIRST.contains(&number) {
+        return Some(arguments[0]);
+    }
+    TO_THIRD.contains(&number).then_some(arguments[2])
+}
+
+/// Which descriptor a call closes, if it does: `Some(None)` where it may be several.
+fn closed(number: u64, arguments: &[u64; 6]) -> Option<Option<u64>> {
+    const DUP3: u64 = 24;
+    const CLOSE: u64 = 57;
+    const CLOSE_RANGE: u64 = 436;
+    match number {
+        DUP3 => Some(Some(arguments[1])),
+        CLOSE => Some(Some(arguments[0])),
+        CLOSE_RANGE => Some(None),
+        _ => None,
     }
 }
 
