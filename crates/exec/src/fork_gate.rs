@@ -212,8 +212,8 @@ impl Pause {
 /// Has the C library tell of forks, from the first time on that a thread enters.
 fn watch_forks() {
     static WATCHES: AtomicBool = AtomicBool::new(false);
-    if !WATCHES.swap(true, Ordering::Relaxed) {
-        #[cfg(not(miri))]
+    // Miri doesn't fork.
+    if !WATCHES.swap(true, Ordering::Relaxed) && !cfg!(miri) {
         #[expect(unsafe_code, reason = "the one call")]
         // SAFETY: the functions take nothing, and live as long as the object that this is part of, with which
         // the C library forgets them.
