@@ -14,7 +14,7 @@ pub(super) fn write(
 ) {
     out.count(memory_types.len());
     for data in memory_types.values() {
-        out.str(&format!("{data:?}"));
+        out.display(data);
     }
     for (value, fact) in global_values.iter() {
         if let Some(fact) = fact {

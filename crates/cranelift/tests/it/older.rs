@@ -40,11 +40,6 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("what is stored", "stack_store v0", "stack_store v1"),
     ("a global's offset", "gv0+8", "gv0+16"),
     (
-        "a global's flags",
-        "load.i64 notrap aligned gv0",
-        "load.i64 aligned gv0",
-    ),
-    (
         "a global that is constant",
         "notrap aligned gv0",
         "notrap aligned readonly gv0",
