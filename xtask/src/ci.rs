@@ -34,7 +34,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
     })?;
     step("tests", || succeed(cargo().args(["test", "--workspace"])))?;
     step("sanitizer", || asan::test(asan::CHEAP, None))?;
-    step("embedders", embedders::run)?;
+    step("embedders", || {
+        embedders::run(&embedders::Options::default())
+    })?;
     // The tests have built the program, with its assertions.
     step("programs", || {
         programs::run(&programs::Options::quick(target().join("debug/rekindle")))

@@ -44,7 +44,7 @@ enum Chore {
     /// Run a guest cold and warm, and show what the cache made of it.
     Demo,
     /// Run the tests of published programs that use `cranelift-jit`, with ours in its place.
-    Embedders,
+    Embedders(embedders::Options),
     /// Feed random input until the time is over.
     Fuzz {
         #[command(subcommand)]
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Ci => ci::run(),
         Chore::Demo => demo::run(),
-        Chore::Embedders => embedders::run(),
+        Chore::Embedders(options) => embedders::run(&options),
         Chore::Fuzz { subject } => fuzz::run(&subject),
         Chore::Asan(options) => asan::run(&options),
         Chore::Miri => miri::run(),

@@ -6,6 +6,7 @@ mod arrows;
 mod circles;
 mod document;
 mod sources;
+mod stand_ins;
 
 use anyhow::{Context, ensure};
 use cargo_metadata::MetadataCommand;
@@ -25,6 +26,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     faults.extend(arrows::check(&document, &metadata));
     faults.extend(sources::check(&document, root())?);
     faults.extend(circles::check(&metadata, root())?);
+    faults.extend(stand_ins::check(root())?);
     for fault in &faults {
         println!("tidy: {fault}");
     }
