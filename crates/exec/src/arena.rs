@@ -106,7 +106,7 @@ impl Arena {
     /// another page.
     ///
     /// # Errors
-    /// If the system refuses executable memory; some policies do. The batch then is as it was.
+    /// If the system refuses executable memory; some policies do. What wasn't published yet stays in the batch.
     pub fn publish_batch(&self) -> io::Result<()> {
         let mut cursor = self.lock();
         cursor.end_batch();

@@ -28,7 +28,7 @@ use crate::entry::CodeAddress;
 use crate::frames::{self, MalformedFrames, RegisteredFrames};
 use crate::image_ranges::KnownRange;
 use crate::imp::{Access, Memory, page_len};
-use crate::room::Room;
+use crate::room::{ReadRoom, Room};
 
 /// The least length of a file that is mapped once more: that of a large page of most machines.
 const LARGE_PAGE_LEN: usize = 2 << 20;
@@ -66,6 +66,7 @@ pub struct ImageMapping {
     _known: Vec<KnownRange>,
     memory: Memory,
     _room: Room,
+    _read_room: Option<ReadRoom>,
     /// The file once more, to be read.
     view: Option<Memory>,
     writable_len: usize,
@@ -120,26 +121,33 @@ impl ImageMapping {
             .ok_or(io::ErrorKind::InvalidInput)?;
         // Protections change at pages, so what shares the text's last page goes with it.
         let pages = start..end.next_multiple_of(page).min(file_len);
+        let read = match shape.copy_file {
+            true => Some(read_whole(file, file_len)?),
+            false => None,
+        };
+        let (read_room, read) = read.unzip();
         let mut memory = Memory::reserve(len)?;
         if file_len > 0 {
-            match shape.copy_file {
-                true => read_into(&mut memory, writable_len, file, file_len)?,
-                false => memory.map_file(writable_len, file_len, Access::Read, file, 0)?,
+            match &read {
+                Some(bytes) => put(&mut memory, writable_len, bytes)?,
+                None => memory.map_file(writable_len, file_len, Access::Read, file, 0)?,
             }
         }
-        let copy_text = shape.copy_text || shape.copy_file;
-        let text_is_copied =
-            start < end && map_text(&mut memory, file, writable_len, pages, copy_text)?;
+        let text_is_copied = match &read {
+            _ if start == end => false,
+            Some(_) => make_executable(&mut memory, writable_len + pages.start, pages.len())?,
+            None => map_text(&mut memory, file, writable_len, pages, shape.copy_text)?,
+        };
         let is_read_elsewhere =
             shape.is_read_whole && file_len >= LARGE_PAGE_LEN && !text_is_copied;
-        let view = match is_read_elsewhere || shape.edits_text {
-            true if shape.copy_file => {
+        let view = match (&read, is_read_elsewhere || shape.edits_text) {
+            (Some(bytes), true) => {
                 let mut view = Memory::reserve(file_len)?;
-                read_into(&mut view, 0, file, file_len)?;
+                put(&mut view, 0, bytes)?;
                 Some(view)
             }
-            true => Some(Memory::of_file(file, file_len)?),
-            false => None,
+            (None, true) => Some(Memory::of_file(file, file_len)?),
+            (_, false) => None,
         };
         let file_start = memory.at(writable_len).expose_provenance() as u64;
         let of_view = view
@@ -153,6 +161,7 @@ impl ImageMapping {
             _known: known.collect(),
             memory,
             _room: room,
+            _read_room: read_room,
             view,
             writable_len,
             file_len,
@@ -295,10 +304,34 @@ fn is_writable(file: &File) -> io::Result<bool> {
     Ok((flags & OFlags::RWMODE) != OFlags::RDONLY)
 }
 
-/// Puts a copy of a file in place of some memory.
-fn read_into(memory: &mut Memory, start: usize, file: &File, len: usize) -> io::Result<()> {
-    memory.replace_by_copy(start, len, |bytes| file.read_exact_at(bytes, 0))?;
-    memory.protect(start, len, Access::Read)
+/// Reads a file from its start: over a network, so each byte once. Takes room for it, and for it once
+/// more should its code be edited.
+fn read_whole(file: &File, len: usize) -> io::Result<(ReadRoom, Vec<u8>)> {
+    let room = ReadRoom::take(len.saturating_mul(2))?;
+    let mut bytes = Vec::new();
+    bytes
+        .try_reserve_exact(len)
+        .map_err(|_| io::ErrorKind::OutOfMemory)?;
+    bytes.resize(len, 0);
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok((room, bytes))
+}
+
+/// Puts what was read in place of some memory.
+fn put(memory: &mut Memory, start: usize, read: &[u8]) -> io::Result<()> {
+    let copy = |bytes: &mut [u8]| {
+        bytes.copy_from_slice(read);
+        Ok(())
+    };
+    memory.replace_by_copy(start, read.len(), copy)?;
+    memory.protect(start, read.len(), Access::Read)
+}
+
+/// Makes code that was copied executable. Returns that it was copied.
+fn make_executable(memory: &mut Memory, start: usize, len: usize) -> io::Result<bool> {
+    memory.protect(start, len, Access::ReadExecute)?;
+    make_coherent(memory.at(start), len);
+    Ok(true)
 }
 
 /// Makes the text executable. Returns whether it had to be copied.
@@ -320,9 +353,7 @@ fn map_text(
         }
     }
     memory.replace_by_copy(start, len, |bytes| file.read_exact_at(bytes, offset))?;
-    memory.protect(start, len, Access::ReadExecute)?;
-    make_coherent(memory.at(start), len);
-    Ok(true)
+    make_executable(memory, start, len)
 }
 
 #[cfg(all(test, not(miri)))]

@@ -1,4 +1,4 @@
-//! How much of a process's mappings images may take.
+//! How much of a process's mappings and memory images may take.
 //!
 //! A process may have only so many mappings, and an image takes about four. Who compiles needs some too,
 //! and so does everything else: images stop long before they are the last.
@@ -57,9 +57,50 @@ fn most() -> usize {
     })
 }
 
+/// What images that are read, since they can't be mapped, may take together, in bytes.
+const MOST_READ: usize = 128 << 20;
+
+/// What they take in this process.
+static READ: AtomicUsize = AtomicUsize::new(0);
+
+/// Memory for an image that is read, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct ReadRoom {
+    len: usize,
+    taken: &'static AtomicUsize,
+}
+
+impl ReadRoom {
+    /// Room for so many bytes.
+    ///
+    /// # Errors
+    /// If too many were read already.
+    pub(crate) fn take(len: usize) -> io::Result<Self> {
+        Self::take_of(&READ, len)
+    }
+
+    fn take_of(taken: &'static AtomicUsize, len: usize) -> io::Result<Self> {
+        let before = taken.fetch_add(len, Ordering::Relaxed);
+        let room = Self { len, taken };
+        match before.saturating_add(len) <= MOST_READ {
+            true => Ok(room),
+            false => Err(io::Error::new(
+                io::ErrorKind::OutOfMemory,
+                "images on a file system that isn't this machine's are read, and take too much memory",
+            )),
+        }
+    }
+}
+
+impl Drop for ReadRoom {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(self.len, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{FEW, Room, most};
+    use super::{FEW, MOST_READ, ReadRoom, Room, most};
     use std::sync::atomic::AtomicUsize;
 
     #[test]
@@ -73,5 +114,18 @@ mod tests {
         // Where the limit is low, a few work all the same.
         assert_eq!(all(1).len(), FEW);
         assert!(most() > 0);
+    }
+
+    #[test]
+    fn images_that_are_read_leave_most_memory_to_others() {
+        static TAKEN: AtomicUsize = AtomicUsize::new(0);
+        let take = |len| ReadRoom::take_of(&TAKEN, len);
+        let first = take(MOST_READ - 10).expect("it fits");
+        let error = take(11).expect_err("it doesn't");
+        assert_eq!(error.kind(), std::io::ErrorKind::OutOfMemory);
+        let rest = take(10).expect("what didn't fit took nothing");
+        drop((first, rest));
+        assert!(take(usize::MAX / 2).is_err());
+        take(MOST_READ).expect("all was given back");
     }
 }
