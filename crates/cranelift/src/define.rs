@@ -89,7 +89,11 @@ impl JITModule {
         let description = Description {
             name: self.linkage_name(id),
             symbol: Some(Reference::of_function(self.declarations.get(), id).to_text()),
-            signature: name_tag(self.declarations.function(id).name, id.as_u32()),
+            signature: name_tag(
+                &self.cache,
+                self.declarations.function(id).name,
+                id.as_u32(),
+            ),
             compile_time_ns: u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
         };
         let compiled = ctx

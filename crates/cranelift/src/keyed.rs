@@ -138,7 +138,7 @@ impl JITModule {
     fn find_under(&self, key: Key, id: FuncId, ticket: Option<Ticket>) -> Found {
         let name = self.declarations.function(id).name;
         let knows = |reference: &str| self.knows(reference);
-        let wanted = Wanted::new(&knows).with_signature(name_tag(name, id.as_u32()));
+        let wanted = Wanted::new(&knows).with_signature(name_tag(&self.cache, name, id.as_u32()));
         let found = match ticket {
             None => self.scope.lookup_wanted(&key, &wanted),
             Some(ticket) => self.scope.look_again(ticket, &wanted),

@@ -3,7 +3,7 @@
 use cranelift_codegen::ir::{self, UserExternalName};
 use cranelift_module::{DataId, FuncId, Linkage, ModuleDeclarations};
 
-use rekindle::{Signature, name_hash};
+use rekindle::{Cache, Signature};
 
 use crate::key::{Names, Writer};
 
@@ -46,15 +46,14 @@ pub(crate) fn write_optional_name(name: Option<&str>, index: u32, out: &mut Writ
     }
 }
 
-/// A number that tells a function's name from others well enough to notice that two functions were
-/// given one key. Stored as the signature of its code: functions of this crate are called through
-/// pointers that the embedder makes, so nothing else reads that.
-pub(crate) fn name_tag(name: Option<&str>, index: u32) -> Signature {
-    Signature(match name {
-        Some(name) => name_hash(name),
-        // No name has this one's shape.
-        None => name_hash(&format!("\0{index}")),
-    })
+/// A number that tells a function's name from others, to notice that two functions were given one key;
+/// nobody can choose names for which it is the same. Stored as the signature of its code: functions of
+/// this crate are called through pointers that the embedder makes, so nothing else reads that.
+pub(crate) fn name_tag(cache: &Cache, name: Option<&str>, index: u32) -> Signature {
+    match name {
+        Some(name) => cache.name_tag(&[b"name ", name.as_bytes()].concat()),
+        None => cache.name_tag(&[&b"number "[..], &index.to_le_bytes()].concat()),
+    }
 }
 
 /// A digest of a signature: tells apart what nobody chose to be alike.

@@ -57,11 +57,13 @@ impl JITModule {
         let id = self.program_id(key);
         let found = self.find_program(&id);
         let kept = match found {
-            Some(program) if self.scope.verifies_program() => Some(program),
-            Some(program) => {
-                self.take_over(program);
-                return Ok(true);
-            }
+            Some(program) => match self.scope.verifies_program() {
+                Some(verifying) => Some((program, verifying)),
+                None => {
+                    self.take_over(program);
+                    return Ok(true);
+                }
+            },
             None => None,
         };
         self.recording = Some(self.start_recording());
@@ -71,8 +73,9 @@ impl JITModule {
         if let Some(recording) = recording.filter(|_| self.cache.is_persistent()) {
             match self.draft(&recording) {
                 Ok(draft) => {
-                    let is_kept =
-                        kept.is_some_and(|kept| self.scope.verify_program(&kept.program, &draft));
+                    let is_kept = kept
+                        .as_ref()
+                        .is_some_and(|(kept, _)| self.scope.verify_program(&kept.program, &draft));
                     if !is_kept {
                         self.scope.keep_program(id, draft);
                     }

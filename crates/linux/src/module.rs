@@ -15,6 +15,10 @@ use crate::elf::{self, ElfProgram, ElfSymbol, Segment};
 use crate::elf_head::read_head;
 use crate::memory::{page_ceil, page_floor};
 
+/// What a module's digest is of, for the cache, which remembers it for every program: the ranges of its
+/// text, and what its file holds there. It changes with the way in which that is hashed.
+const DIGEST_OF: &str = "rekindle-linux: a module's text, 1";
+
 /// An ELF file that is mapped for the guest.
 #[derive(Clone, Debug)]
 pub struct GuestModule {
@@ -71,7 +75,7 @@ impl GuestModule {
         let digest = || text_digest(&texts, from_file);
         Self {
             digest: match cache {
-                Some(cache) => cache.file_digest(file, digest),
+                Some(cache) => cache.file_digest(DIGEST_OF, file, digest),
                 None => digest(),
             },
             state,

@@ -4,14 +4,16 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rekindle_artifact::Signature;
 use rekindle_exec::fork_gate::enter;
 use rekindle_exec::has_more_authority_than_user;
-use rekindle_store::{Digest, OpenError, Opening, ScopeId, Storage, Store, System};
+use rekindle_store::{Digest, OpenError, Opening, ScopeId, Secret, Storage, Store, System};
 
 use crate::config::{CacheConfig, CacheMode};
 use crate::environment::Environment;
+use crate::made_by;
 use crate::names::{LateNames, Names, Symbols};
-use crate::notice::Notice;
+use crate::notice::{Notice, UNKNOWN_BUILD};
 use crate::scope::Scope;
 use crate::shared::Shared;
 use crate::statistics::Statistics;
@@ -47,6 +49,9 @@ impl Cache {
             CacheMode::ReadOnly => Opening::Reading,
             CacheMode::ReadWrite => Opening::Writing,
         };
+        if !made_by::is_known() {
+            return Self::new(None, 0, 0, vec![Notice::new(UNKNOWN_BUILD)]);
+        }
         let store = open_store(directory.clone(), opening, storage);
         let store = store
             .map_err(|error| {
@@ -85,6 +90,17 @@ impl Cache {
     pub fn notices(&self) -> Vec<Notice> {
         let _inside = enter();
         self.shared.notices()
+    }
+
+    /// A number that tells names apart, for a front that has a name where a [`Signature`] stands. It is
+    /// the same in every process that uses this cache, and no others can choose names that share one.
+    pub fn name_tag(&self, name: &[u8]) -> Signature {
+        let _inside = enter();
+        let secret = match &self.shared.store {
+            Some(store) => store.secret(),
+            None => Secret::of_process(),
+        };
+        Signature(secret.name_tag(name))
     }
 
     /// Counts code that holds an address of this process as a constant, so that no other process
@@ -157,10 +173,17 @@ impl Cache {
     }
 
     /// The digest of a file's contents as `compute` finds it, remembered under the file's device,
-    /// inode, size, and times of change in nanoseconds.
-    pub fn file_digest(&self, file: &File, compute: impl FnOnce() -> Digest) -> Digest {
+    /// inode, size, and times of change in nanoseconds, until the machine is started anew. Applications
+    /// share what is remembered: `what` says what the digest is of, in words that nobody else uses, and
+    /// changes when `compute` does.
+    pub fn file_digest(
+        &self,
+        what: &'static str,
+        file: &File,
+        compute: impl FnOnce() -> Digest,
+    ) -> Digest {
         match &self.shared.store {
-            Some(store) => store.file_digest(file, compute),
+            Some(store) => store.file_digest(what, file, compute),
             None => compute(),
         }
     }

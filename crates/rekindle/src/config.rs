@@ -165,7 +165,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
 fn parse_one_in(text: &str) -> Option<u32> {
     let text = text.trim();
     if let Some(one_in) = text.strip_prefix("1/") {
-        return one_in.parse().ok();
+        return one_in.parse().ok().filter(|one_in| *one_in > 0);
     }
     match text {
         "all" | "on" => Some(1),
@@ -174,7 +174,9 @@ fn parse_one_in(text: &str) -> Option<u32> {
             let part: f64 = part.parse().ok()?;
             let one_in = (1.0 / part).round();
             // A cast keeps to the range; of nothing, none.
-            (part >= 0.0).then_some(if part > 0.0 { one_in as u32 } else { 0 })
+            // More than all there is makes no sense, as `100` does where `1/100` was meant.
+            let is_part = (0.0..=1.0).contains(&part);
+            is_part.then_some(if part > 0.0 { one_in as u32 } else { 0 })
         }
     }
 }
@@ -278,7 +280,9 @@ mod tests {
         for (text, one_in) in parts {
             assert_eq!(parse_one_in(text), Some(one_in), "{text}");
         }
-        for text in ["", "some", "-1", "1/x"] {
+        for text in [
+            "", "some", "-1", "1/x", "1/0", "100", "2", "1.5", "inf", "NaN",
+        ] {
             assert_eq!(parse_one_in(text), None, "{text}");
         }
     }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use rekindle_artifact::{Artifact, SectionKind};
 use rekindle_link::Arch;
-use rekindle_store::{Environment, Key, KeyBuilder, ScopeFolder, ScopeId, Store};
+use rekindle_store::{
+    Environment, ImageError, ImageFile, Key, KeyBuilder, ScopeFolder, ScopeId, Store,
+};
+use rustc_hash::FxHashSet;
 
 use crate::program::ProgramDraft;
 use crate::publish::{PublishError, build_image, build_program, identity, split};
@@ -39,21 +42,27 @@ pub(crate) struct Writing<'a> {
 }
 
 impl Target<'_> {
-    /// Writes a queue as one image, or as several if it is huge, and then keeps house.
-    pub(crate) fn flush(&self, queue: &[(Key, Arc<Artifact>)]) -> FlushReport {
+    /// Takes back what is kept under keys whose code was found wrong, writes a queue as one image, or as
+    /// several if it is huge, and then keeps house.
+    pub(crate) fn flush(
+        &self,
+        queue: &[(Key, Arc<Artifact>)],
+        wrong: &FxHashSet<Key>,
+    ) -> FlushReport {
         let mut report = FlushReport::default();
-        if queue.is_empty() {
+        if queue.is_empty() && wrong.is_empty() {
             return report;
         }
         let Some(writing) = self.start() else {
             return report;
         };
+        let lock = writing.take_back(wrong);
         let entries: Vec<(Key, &Artifact)> = queue
             .iter()
             .map(|(key, artifact)| (*key, &**artifact))
             .collect();
         for part in split(&entries) {
-            match writing.write_image(part, None) {
+            match writing.write_image(part, &[]) {
                 Ok(len) => {
                     report.entries_written += part.len() as u64;
                     report.bytes_written += len;
@@ -63,6 +72,7 @@ impl Target<'_> {
                     .notice(format!("an image can't be written: {error}")),
             }
         }
+        drop(lock);
         writing.tidy();
         self.cache.keep_budget(writing.store, self.environment);
         report
@@ -91,6 +101,9 @@ impl Target<'_> {
     fn start(&self) -> Option<Writing<'_>> {
         let store = self.cache.writable_store()?;
         let arch = Arch::host()?;
+        if !self.cache.is_still_the_same(store) {
+            return None;
+        }
         match store.create_scope_folder(self.environment, self.scope) {
             Ok(folder) => Some(Writing {
                 target: self,
@@ -109,12 +122,12 @@ impl Target<'_> {
 }
 
 impl Writing<'_> {
-    /// Publishes one image, as the newest or in the place of another that it replaces. Returns its
-    /// length in bytes.
+    /// Publishes one image, as the newest or, if it is made of others, in the place of the first of them.
+    /// Returns its length in bytes.
     pub(crate) fn write_image(
         &self,
         entries: &[(Key, &Artifact)],
-        in_place_of: Option<u32>,
+        in_place_of: &[ImageFile],
     ) -> Result<u64, WriteError> {
         let Target {
             cache,
@@ -136,22 +149,26 @@ impl Writing<'_> {
         Ok(len)
     }
 
+    /// Opens an image of the scope, whoever made it.
+    pub(crate) fn open(&self, number: u32) -> Result<ImageFile, ImageError> {
+        self.folder.open_image(number, self.store.secret(), None)
+    }
+
     fn publish(
         &self,
         image: &[u8],
-        in_place_of: Option<u32>,
+        in_place_of: &[ImageFile],
         cache: &Shared,
     ) -> Result<u32, WriteError> {
         let published = match in_place_of {
-            None => self.folder.publish(image),
-            Some(number) => {
-                let published = self.folder.publish_in_place_of(number, image);
-                published.map(|()| number)
-            }
+            [] => self.folder.publish(image),
+            images => self.folder.publish_in_place_of(images, image),
         };
         let number = match published {
             // Another process removed the folder while there was no image in it.
-            Err(error) if in_place_of.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error)
+                if in_place_of.is_empty() && error.kind() == std::io::ErrorKind::NotFound =>
+            {
                 let Target {
                     environment, scope, ..
                 } = self.target;
@@ -188,22 +205,13 @@ impl Writing<'_> {
         let ProgramDraft { symbols, front, .. } = program;
         let secret = self.store.secret();
         let image = build_program(&entries, symbols, front, identity, scope, self.arch, secret)?;
-        let number = self.publish(&image, None, cache)?;
-        self.remove_all_but(number);
-        Ok(image.len() as u64)
-    }
-
-    /// Removes the scope's other images, unless someone else is at it.
-    fn remove_all_but(&self, number: u32) {
-        let Some(_lock) = self.folder.try_lock() else {
-            return;
-        };
-        let numbers = self.folder.images().unwrap_or_default();
-        for other in numbers.into_iter().filter(|other| *other < number) {
-            if let Err(error) = self.folder.remove(other) {
-                tracing::debug!(other, %error, "can't remove an image");
-            }
+        // What this takes the place of wasn't found, or was found wrong: it must not come back when this
+        // is damaged. Nobody merges programs, so there is nothing to lock.
+        for older in self.folder.images()? {
+            self.folder.remove(older)?;
         }
+        self.publish(&image, &[], cache)?;
+        Ok(image.len() as u64)
     }
 }
 

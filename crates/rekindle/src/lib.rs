@@ -32,6 +32,7 @@ mod bits;
 mod cache;
 mod code;
 mod config;
+mod correct;
 mod environment;
 mod flush;
 mod inspect;
@@ -81,7 +82,7 @@ pub use rekindle_store::{
     Digest, EntryInfo, EnvironmentDescription, EnvironmentInfo, FileSystem, Garbage, HeaderInfo,
     ImageCheck, ImageInfo, Key, KeyBuilder, OpenError, ScopeId, Storage, System, name_hash,
 };
-pub use scope::{Judges, Lookup, Scope, Ticket, Verification};
+pub use scope::{Judges, Lookup, Scope, Ticket, Verification, VerifyingProgram};
 pub use statistics::Statistics;
 pub use variables::{default_directory, variable};
 pub use wanted::Wanted;

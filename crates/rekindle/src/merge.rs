@@ -6,12 +6,14 @@
 //! is newer than what it leaves alone, and older than what others publish meanwhile, which may hold what
 //! verification corrected. A large one ends them, and is never merged again. A scope thus has a few
 //! small images and, for the rest, large ones.
+//!
+//! An image with a damaged entry ends them, too: nobody can say under which key the damaged entry was, and
+//! that key's code in an older image would take its place.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rekindle_artifact::Artifact;
-use rekindle_store::{ImageError, Key};
+use rekindle_store::{FolderError, ImageError, ImageFile, Key};
 use rustc_hash::FxHashSet;
 
 use crate::flush::Writing;
@@ -25,7 +27,7 @@ const MAX_IMAGES: usize = 8;
 const LARGE_LEN: u64 = 2 << 20;
 
 /// What a merge reads at most, in bytes. As many small images as are too many fit.
-const MAX_MERGED_LEN: u64 = LARGE_LEN * (MAX_IMAGES as u64 + 1);
+pub(crate) const MAX_MERGED_LEN: u64 = LARGE_LEN * (MAX_IMAGES as u64 + 1);
 
 /// How long a merge reads images.
 const MAX_MERGE_TIME: Duration = Duration::from_millis(100);
@@ -33,7 +35,7 @@ const MAX_MERGE_TIME: Duration = Duration::from_millis(100);
 /// A merge that was cut short has this many images at least, or it wouldn't be worth it.
 const MIN_MERGED: usize = 2;
 
-/// An image that can be used.
+/// An image that can be used, as far as anyone can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sound {
     number: u32,
@@ -58,7 +60,7 @@ impl Writing<'_> {
         }
     }
 
-    /// Removes images that can't be used. Returns the others, newest first.
+    /// Removes images that can't be used. Returns the others, newest first, and those that can't be read.
     fn remove_refused(&self) -> Vec<Sound> {
         let identity = identity(self.target.environment, self.target.scope, self.arch);
         let numbers = self.folder.images().unwrap_or_default();
@@ -76,8 +78,12 @@ impl Writing<'_> {
                     self.remove(number);
                     None
                 }
-                // Not ours to judge.
-                Err(_) => None,
+                Err(ImageError::File(FolderError::Missing)) => None,
+                // Not ours to judge, and nobody knows what it holds: it ends a merge as a large one does.
+                Err(_) => Some(Sound {
+                    number,
+                    len: LARGE_LEN,
+                }),
             }
         };
         numbers.into_iter().filter_map(judge).collect()
@@ -86,10 +92,11 @@ impl Writing<'_> {
     fn merge(&self, newest_first: &[Sound]) {
         let start = Instant::now();
         let mut gathered = Gathered::default();
-        let gather = |number| self.map(number).map(|image| gathered.add(&image)).is_some();
+        let gather = |number| self.gather(number, &mut gathered).is_some();
         let is_late = || start.elapsed() > MAX_MERGE_TIME;
-        let merged = gather_in_time(newest_first, gather, is_late);
-        let (Some((newest, older)), MIN_MERGED..) = (merged.split_first(), merged.len()) else {
+        gather_in_time(newest_first, gather, is_late);
+        let merged = std::mem::take(&mut gathered.files);
+        let ([_, older @ ..], MIN_MERGED..) = (&*merged, merged.len()) else {
             return;
         };
         let artifacts = gathered.artifacts();
@@ -97,23 +104,22 @@ impl Writing<'_> {
             .iter()
             .map(|(key, artifact)| (*key, artifact))
             .collect();
-        match self.write_image(&entries, Some(*newest)) {
+        match self.write_image(&entries, &merged) {
             Ok(bytes) => {
                 tracing::debug!(images = merged.len(), bytes, "merged images");
-                for number in older {
-                    self.remove(*number);
+                for image in older {
+                    self.remove(image.number);
                 }
             }
             Err(error) => tracing::debug!(%error, "images can't be merged"),
         }
     }
 
-    fn map(&self, number: u32) -> Option<Arc<LoadedImage>> {
-        let file = self
-            .folder
-            .open_image(number, self.store.secret(), None)
-            .ok()?;
-        LoadedImage::map(&file, self.store.secret(), None).ok()
+    /// Adds an image to those that are gathered. `None` if it can't be had, or is damaged.
+    fn gather(&self, number: u32, gathered: &mut Gathered) -> Option<()> {
+        let file = self.open(number).ok()?;
+        let image = LoadedImage::map(&file, self.store.secret(), None).ok()?;
+        gathered.add(file, &image)
     }
 
     fn remove(&self, number: u32) {
@@ -134,45 +140,44 @@ fn newest_small(newest_first: &[Sound]) -> &[Sound] {
 }
 
 /// Gathers images, the newest first, until it is late or one can't be had: without that one, the result
-/// would be newer than it, and hold what is older. Returns the numbers of those that were gathered.
+/// would be newer than it, and hold what is older.
 fn gather_in_time(
     newest_first: &[Sound],
     mut gather: impl FnMut(u32) -> bool,
     is_late: impl Fn() -> bool,
-) -> Vec<u32> {
-    let mut gathered = Vec::new();
-    for Sound { number, .. } in newest_first {
-        let is_enough = gathered.len() >= MIN_MERGED && is_late();
+) {
+    for (gathered, Sound { number, .. }) in newest_first.iter().enumerate() {
+        let is_enough = gathered >= MIN_MERGED && is_late();
         if is_enough || !gather(*number) {
             break;
         }
-        gathered.push(*number);
     }
-    gathered
 }
 
-/// The artifacts of sound entries, the newest of each key.
+/// The artifacts of whole images, the newest of each key.
 #[derive(Default)]
 struct Gathered {
+    /// The images, the newest first.
+    files: Vec<ImageFile>,
     seen: FxHashSet<Key>,
     /// Of each image, the newest first.
     groups: Vec<Vec<(Key, Artifact)>>,
 }
 
 impl Gathered {
-    /// Adds an image that is older than those before it.
-    fn add(&mut self, image: &LoadedImage) {
+    /// Adds an image that is older than those before it. `None` if any of it is damaged; then nothing
+    /// of it is added.
+    fn add(&mut self, file: ImageFile, image: &LoadedImage) -> Option<()> {
         let view = image.view();
-        let mut group = Vec::new();
-        for entry in view.entries() {
-            let Ok(record) = entry.verify() else { continue };
-            if let Ok(artifact) = view.artifact(&record)
-                && self.seen.insert(record.key())
-            {
-                group.push((record.key(), artifact));
-            }
-        }
+        let whole = view.entries().map(|entry| {
+            let record = entry.verify().ok()?;
+            Some((record.key(), view.artifact(&record).ok()?))
+        });
+        let mut group: Vec<_> = whole.collect::<Option<_>>()?;
+        group.retain(|(key, _)| self.seen.insert(*key));
         self.groups.push(group);
+        self.files.push(file);
+        Some(())
     }
 
     /// All of them in the order of the oldest image first: what was compiled together stays together.
@@ -207,13 +212,20 @@ mod tests {
     #[test]
     fn a_merge_that_takes_long_is_cut_short_and_still_gets_on() {
         let images = sound(&[1; 9]);
-        assert_eq!(gather_in_time(&images, |_| true, || false).len(), 9);
-        assert_eq!(gather_in_time(&images, |_| true, || true), [9, 8]);
-        assert_eq!(
-            gather_in_time(&images, |number| number > 6, || false),
-            [9, 8, 7]
-        );
-        assert!(gather_in_time(&images, |_| false, || true).is_empty());
+        let gathered = |can_be_had: fn(u32) -> bool, late| {
+            let mut gathered = Vec::new();
+            let gather = |number| {
+                let can = can_be_had(number);
+                gathered.extend(can.then_some(number));
+                can
+            };
+            gather_in_time(&images, gather, || late);
+            gathered
+        };
+        assert_eq!(gathered(|_| true, false).len(), 9);
+        assert_eq!(gathered(|_| true, true), [9, 8]);
+        assert_eq!(gathered(|number| number > 6, false), [9, 8, 7]);
+        assert!(gathered(|_| false, true).is_empty());
     }
 
     /// Each process adds one image, and merges as the last one did.

@@ -2,6 +2,10 @@
 
 use core::fmt;
 
+/// Why a process keeps nothing whose code no other could tell from another build's.
+pub(crate) const UNKNOWN_BUILD: &str = "nothing is kept between runs: nothing tells this build of the \
+    program from others, since it has no build id (a linker's `--build-id`) and its file can't be read";
+
 /// One quiet remark: why the cache does less than it might. Displayed as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {

@@ -3,7 +3,8 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use rekindle_store::{Digest, KeyBuilder, Store};
@@ -14,7 +15,7 @@ pub(crate) fn own() -> Option<Digest> {
     let _inside = rekindle_exec::fork_gate::enter();
     *OWN.get_or_init(|| match rekindle_exec::build_id(here) {
         Some(id) => Some(of_ids("rekindle/object", &[id])),
-        None => Digest::of_reader(&File::open(own_path()?).ok()?).ok(),
+        None => Digest::of_reader(&own_file()?).ok(),
     })
 }
 
@@ -28,8 +29,8 @@ pub(crate) fn program(store: &Store) -> Option<Digest> {
         Some(of_ids("rekindle/program", &ids))
     });
     ids.or_else(|| {
-        let own = own_path()?;
-        of_files(store, &[Path::new("/proc/self/exe"), &own])
+        let program = File::open(PROGRAM).ok()?;
+        of_files(store, &[program, own_file()?])
     })
 }
 
@@ -54,41 +55,80 @@ fn of_ids(domain: &'static str, ids: &[Vec<u8>]) -> Digest {
     Digest(*key.finish().as_bytes())
 }
 
-fn of_files(store: &Store, paths: &[&Path]) -> Option<Digest> {
+fn of_files(store: &Store, files: &[File]) -> Option<Digest> {
     let mut key = KeyBuilder::new("rekindle/program files");
-    for path in paths {
-        let file = File::open(path).ok()?;
-        let digest = store.try_file_digest(&file, || Digest::of_reader(&file));
+    for file in files {
+        let digest = store.try_file_digest("all of it, 1", file, || Digest::of_reader(file));
         key = key.digest(&digest.ok()?);
     }
     Some(Digest(*key.finish().as_bytes()))
 }
 
+/// The file of the program that runs, whatever is at its path by now.
+const PROGRAM: &str = "/proc/self/exe";
+
+/// What the kernel adds to the path of a file that was removed, or replaced, since it was mapped.
+const REMOVED: &[u8] = b" (deleted)";
+
+/// A file as the kernel says that it is mapped.
+#[derive(Debug, PartialEq, Eq)]
+struct MappedFile {
+    /// Where it is mapped.
+    start: u64,
+    end: u64,
+    path: PathBuf,
+}
+
+impl MappedFile {
+    /// Opens the very file, be it removed or replaced since.
+    fn open(&self) -> Option<File> {
+        if std::fs::read_link(PROGRAM).is_ok_and(|program| program == self.path) {
+            return File::open(PROGRAM).ok();
+        }
+        // Only some processes may follow these.
+        let link = format!("/proc/self/map_files/{:x}-{:x}", self.start, self.end);
+        if let Ok(file) = File::open(link) {
+            return Some(file);
+        }
+        let is_there = !self.path.as_os_str().as_bytes().ends_with(REMOVED);
+        is_there.then(|| File::open(&self.path).ok())?
+    }
+}
+
 /// The file that this code was loaded from, which need not be the program's.
-fn own_path() -> Option<PathBuf> {
+fn own_file() -> Option<File> {
+    own_mapping()?.open()
+}
+
+fn own_mapping() -> Option<MappedFile> {
     let own = (here as fn() as usize) as u64;
     // The kernel makes the text anew for each read, so it is read in few.
     let mut maps = Vec::with_capacity(32 << 10);
     let mut file = File::open("/proc/self/maps").ok()?;
     file.read_to_end(&mut maps).ok()?;
     let maps = String::from_utf8_lossy(&maps);
-    maps.lines().find_map(|line| path_of(line, own))
+    maps.lines().find_map(|line| mapped_file(line, own))
 }
 
-/// The path of a line of `/proc/self/maps`, if its range holds an address.
-fn path_of(line: &str, address: u64) -> Option<PathBuf> {
+/// The file of a line of `/proc/self/maps`, if its range holds an address.
+fn mapped_file(line: &str, address: u64) -> Option<MappedFile> {
     let (start, end) = line.split_ascii_whitespace().next()?.split_once('-')?;
     let number = |text| u64::from_str_radix(text, 16).ok();
-    let holds = (number(start)?..number(end)?).contains(&address);
-    let path = line.find('/').map(|at| PathBuf::from(&line[at..]));
-    holds.then_some(path)?
+    let (start, end) = (number(start)?, number(end)?);
+    let path = PathBuf::from(&line[line.find('/')?..]);
+    (start..end)
+        .contains(&address)
+        .then_some(MappedFile { start, end, path })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{of_files, of_ids, own, own_path, path_of, program, unlike_any};
-    use rekindle_store::{Opening, Store};
-    use std::fs;
+    use super::{
+        MappedFile, mapped_file, of_files, of_ids, own, own_file, own_mapping, program, unlike_any,
+    };
+    use rekindle_store::{Digest, Opening, Store};
+    use std::fs::{self, File};
+    use std::process::Command;
 
     #[test]
     fn each_object_changes_the_digest() {
@@ -114,13 +154,15 @@ mod tests {
             for (path, text) in paths.iter().zip(texts) {
                 fs::write(path, text).expect("space");
             }
-            of_files(&store, &[&paths[0], &paths[1]]).expect("they can be read")
+            let files = paths
+                .each_ref()
+                .map(|path| File::open(path).expect("it exists"));
+            of_files(&store, &files).expect("they can be read")
         };
         let base = digest(["a", "b"]);
         assert_ne!(base, digest(["a", "c"]));
         assert_ne!(base, digest(["c", "b"]));
         assert_eq!(base, digest(["a", "b"]));
-        assert_eq!(of_files(&store, &[&folder.path().join("none")]), None);
     }
 
     #[test]
@@ -131,15 +173,63 @@ mod tests {
         assert!(own().is_some() && own() == own());
         let digest = program(&store);
         assert!(digest.is_some() && digest == program(&store));
-        assert_eq!(own_path(), std::env::current_exe().ok());
+        let own = own_mapping().map(|mapped| mapped.path);
+        assert_eq!(own, std::env::current_exe().ok());
         assert_ne!(unlike_any(), unlike_any());
     }
 
     #[test]
     fn a_line_of_the_map_is_read() {
         let line = "1000-2000 r-xp 00000000 08:02 173521      /usr/lib/a b.so";
-        assert_eq!(path_of(line, 0x1fff), Some("/usr/lib/a b.so".into()));
-        assert_eq!(path_of(line, 0x2000), None);
-        assert_eq!(path_of("1000-2000 rw-p 00000000 00:00 0 ", 0x1000), None);
+        let file = MappedFile {
+            start: 0x1000,
+            end: 0x2000,
+            path: "/usr/lib/a b.so".into(),
+        };
+        assert_eq!(mapped_file(line, 0x1fff), Some(file));
+        assert_eq!(mapped_file(line, 0x2000), None);
+        let anonymous = "1000-2000 rw-p 00000000 00:00 0 ";
+        assert_eq!(mapped_file(anonymous, 0x1000), None);
+    }
+
+    #[test]
+    fn what_is_at_the_path_of_a_file_that_was_removed_is_another() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.so (deleted)");
+        fs::write(&path, "").expect("space");
+        let (start, end) = (0, 0);
+        assert!(MappedFile { start, end, path }.open().is_none());
+    }
+
+    /// Runs in a copy of this program, which another replaces.
+    #[test]
+    #[ignore = "a part of the next"]
+    fn replaced() {
+        let path = std::env::current_exe().expect("known");
+        fs::remove_file(&path).expect("it is a copy");
+        fs::write(&path, "another build").expect("space");
+        let own = own_mapping().expect("it is mapped").path;
+        assert!(own.ends_with("copy (deleted)"), "{}", own.display());
+        let digest = Digest::of_reader(&own_file().expect("it is still there"));
+        let digest = digest.expect("readable").short_hex();
+        assert_eq!(std::env::var("REKINDLE_TEST_DIGEST"), Ok(digest));
+    }
+
+    #[test]
+    fn a_program_that_was_replaced_while_it_runs_is_known_by_what_runs() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let copy = folder.path().join("copy");
+        fs::copy(std::env::current_exe().expect("known"), &copy).expect("space");
+        let digest = Digest::of_reader(&File::open(&copy).expect("it exists"));
+        let status = Command::new(&copy)
+            .args(["--ignored", "--exact", "object::tests::replaced"])
+            .env(
+                "REKINDLE_TEST_DIGEST",
+                digest.expect("readable").short_hex(),
+            )
+            .output()
+            .expect("it can be run");
+        let printed = String::from_utf8_lossy(&status.stdout);
+        assert!(printed.contains("1 passed"), "{printed}");
     }
 }

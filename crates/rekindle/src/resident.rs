@@ -16,6 +16,8 @@ use crate::loaded::LoadedImage;
 pub(crate) struct Resident {
     /// What this process compiled.
     compiled: HashMap<Key, Code, KeyHasher>,
+    /// What it compiled before under keys that have code of another signature now. It may be running.
+    replaced: Vec<Code>,
     /// Which entries were loaded, by the number of their image in the scope. The image has all else:
     /// an index of its keys, and what code is made of.
     loaded: Vec<Bits>,
@@ -36,17 +38,18 @@ impl Resident {
         entries.is_some_and(|entries| entries.contains(index))
     }
 
-    /// Adds code that was compiled, unless the key has some already. Returns what the key has, and
-    /// whether it is the code given.
+    /// Adds code that was compiled, unless the key has some of that signature already. Returns what the
+    /// key has, and whether it is the code given.
     pub(crate) fn add(&mut self, key: Key, code: Code) -> (Code, bool) {
         match self.compiled.entry(key) {
-            Entry::Occupied(present) => (present.get().clone(), false),
-            Entry::Vacant(vacant) => {
-                vacant.insert(code.clone());
-                self.count += 1;
-                (code, true)
+            Entry::Occupied(present) if present.get().signature() == code.signature() => {
+                return (present.get().clone(), false);
             }
+            Entry::Occupied(mut other) => self.replaced.push(other.insert(code.clone())),
+            Entry::Vacant(vacant) => drop(vacant.insert(code.clone())),
         }
+        self.count += 1;
+        (code, true)
     }
 
     /// Notes that an entry of an image was loaded. Returns whether that is new: another thread may
@@ -67,7 +70,8 @@ impl Resident {
                 let code = |index| Code::loaded(Arc::clone(image), &image.record(index));
                 entries.iter().map(code)
             });
-            self.by_address = self.compiled.values().cloned().chain(loaded).collect();
+            let compiled = self.compiled.values().chain(&self.replaced).cloned();
+            self.by_address = compiled.chain(loaded).collect();
             self.by_address.sort_unstable_by_key(Code::address);
         }
         let after = self.by_address.partition_point(|code| code.address() <= pc);

@@ -1,7 +1,7 @@
 //! A scope: the code that is loaded together.
 
 use core::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use rekindle_artifact::Artifact;
 use rekindle_exec::fork_gate::enter;
 use rekindle_exec::{Arena, HostAddr, process_number};
 use rekindle_store::{Environment, Key, ScopeId};
+use rustc_hash::FxHashSet;
 
 use crate::code::{Code, Located};
 use crate::flush::{self, FlushReport};
@@ -50,11 +51,36 @@ struct Inner {
     arena: Arena,
     resident: RwLock<Resident>,
     queue: Own<(Key, Arc<Artifact>)>,
+    /// What images hold that isn't to be used any more, until the next flush.
+    wrong: Own<Wrong>,
     programs: Own<(ScopeId, ProgramDraft)>,
     /// The images of programs that were opened, until the next flush.
     opened_programs: Own<(ScopeId, Arc<LoadedImage>)>,
+    /// How many programs are being made to be compared.
+    verifying: AtomicU32,
     /// Makes what says, at a flush, which of the queue is kept.
     judges: OnceLock<Judges>,
+}
+
+/// A key under which images hold what isn't to be used any more.
+struct Wrong {
+    key: Key,
+    /// Whether its front makes something else now. Otherwise what is kept was of no use to this process,
+    /// and is given up if what was inserted instead is kept: other processes may be better off with it.
+    is_proved: bool,
+}
+
+/// While it lives, every hit of the scope is one of those to verify: a program that is made of what was
+/// kept agrees with what was kept, right or wrong.
+#[derive(Debug)]
+pub struct VerifyingProgram {
+    scope: Scope,
+}
+
+impl Drop for VerifyingProgram {
+    fn drop(&mut self) {
+        self.scope.inner.verifying.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Makes a judge for one flush: whether an artifact that was inserted is kept.
@@ -116,8 +142,10 @@ impl Scope {
             arena: Arena::new(),
             resident: RwLock::default(),
             queue: Own::default(),
+            wrong: Own::default(),
             programs: Own::default(),
             opened_programs: Own::default(),
+            verifying: AtomicU32::new(0),
             judges: OnceLock::new(),
         };
         Self {
@@ -150,7 +178,7 @@ impl Scope {
 
     /// Places an artifact in this process's memory, callable at once (in a scope with late names, once
     /// [`Self::bind_names`] was called after), and queues it for [`Self::flush`]. If another thread
-    /// inserted the key meanwhile, its code is returned.
+    /// inserted code of the same signature under the key meanwhile, that is returned.
     ///
     /// # Errors
     /// See [`InsertError`]; nothing is inserted, and the caller goes without this code.
@@ -173,6 +201,10 @@ impl Scope {
                 .add(artifact.compile_time_ns);
             // What couldn't be mapped is kept already, perhaps.
             if inner.cache.is_writable() && reason != MissReason::NoMemory {
+                if inner.replaces_kept(&key, reason) {
+                    let is_proved = false;
+                    inner.wrong.push(Wrong { key, is_proved });
+                }
                 inner.queue.push((key, artifact));
             }
         }
@@ -183,7 +215,8 @@ impl Scope {
     /// front that can compile without having missed should ask.
     pub fn verification(&self, key: &Key, code: &Code) -> Option<Verification> {
         let inner = &*self.inner;
-        let is_taken = code.is_loaded() && inner.cache.sample.takes();
+        let verifies_all = inner.verifying.load(Ordering::Relaxed) > 0;
+        let is_taken = code.is_loaded() && (verifies_all || inner.cache.sample.takes());
         is_taken.then(|| Verification {
             ticket: Ticket {
                 key: *key,
@@ -213,7 +246,13 @@ impl Scope {
         self.count_verified((!is_same).then(|| format!("{} ({})", fresh.name, parts.join(", "))));
         match is_same {
             true => Ok(code),
-            false => self.insert(ticket, fresh),
+            false => {
+                if self.inner.cache.is_writable() {
+                    let (key, is_proved) = (ticket.key, true);
+                    self.inner.wrong.push(Wrong { key, is_proved });
+                }
+                self.insert(ticket, fresh)
+            }
         }
     }
 
@@ -230,9 +269,14 @@ impl Scope {
     }
 
     /// Whether a program that was opened is one of the hits to verify: if so, make it as if it hadn't
-    /// been found, and hand the result to [`Self::verify_program`].
-    pub fn verifies_program(&self) -> bool {
-        self.inner.cache.sample.takes()
+    /// been found while what this returns lives, and hand the result to [`Self::verify_program`].
+    pub fn verifies_program(&self) -> Option<VerifyingProgram> {
+        self.inner.cache.sample.takes().then(|| {
+            self.inner.verifying.fetch_add(1, Ordering::Relaxed);
+            VerifyingProgram {
+                scope: self.clone(),
+            }
+        })
     }
 
     /// Compares a program with what its front made now. What differs is counted and named; hand the
@@ -404,9 +448,22 @@ impl Inner {
         Err(reason)
     }
 
+    /// Whether what is inserted for a miss takes the place of what an image holds.
+    fn replaces_kept(&self, key: &Key, reason: MissReason) -> bool {
+        match reason {
+            MissReason::OtherNames | MissReason::Refused => true,
+            // Or another image is damaged, which may have held anything.
+            MissReason::Damaged => {
+                let mut images = self.opened().images.iter();
+                images.any(|image| image.find(key).is_some())
+            }
+            _ => false,
+        }
+    }
+
     fn flush(&self) -> FlushReport {
         let _inside = enter();
-        let mut queue = self.queue.take();
+        let mut queue = newest_of_each(self.queue.take());
         if let Some(judges) = self.judges.get()
             && !queue.is_empty()
         {
@@ -419,7 +476,11 @@ impl Inner {
             scope: &self.id,
             some_refused: self.opened.get().is_some_and(|opened| opened.some_refused),
         };
-        let mut report = target.flush(&queue);
+        let kept: FxHashSet<Key> = queue.iter().map(|(key, _)| *key).collect();
+        let wrong = self.wrong.take().into_iter();
+        let wrong = wrong.filter(|wrong| wrong.is_proved || kept.contains(&wrong.key));
+        let wrong = wrong.map(|wrong| wrong.key).collect();
+        let mut report = target.flush(&queue, &wrong);
         for (scope, program) in self.programs.take() {
             let target = flush::Target {
                 scope: &scope,
@@ -476,6 +537,15 @@ impl fmt::Debug for Scope {
             .field("id", &self.inner.id)
             .finish_non_exhaustive()
     }
+}
+
+/// Of each key, what was inserted last.
+fn newest_of_each(mut queue: Vec<(Key, Arc<Artifact>)>) -> Vec<(Key, Arc<Artifact>)> {
+    let mut seen = FxHashSet::default();
+    queue.reverse();
+    queue.retain(|(key, _)| seen.insert(*key));
+    queue.reverse();
+    queue
 }
 
 // A panic while a lock was held leaves the maps as they were before or after one change, so a

@@ -10,7 +10,7 @@ use rekindle_store::{Digest, Environment, FolderError, ImageError, ScopeFolder, 
 
 use crate::loaded::LoadedImage;
 use crate::miss::MissReason;
-use crate::notice::Notice;
+use crate::notice::{Notice, UNKNOWN_BUILD};
 use crate::object;
 use crate::program::Program;
 use crate::publish::identity;
@@ -104,7 +104,13 @@ impl Shared {
     }
 
     pub(crate) fn program_digest(&self) -> Option<Digest> {
-        let digest = || object::program(self.store.as_ref()?);
+        let digest = || {
+            let digest = object::program(self.store.as_ref()?);
+            if digest.is_none() {
+                self.notice(UNKNOWN_BUILD.to_owned());
+            }
+            digest
+        };
         *self.program_digest.get_or_init(digest)
     }
 
@@ -141,12 +147,26 @@ impl Shared {
         self.writable_store().is_some()
     }
 
+    /// The store, if this process may write it. What depends on the program's digest is never found
+    /// again if there is none, and would only take room.
     pub(crate) fn writable_store(&self) -> Option<&Store> {
-        self.store.as_ref().filter(|store| store.is_writable())
+        let is_known = self.program_digest.get().is_none_or(Option::is_some);
+        let store = self.store.as_ref().filter(|store| store.is_writable());
+        store.filter(|_| is_known)
     }
 
     /// Opens and maps a scope's images.
     pub(crate) fn open_images(&self, environment: &Environment, scope: &ScopeId) -> OpenedImages {
+        self.open_newest(environment, scope, usize::MAX)
+    }
+
+    /// The same, of the newest so many.
+    fn open_newest(
+        &self,
+        environment: &Environment,
+        scope: &ScopeId,
+        at_most: usize,
+    ) -> OpenedImages {
         let mut opened = OpenedImages {
             process: process_number(),
             images: Vec::new(),
@@ -172,7 +192,7 @@ impl Shared {
                 return opened;
             }
         };
-        for number in numbers {
+        for number in numbers.into_iter().take(at_most) {
             match self.open_image(store, &folder, number, environment, scope, arch) {
                 Ok(image) => opened.images.push(image),
                 // Merged or evicted between listing and opening.
@@ -180,6 +200,12 @@ impl Shared {
                 Err(OpenFailure::Process(error)) => {
                     opened.absent = self.lacks_memory(&error);
                     // The others would meet the same, and the process has better uses for the rest.
+                    break;
+                }
+                Err(OpenFailure::Image(ImageError::Refused(_)))
+                    if !self.is_still_the_same(store) =>
+                {
+                    opened.absent = MissReason::CacheOff;
                     break;
                 }
                 Err(OpenFailure::Image(error)) => {
@@ -192,6 +218,25 @@ impl Shared {
             }
         }
         opened
+    }
+
+    /// Whether the cache's folder is the one that was opened. Another one's images say nothing to this
+    /// process and are no affair of it, nor can what this one writes be of use there.
+    pub(crate) fn is_still_the_same(&self, store: &Store) -> bool {
+        match store.has_the_same_secret() {
+            Ok(true) => return true,
+            Ok(false) => {
+                let path = store.path().display();
+                self.notice(format!(
+                    "the cache in {path} was removed, or made anew, since this process opened it: this \
+                     process uses it no more"
+                ));
+            }
+            Err(error) => {
+                self.unusable_folder(store, error);
+            }
+        }
+        false
     }
 
     /// Says why a folder isn't used, and what its code is missed for.
@@ -213,14 +258,14 @@ impl Shared {
         MissReason::NoMemory
     }
 
-    /// Opens the newest whole program of a scope.
+    /// Opens the newest program of a scope, if it is whole: an older one may be what it corrects.
     pub(crate) fn open_program(
         &self,
         environment: &Environment,
         scope: &ScopeId,
     ) -> Option<Program> {
         let start = Instant::now();
-        let opened = self.open_images(environment, scope);
+        let opened = self.open_newest(environment, scope, 1);
         let program = opened.images.iter().find_map(|image| {
             let program = Program::load(image);
             if program.is_err() {

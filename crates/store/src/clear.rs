@@ -20,12 +20,15 @@ impl Store {
         };
         let mut bytes = 0;
         for name in version.names()? {
-            let Ok(folder) = version.open(&name) else {
-                continue;
-            };
             if is_digest(&name) {
+                let Some(folder) = if_ours(version.open(&name))? else {
+                    continue;
+                };
                 bytes += clear_environment(&folder)?;
             } else if name == DIGESTS_FOLDER {
+                let Some(folder) = if_ours(version.open(&name))? else {
+                    continue;
+                };
                 remove_files(&folder, |name| is_digest(name) || is_temporary(name))?;
             } else {
                 continue;
@@ -37,10 +40,18 @@ impl Store {
     }
 }
 
-fn clear_environment(folder: &Folder) -> io::Result<u64> {
+/// A folder that was opened, unless it isn't ours. One that can't be looked into is said to be so.
+fn if_ours(opened: Result<Folder, FolderError>) -> Result<Option<Folder>, FolderError> {
+    match opened {
+        Err(error @ FolderError::System(_)) => Err(error),
+        opened => Ok(opened.ok()),
+    }
+}
+
+fn clear_environment(folder: &Folder) -> Result<u64, FolderError> {
     let mut bytes = 0;
     for name in folder.names()?.iter().filter(|name| is_digest(name)) {
-        if let Ok(scope) = folder.open(name) {
+        if let Some(scope) = if_ours(folder.open(name))? {
             bytes += clear_scope(&scope)?;
             folder.remove_folder(name)?;
         }

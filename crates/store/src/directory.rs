@@ -5,14 +5,25 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::folder::{Access, FOLDER_MODE, Folder, FolderError};
+use crate::mark::{Kind, judge, mark};
 
-/// Opens the folder at `path`, which may itself be a symbolic link; made if it doesn't exist and
-/// `creates`. Returns the path of what the link leads to, too.
+/// Opens the cache's folder at `path`, which may itself be a symbolic link; made, or made a cache where
+/// that does no harm, if it isn't one and `creates`. Returns the path of what the link leads to, too, and whether it was a cache before, and whole.
 pub(crate) fn open(
+    path: &Path,
+    access: &Access,
+    creates: bool,
+) -> Result<(PathBuf, Folder, bool), FolderError> {
+    let (path, folder) = open_or_make(path, access, creates)?;
+    let was_marked = admit(&folder, creates)?;
+    Ok((path, folder.with_access(access), was_marked))
+}
+
+fn open_or_make(
     path: &Path,
     access: &Access,
     creates: bool,
@@ -21,14 +32,72 @@ pub(crate) fn open(
     let path = std::path::absolute(path)?;
     // A slash at the end would have the system follow a link.
     let path = follow(path.components().collect())?;
-    let folder = match Folder::open_path(&path, access) {
+    let folder = match open_existing(&path, access) {
         Err(FolderError::Missing) if creates => {
             create(&path, access)?;
-            Folder::open_path(&path, access)
+            open_existing(&path, access)
         }
         result => result,
     }?;
     Ok((path, folder))
+}
+
+/// Opens a folder of which nobody knows yet whether it is a cache. Its mode is left alone, unless it is one
+/// that only our own folders have, made under a mask, and nobody can use it: even then it is given back
+/// to what turns out to be no cache.
+fn open_existing(path: &Path, access: &Access) -> Result<Folder, FolderError> {
+    let careful = Access {
+        may_repair: false,
+        ..access.clone()
+    };
+    let poisoned = access.may_repair.then(|| poisoned_mode(path, access.user));
+    let Some(mode) = poisoned.flatten() else {
+        return Folder::open_path(path, &careful);
+    };
+    access.repair(CWD, path, FOLDER_MODE)?;
+    let folder = Folder::open_path(path, &careful)?;
+    // A folder that holds something and mustn't be written is a cache that is only to be read.
+    let is_to_be_read = mode.contains(Mode::RUSR | Mode::XUSR);
+    let is_cache = match judge(&folder)? {
+        Kind::Empty => true,
+        Kind::Marked | Kind::Unmarked => !is_to_be_read,
+        Kind::Mixed | Kind::Foreign => false,
+    };
+    if !is_cache {
+        rustix::fs::fchmod(folder.fd(), mode)?;
+    }
+    Ok(folder)
+}
+
+/// The mode of a folder of ours that its owner can't use, and that we may have made: we never let anyone
+/// else in, as whoever wants to keep a folder from being used does.
+fn poisoned_mode(path: &Path, user: u32) -> Option<Mode> {
+    let stat = rustix::fs::lstat(path).ok()?;
+    let is_ours = stat.st_uid == user;
+    let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    (is_ours && is_folder && FOLDER_MODE.contains(mode) && mode != FOLDER_MODE).then_some(mode)
+}
+
+/// Says whether a folder is a cache, and makes one of it where that does no harm. Returns whether it was
+/// one before, and whole.
+fn admit(root: &Folder, makes: bool) -> Result<bool, FolderError> {
+    let kind = judge(root)?;
+    let made = match kind {
+        Kind::Marked => Ok(()),
+        Kind::Foreign => Err(FolderError::NotACache),
+        Kind::Unmarked if !makes => Ok(()),
+        // A cache that may only be read goes without.
+        Kind::Unmarked => mark(root, kind).or(Ok(())),
+        Kind::Empty if !makes => Err(FolderError::Empty),
+        Kind::Mixed if !makes => Err(FolderError::NotACache),
+        Kind::Empty | Kind::Mixed => match root.mode()? {
+            mode if mode.contains(FOLDER_MODE) => mark(root, kind),
+            // Root can all the same; that isn't what the mode asks for.
+            mode => Err(FolderError::NotForUse { mode: mode.bits() }),
+        },
+    };
+    made.map(|()| kind == Kind::Marked)
 }
 
 /// Where the cache's folder is, should `path` be a link of our own. A link behind that isn't followed.
@@ -93,7 +162,7 @@ mod tests {
         symlink("real", path("link")).expect("a link");
         symlink("link", path("second")).expect("a link");
         symlink("new", path("dangling")).expect("a link");
-        let (found, _) = open(&path("link"), &access(), true).expect("it is ours");
+        let (found, ..) = open(&path("link"), &access(), true).expect("it is ours");
         assert_eq!(found, path("real"));
         for name in ["second", "second/"] {
             let error = open(&path(name), &access(), true).expect_err("a link to a link");

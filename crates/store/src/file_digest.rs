@@ -3,17 +3,23 @@
 //! Hashing a large file on every start would cost more than the start. A digest is remembered under
 //! the file's device, inode, size, and times of modification and change in nanoseconds; whoever
 //! changes the contents changes the latter. A file changed within the last two seconds is not
-//! remembered: it could change again within the clock's grain. The record is authenticated, so
-//! nobody but the user makes one file pass for another.
+//! remembered: it could change again within the clock's grain. Nor is one on a file system that may not
+//! show when a file is changed. What is remembered is forgotten when the machine starts anew. The record
+//! is authenticated, so nobody but the user makes one file pass for another.
+//!
+//! What a digest is of, the caller says: another part of the file, or another way of hashing it, is
+//! remembered apart.
 
 use std::convert::Infallible;
 use std::fs::File;
+use std::os::fd::AsFd;
 
 use constant_time_eq::constant_time_eq_n;
 use rustix::fs::Stat;
 
 use crate::digest::Digest;
 use crate::folder::{Folder, FolderError};
+use crate::local::shows_changes;
 use crate::memo::{MemoKind, MemoRecord, is_quiet, is_same_state, sealed};
 use crate::names::{DIGESTS_FOLDER, is_digest};
 use crate::root::Store;
@@ -25,25 +31,32 @@ const QUIET_S: i64 = 2;
 const MAX_DIGESTS: usize = 4096;
 
 impl Store {
-    /// The digest of a file's contents, remembered or as `compute` finds it.
-    pub fn file_digest(&self, file: &File, compute: impl FnOnce() -> Digest) -> Digest {
-        let Ok(digest) = self.try_file_digest(file, || Ok::<_, Infallible>(compute()));
+    /// The digest of a file's contents, remembered or as `compute` finds it. `what` says what it is of,
+    /// and changes with the way in which it is computed.
+    pub fn file_digest(
+        &self,
+        what: &'static str,
+        file: &File,
+        compute: impl FnOnce() -> Digest,
+    ) -> Digest {
+        let Ok(digest) = self.try_file_digest(what, file, || Ok::<_, Infallible>(compute()));
         digest
     }
 
-    /// The digest of a file's contents, remembered or as `compute` finds it.
+    /// The same, should computing it fail.
     ///
     /// # Errors
     /// If `compute` fails.
     pub fn try_file_digest<E>(
         &self,
+        what: &'static str,
         file: &File,
         compute: impl FnOnce() -> Result<Digest, E>,
     ) -> Result<Digest, E> {
         let Ok(stat) = rustix::fs::fstat(file) else {
             return compute();
         };
-        if let Some(digest) = self.recall(&stat) {
+        if let Some(digest) = self.recall(what, &stat) {
             return Ok(digest);
         }
         let digest = compute()?;
@@ -52,25 +65,32 @@ impl Store {
         if self.is_writable()
             && unchanged
             && is_quiet(&stat, self.storage().now_s(), QUIET_S)
-            && let Err(error) = self.remember(&stat, digest)
+            && self
+                .storage()
+                .file_system(file.as_fd())
+                .is_ok_and(shows_changes)
+            && let Err(error) = self.remember(what, &stat, digest)
         {
             tracing::debug!(%error, "can't remember a file's digest");
         }
         Ok(digest)
     }
 
-    fn recall(&self, stat: &Stat) -> Option<Digest> {
+    fn recall(&self, what: &str, stat: &Stat) -> Option<Digest> {
         let folder = self.version_folder().ok()?.open(DIGESTS_FOLDER).ok()?;
-        let bytes = folder.read_record(&memo_name(stat)).ok()??;
+        let bytes = folder.read_record(&memo_name(what, stat)).ok()??;
         let contents = Digest(MemoRecord::decode(&bytes).contents);
-        let expected = sealed(MemoKind::FileDigest, stat, contents, self.secret());
+        let expected = sealed(MemoKind::FileDigest, what, stat, contents, self.secret())?;
         constant_time_eq_n(&expected, &bytes).then_some(contents)
     }
 
-    fn remember(&self, stat: &Stat, digest: Digest) -> Result<(), FolderError> {
+    fn remember(&self, what: &str, stat: &Stat, digest: Digest) -> Result<(), FolderError> {
+        let sealed = sealed(MemoKind::FileDigest, what, stat, digest, self.secret());
+        let Some(bytes) = sealed.filter(|_| self.has_the_same_secret().unwrap_or(false)) else {
+            return Ok(());
+        };
         let folder = self.make_version_folder()?.open_or_create(DIGESTS_FOLDER)?;
-        let bytes = sealed(MemoKind::FileDigest, stat, digest, self.secret());
-        let name = memo_name(stat);
+        let name = memo_name(what, stat);
         folder.write_temporary(&bytes, false)?.replace(&name)?;
         // Names are evenly distributed: one of so many looks after all.
         if name.starts_with('0') {
@@ -98,10 +118,11 @@ fn forget_oldest(folder: &Folder, limit: usize) -> Result<(), FolderError> {
     Ok(())
 }
 
-fn memo_name(stat: &Stat) -> String {
-    let mut place = [0; 16];
-    place[..8].copy_from_slice(&stat.st_dev.to_le_bytes());
-    place[8..].copy_from_slice(&stat.st_ino.to_le_bytes());
+fn memo_name(what: &str, stat: &Stat) -> String {
+    let mut place = Vec::with_capacity(16 + what.len());
+    place.extend(stat.st_dev.to_le_bytes());
+    place.extend(stat.st_ino.to_le_bytes());
+    place.extend(what.as_bytes());
     Digest::of(&place).short_hex()
 }
 
@@ -110,8 +131,12 @@ mod tests {
     use super::{MemoRecord, Store, forget_oldest};
     use crate::digest::Digest;
     use crate::root::Opening;
+    use crate::storage::Storage;
     use std::fs::{self, File, FileTimes};
+    use std::io;
+    use std::os::fd::BorrowedFd;
     use std::path::Path;
+    use std::sync::Arc;
     use std::time::{Duration, SystemTime};
 
     fn store(directory: &Path) -> Store {
@@ -120,9 +145,13 @@ mod tests {
 
     /// The digest that the store gives, and whether it had to be computed.
     fn ask(store: &Store, path: &Path) -> (Digest, bool) {
+        ask_what("all of it", store, path)
+    }
+
+    fn ask_what(what: &'static str, store: &Store, path: &Path) -> (Digest, bool) {
         let file = File::open(path).expect("it exists");
         let mut computed = false;
-        let digest = store.file_digest(&file, || {
+        let digest = store.file_digest(what, &file, || {
             computed = true;
             Digest::of(&fs::read(path).expect("readable"))
         });
@@ -158,8 +187,37 @@ mod tests {
             (Digest::of(b"contents"), false)
         );
 
+        let other = || ask_what("all of it, hashed otherwise", &first, &path).1;
+        assert!(other(), "another digest is another matter");
+        assert!(!other());
+        assert_eq!(ask(&first, &path), (Digest::of(b"contents"), false));
+
         fs::write(&path, "CONTENTS").expect("space");
         assert_eq!(ask(&first, &path), (Digest::of(b"CONTENTS"), true));
+    }
+
+    /// A disk of a kind that doesn't show changes.
+    #[derive(Debug)]
+    struct Fat;
+
+    impl Storage for Fat {
+        fn file_system(&self, _: BorrowedFd<'_>) -> io::Result<i64> {
+            Ok(0x4d44)
+        }
+    }
+
+    #[test]
+    fn a_file_whose_changes_may_not_show_is_not_remembered() {
+        let directory = tempfile::tempdir().expect("a temporary folder");
+        let path = directory.path().join("file");
+        fs::write(&path, "contents").expect("space");
+        std::thread::sleep(Duration::from_millis(3100));
+        let cache = directory.path().join("cache");
+        let store =
+            Store::open_on(&cache, Opening::Writing, Arc::new(Fat)).expect("it can be made");
+        for _ in 0..2 {
+            assert_eq!(ask(&store, &path), (Digest::of(b"contents"), true));
+        }
     }
 
     #[test]
@@ -184,7 +242,7 @@ mod tests {
             fs::write(&memo, damaged).expect("space");
             let file = File::open(&path).expect("it exists");
             let stat = rustix::fs::fstat(&file).expect("it is open");
-            assert_eq!(store.recall(&stat), None, "{place}");
+            assert_eq!(store.recall("all of it", &stat), None, "{place}");
         }
         fs::write(&memo, &bytes[..50]).expect("space");
         assert!(ask(&store, &path).1);

@@ -4,7 +4,8 @@
 //! open descriptor, so that nothing can be exchanged between the check and the use.
 //!
 //! What is made here has its mode whatever mask of modes the process runs with; a guest's is the
-//! process's. What is ours and can't be used, since someone made it under such a mask, is repaired.
+//! process's. What is ours and can't be used, since someone made it under such a mask, is repaired; but
+//! nothing is before the folder that it is in is known to be a cache, nor while a cache is cleared.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -36,6 +37,15 @@ pub enum FolderError {
         /// Its permissions.
         mode: u32,
     },
+    /// It is to be secret, and others may read or write it.
+    #[error(
+        "others may {} it (mode {mode:03o}): `chmod 600` it, or `rekindle cache clear` and delete it",
+        may_do(.mode)
+    )]
+    NotPrivate {
+        /// Its permissions.
+        mode: u32,
+    },
     /// It is something else: a symbolic link, a device, a file in a folder's place.
     #[error("it isn't a plain {expected}, or is a symbolic link")]
     WrongKind {
@@ -54,12 +64,29 @@ pub enum FolderError {
     /// It holds nothing.
     #[error("it is empty")]
     Empty,
+    /// It holds no cache yet, and its mode keeps its owner from using one there.
+    #[error(
+        "it holds no cache, and its mode ({mode:03o}) keeps anyone from using one there; `chmod u+rwx` \
+         would help"
+    )]
+    NotForUse {
+        /// Its permissions.
+        mode: u32,
+    },
     /// It doesn't exist.
     #[error("it doesn't exist")]
     Missing,
     /// The system refuses.
     #[error(transparent)]
     System(#[from] io::Error),
+}
+
+/// The worst that a mode lets others do.
+fn may_do(mode: &u32) -> &'static str {
+    match mode & 0o022 {
+        0 => "read",
+        _ => "write",
+    }
 }
 
 impl From<Errno> for FolderError {
@@ -79,6 +106,8 @@ pub(crate) struct Access {
     pub(crate) writable: bool,
     /// The user whose cache it is: this process's when the cache was opened.
     pub(crate) user: u32,
+    /// Whether modes may be changed with which nobody can use what is ours.
+    pub(crate) may_repair: bool,
 }
 
 /// A folder that is the user's own.
@@ -131,12 +160,20 @@ impl Folder {
             fd,
             access: access.clone(),
         };
-        if access.writable && folder.is_unusable(&stat) {
+        if access.may_repair && folder.is_unusable(&stat) {
             // Where that fails, whatever needs more will fail as well, and say so.
             let mode = Mode::from_raw_mode(stat.st_mode) | FOLDER_MODE;
             let _ = rustix::fs::fchmod(&folder.fd, mode);
         }
         Ok(folder)
+    }
+
+    /// The same folder, now that it is known to be ours to repair.
+    pub(crate) fn with_access(self, access: &Access) -> Self {
+        Self {
+            fd: self.fd,
+            access: access.clone(),
+        }
     }
 
     /// Whether nobody made the folder's mode what it is on purpose. A folder that holds something and
@@ -147,6 +184,11 @@ impl Folder {
             return true;
         }
         !mode.contains(Mode::WUSR) && self.names().is_ok_and(|names| names.is_empty())
+    }
+
+    /// The folder's permissions.
+    pub(crate) fn mode(&self) -> io::Result<Mode> {
+        Ok(Mode::from_raw_mode(rustix::fs::fstat(&self.fd)?.st_mode))
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -296,10 +338,16 @@ impl Access {
     /// Gives what is ours and has a mode with which nobody can use it the one that it should have.
     /// Returns whether opening it is worth another attempt.
     fn repairs(&self, parent: BorrowedFd<'_>, name: &Path, mode: Mode) -> bool {
-        self.writable && self.repair(parent, name, mode).is_ok()
+        self.may_repair && self.repair(parent, name, mode).is_ok()
     }
 
-    fn repair(&self, parent: BorrowedFd<'_>, name: &Path, mode: Mode) -> Result<(), FolderError> {
+    /// Adds `mode` to the mode of a plain file or a folder of ours, whichever `mode` is for.
+    pub(crate) fn repair(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &Path,
+        mode: Mode,
+    ) -> Result<(), FolderError> {
         // What can't be opened can be named by such a descriptor all the same.
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(parent, name, flags, Mode::empty())?;
@@ -367,6 +415,7 @@ pub(crate) mod tests {
             storage: Arc::new(System),
             writable: true,
             user: rustix::process::geteuid().as_raw(),
+            may_repair: true,
         }
     }
 
@@ -458,6 +507,7 @@ pub(crate) mod tests {
         set(0o600);
         let reader = Access {
             writable: false,
+            may_repair: false,
             ..access()
         };
         let _ = Folder::open_path(&path, &reader);

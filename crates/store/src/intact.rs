@@ -3,8 +3,7 @@
 //! Checking a digest takes as long as reading what it covers, and a program's covers all of it. So
 //! what one process checked the next ones believe, as they believe the digest of any file that was
 //! hashed before: a record beside the image holds the file's device, inode, size, and times of
-//! modification and change in nanoseconds. It also names this start of the machine, since a crash
-//! may lose what was never written to the disk, and such a file looks as it did before.
+//! modification and change in nanoseconds, for this start of the machine.
 //!
 //! What can't be written to the disk is lost without a crash, once the kernel drops the pages. So the
 //! disk is asked before a note is made, by way of a fresh descriptor, which is told of a failure that
@@ -15,13 +14,10 @@
 //! runs: so do shared libraries, and so does any mapping whose pages the kernel may drop and read
 //! again. `REKINDLE_VERIFY` has every digest checked each time.
 
-use std::sync::OnceLock;
-
 use constant_time_eq::constant_time_eq_n;
-use rustix::fs::{Mode, OFlags, Stat};
+use rustix::fs::Stat;
 
 use crate::digest::Digest;
-use crate::key::KeyBuilder;
 use crate::local::shows_changes;
 use crate::memo::{MemoKind, MemoRecord, is_quiet, is_same_state, sealed};
 use crate::names::{image_name, note_name};
@@ -121,21 +117,6 @@ impl IntactNote {
 
 /// A note as it is on disk. `None` if the system doesn't tell one start of the machine from another.
 fn record_of_note(note: &IntactNote, secret: &Secret) -> Option<[u8; MemoRecord::LEN]> {
-    static BOOT_ID: OnceLock<Option<[u8; 36]>> = OnceLock::new();
-    let boot_id = BOOT_ID.get_or_init(boot_id).as_ref()?;
-    let contents = KeyBuilder::new("rekindle/intact image")
-        .digest(&note.header)
-        .field_bytes(boot_id)
-        .finish();
-    let contents = Digest(*contents.as_bytes());
-    Some(sealed(MemoKind::Intact, &note.stat, contents, secret))
-}
-
-/// What Linux calls this start of the machine: a UUID in text.
-fn boot_id() -> Option<[u8; 36]> {
-    let path = "/proc/sys/kernel/random/boot_id";
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let mut id = [0; 36];
-    let len = rustix::io::read(&file, &mut id).ok()?;
-    (len == id.len()).then_some(id)
+    let what = "an image's header";
+    sealed(MemoKind::Intact, what, &note.stat, note.header, secret)
 }

@@ -95,8 +95,9 @@ fn is_marked(root: &Folder) -> bool {
 
 /// Whether there is what we keep as a secret: so many bytes, for us alone.
 fn is_secret(root: &Folder) -> bool {
-    root.open_file(SECRET_FILE)
-        .is_ok_and(|(_, stat)| stat.st_size == SECRET_LEN as i64 && stat.st_mode & 0o077 == 0)
+    root.stat_own(SECRET_FILE).is_ok_and(|stat| {
+        is_plain(&stat) && stat.st_size == SECRET_LEN as i64 && stat.st_mode & 0o077 == 0
+    })
 }
 
 #[cfg(test)]

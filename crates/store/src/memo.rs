@@ -1,6 +1,11 @@
 //! What is remembered of a file, under its place and its times.
+//!
+//! It is remembered for this start of the machine alone: a crash may lose what was never written to the
+//! disk, and such a file looks as it did before.
 
-use rustix::fs::Stat;
+use std::sync::OnceLock;
+
+use rustix::fs::{Mode, OFlags, Stat};
 
 use crate::digest::Digest;
 use crate::fixed::fixed;
@@ -9,7 +14,7 @@ use crate::secret::{Secret, Use};
 fixed! {
     /// What is remembered of a file, as it is on disk.
     pub(crate) struct MemoRecord: 136 {
-        /// What is remembered: `RKDIGST1`, or `RKINTCT1` for that an image is intact.
+        /// What is remembered: `RKDIGST2`, or `RKINTCT2` for that an image is intact.
         0 => magic: [u8; 8],
         /// The file's device.
         8 => device: u64,
@@ -29,7 +34,7 @@ fixed! {
         64 => contents: [u8; 32],
         /// Zero.
         96 => reserved: u64,
-        /// Keyed BLAKE3 of the bytes before.
+        /// Keyed BLAKE3 of the bytes before, of the machine's `boot_id`, and of what the digest is of.
         104 => digest: [u8; 32],
     }
 }
@@ -48,8 +53,8 @@ pub(crate) enum MemoKind {
 impl MemoKind {
     fn magic(self) -> [u8; 8] {
         match self {
-            Self::FileDigest => *b"RKDIGST1",
-            Self::Intact => *b"RKINTCT1",
+            Self::FileDigest => *b"RKDIGST2",
+            Self::Intact => *b"RKINTCT2",
         }
     }
 
@@ -61,13 +66,17 @@ impl MemoKind {
     }
 }
 
-/// The authenticated record of a file in that state.
+/// The authenticated record of a file in that state; `what` says what the digest is of. `None` if the
+/// system doesn't tell one start of the machine from another.
 pub(crate) fn sealed(
     kind: MemoKind,
+    what: &str,
     stat: &Stat,
     contents: Digest,
     secret: &Secret,
-) -> [u8; MemoRecord::LEN] {
+) -> Option<[u8; MemoRecord::LEN]> {
+    static BOOT_ID: OnceLock<Option<[u8; 36]>> = OnceLock::new();
+    let boot_id = BOOT_ID.get_or_init(boot_id).as_ref()?;
     let mut record = MemoRecord {
         magic: kind.magic(),
         device: stat.st_dev,
@@ -82,11 +91,21 @@ pub(crate) fn sealed(
         digest: [0; 32],
     };
     let mut hasher = secret.hasher(kind.usage());
-    record.digest = *hasher
-        .update(&record.encode()[..DIGESTED_LEN])
-        .finalize()
-        .as_bytes();
-    record.encode()
+    hasher.update(&record.encode()[..DIGESTED_LEN]);
+    hasher.update(boot_id);
+    // Last, since it has any length.
+    hasher.update(what.as_bytes());
+    record.digest = *hasher.finalize().as_bytes();
+    Some(record.encode())
+}
+
+/// What Linux calls this start of the machine: a UUID in text.
+fn boot_id() -> Option<[u8; 36]> {
+    let path = "/proc/sys/kernel/random/boot_id";
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut id = [0; 36];
+    let len = rustix::io::read(&file, &mut id).ok()?;
+    (len == id.len()).then_some(id)
 }
 
 /// Whether a file is in the same state as before, as far as its place and its times say.

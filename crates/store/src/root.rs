@@ -20,7 +20,6 @@ use crate::description::EnvironmentDescription;
 use crate::directory;
 use crate::environment::{Environment, ScopeId};
 use crate::folder::{Access, Folder, FolderError, is_folder};
-use crate::mark::{Kind, judge, mark};
 use crate::names::{ENVIRONMENT_FILE, SECRET_FILE, VERSION_FOLDER};
 use crate::scope_folder::ScopeFolder;
 use crate::secret::{SECRET_LEN, Secret, random};
@@ -99,18 +98,18 @@ impl Store {
         opening: Opening,
         storage: Arc<dyn Storage>,
     ) -> Result<Self, OpenError> {
+        let makes = opening == Opening::Writing;
         let access = Access {
             storage,
             writable: opening != Opening::Reading,
             user: rustix::process::geteuid().as_raw(),
+            may_repair: makes,
         };
         let failed = |error| OpenError::Folder {
             path: path.to_owned(),
             error,
         };
-        let makes = opening == Opening::Writing;
-        let (followed, root) = directory::open(path, &access, makes).map_err(failed)?;
-        let was_marked = admit(&root, makes).map_err(failed)?;
+        let (followed, root, was_marked) = directory::open(path, &access, makes).map_err(failed)?;
         let secret = match read_or_make_secret(&root, makes) {
             // What is to be removed need not be believed.
             Err(_) if opening == Opening::Clearing => Ok([0; SECRET_LEN]),
@@ -159,6 +158,20 @@ impl Store {
     /// The keys for what the cache authenticates.
     pub fn secret(&self) -> &Secret {
         &self.secret
+    }
+
+    /// Whether the secret is still the one that was read when the cache was opened. Someone may have
+    /// removed the cache since, and another process have made it anew: then what is there now is
+    /// authenticated with another secret, and isn't this process's to judge or to remove.
+    ///
+    /// # Errors
+    /// Why the secret can't be read.
+    pub fn has_the_same_secret(&self) -> Result<bool, FolderError> {
+        match self.root_folder().and_then(|root| read_secret(&root)) {
+            Ok(Some(secret)) => Ok(self.secret.is_same(&Secret::new(&secret))),
+            Ok(None) | Err(FolderError::Missing) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The folder of this format's version.
@@ -224,23 +237,6 @@ impl Store {
     }
 }
 
-/// Says whether a folder is a cache, and makes one of it where that does no harm. Returns whether it was
-/// one before, and whole.
-fn admit(root: &Folder, makes: bool) -> Result<bool, FolderError> {
-    let kind = judge(root)?;
-    let made = match kind {
-        Kind::Marked => Ok(()),
-        Kind::Foreign => Err(FolderError::NotACache),
-        Kind::Unmarked if !makes => Ok(()),
-        // A cache that may only be read goes without.
-        Kind::Unmarked => mark(root, kind).or(Ok(())),
-        Kind::Empty if !makes => Err(FolderError::Empty),
-        Kind::Mixed if !makes => Err(FolderError::NotACache),
-        Kind::Empty | Kind::Mixed => mark(root, kind),
-    };
-    made.map(|()| kind == Kind::Marked)
-}
-
 fn describe(environment: &Environment, folder: &Folder) -> Result<(), FolderError> {
     let text = EnvironmentDescription::of(environment).to_json();
     folder
@@ -276,10 +272,13 @@ fn read_or_make_secret(root: &Folder, writable: bool) -> Result<[u8; SECRET_LEN]
 
 /// The secret, or `None` if its file has another length.
 fn read_secret(root: &Folder) -> Result<Option<[u8; SECRET_LEN]>, FolderError> {
-    let (file, stat) = root.open_file(SECRET_FILE)?;
+    let (file, stat) = match root.open_file(SECRET_FILE) {
+        Err(FolderError::WritableByOthers { mode }) => Err(FolderError::NotPrivate { mode }),
+        opened => opened,
+    }?;
     let mode = stat.st_mode & 0o777;
     if mode & 0o077 != 0 {
-        return Err(FolderError::WritableByOthers { mode });
+        return Err(FolderError::NotPrivate { mode });
     }
     let mut secret = [0; SECRET_LEN];
     if stat.st_size != SECRET_LEN as i64 {
@@ -323,7 +322,10 @@ mod tests {
         fs::set_permissions(&secret, Permissions::from_mode(0o644)).expect("it is ours");
         let error =
             Store::open(directory.path(), Opening::Writing).expect_err("others may read it");
-        assert!(matches!(error, OpenError::Secret { .. }), "{error}");
+        assert!(
+            error.to_string().contains("others may read it (mode 644)"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use rustix::fs::Stat;
 
@@ -15,6 +16,9 @@ use crate::secret::Secret;
 
 /// How often an image's use is noted.
 const USE_GRAIN_S: i64 = 24 * 60 * 60;
+
+/// How often someone who waits for the lock asks.
+const LOCK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A scope's folder.
 #[derive(Debug)]
@@ -33,7 +37,8 @@ pub struct ImageFile {
     /// Whether a mapping of the file stays whole, as long as no process of this machine shortens the
     /// file, which none does. Otherwise it is to be read.
     pub is_local: bool,
-    pub(crate) number: u32,
+    /// Its number in its folder.
+    pub number: u32,
     /// The file's state when it was opened.
     pub(crate) stat: Stat,
 }
@@ -50,8 +55,9 @@ pub enum ImageError {
     Refused(#[from] Refusal),
 }
 
-/// Says that no one else merges or removes this scope's images. Ends when dropped, and with the
-/// process.
+/// Says that no one else merges or corrects this scope's images. Ends when dropped, and with the
+/// process. What goes for want of room, and what is cleared, goes without it: whoever merges looks whether
+/// all is still there.
 #[derive(Debug)]
 pub struct ScopeLock {
     _file: OwnedFd,
@@ -116,16 +122,30 @@ impl ScopeFolder {
         Ok(number)
     }
 
-    /// Publishes an image that holds what the image of this number and older ones hold, in that one's
-    /// place: what was published meanwhile stays newer than what it corrects. Processes that mapped
-    /// the other keep it.
+    /// Publishes an image that holds what these hold, the newest first, in the place of the newest: what
+    /// was published meanwhile stays newer than what it corrects. Processes that mapped the other keep
+    /// it. Returns the number.
     ///
     /// # Errors
-    /// If the file can't be written.
-    pub fn publish_in_place_of(&self, number: u32, bytes: &[u8]) -> io::Result<()> {
+    /// If the file can't be written; [`io::ErrorKind::NotFound`] if one of them was removed or replaced
+    /// meanwhile: whoever did that may have found wrong code in it.
+    pub fn publish_in_place_of(&self, images: &[ImageFile], bytes: &[u8]) -> io::Result<u32> {
+        let newest = images.first().ok_or(io::ErrorKind::InvalidInput)?.number;
         let file = self.folder.write_temporary(bytes, false)?;
-        file.replace(&image_name(number))?;
-        self.folder.remove_file(&note_name(number))
+        if !images.iter().all(|image| self.has(image)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        file.replace(&image_name(newest))?;
+        self.folder.remove_file(&note_name(newest))?;
+        Ok(newest)
+    }
+
+    /// Whether an image that was opened is still there under its number.
+    fn has(&self, image: &ImageFile) -> bool {
+        // As long as it is open, no other file gets its inode.
+        let place = |stat: &Stat| (stat.st_dev, stat.st_ino);
+        let found = self.folder.stat(&image_name(image.number));
+        found.is_ok_and(|found| place(&found) == place(&image.stat))
     }
 
     /// Removes an image. Processes that mapped it keep it.
@@ -158,6 +178,18 @@ impl ScopeFolder {
     /// Takes the lock for merging, unless someone has it. Never waits.
     pub fn try_lock(&self) -> Option<ScopeLock> {
         lock(&self.folder)
+    }
+
+    /// The same for who must have it: waits for so long, should someone else have it.
+    pub fn lock_within(&self, patience: Duration) -> Option<ScopeLock> {
+        let start = Instant::now();
+        loop {
+            let lock = self.try_lock();
+            if lock.is_some() || start.elapsed() >= patience {
+                return lock;
+            }
+            std::thread::sleep(LOCK_INTERVAL);
+        }
     }
 }
 
@@ -192,6 +224,7 @@ mod tests {
     use super::ScopeFolder;
     use crate::folder::Folder;
     use crate::folder::tests::access;
+    use std::time::Duration;
 
     #[test]
     fn numbers_ascend_and_one_process_merges() {
@@ -210,11 +243,9 @@ mod tests {
         assert!(open().try_lock().is_none());
         drop(lock);
         assert!(open().try_lock().is_some());
-        folder.publish_in_place_of(2, b"a and b").expect("space");
-        assert_eq!(
-            folder.images().expect("readable"),
-            [3, 2],
-            "no newer than 3"
-        );
+        let patience = Duration::from_millis(20);
+        let lock = open().lock_within(patience).expect("it is free again");
+        assert!(folder.lock_within(patience).is_none(), "not for ever");
+        drop(lock);
     }
 }

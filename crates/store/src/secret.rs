@@ -6,8 +6,10 @@
 
 use core::fmt;
 use std::io;
+use std::sync::OnceLock;
 
 use aegis::aegis128x2::Aegis128X2Mac;
+use constant_time_eq::constant_time_eq_32;
 
 /// The length of the secret, and of the keys derived from it.
 pub(crate) const SECRET_LEN: usize = 32;
@@ -27,10 +29,11 @@ pub(crate) enum Use {
     Calls,
     FileDigest,
     Intact,
+    Names,
 }
 
 impl Use {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Header,
         Self::Entry,
         Self::Kept,
@@ -39,6 +42,7 @@ impl Use {
         Self::Calls,
         Self::FileDigest,
         Self::Intact,
+        Self::Names,
     ];
 
     fn context(self) -> &'static str {
@@ -49,8 +53,9 @@ impl Use {
             Self::Program => "rekindle 2026 image program v2",
             Self::Frames => "rekindle 2026 image call frames v3",
             Self::Calls => "rekindle 2026 image direct calls v5",
-            Self::FileDigest => "rekindle 2026 file digest memo v1",
-            Self::Intact => "rekindle 2026 intact image memo v1",
+            Self::FileDigest => "rekindle 2026 file digest memo v2",
+            Self::Intact => "rekindle 2026 intact image memo v2",
+            Self::Names => "rekindle 2026 tags of names v1",
         }
     }
 }
@@ -69,9 +74,31 @@ impl Secret {
         }
     }
 
+    /// The keys of a secret that this process has alone.
+    pub fn of_process() -> &'static Self {
+        static SECRET: OnceLock<Secret> = OnceLock::new();
+        // Nothing is kept under it: where there is no randomness, any will do.
+        SECRET.get_or_init(|| Self::new(&random().unwrap_or_default()))
+    }
+
+    /// Whether the other was made of the same secret.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let keys = self.keys.iter().zip(&other.keys);
+        keys.fold(true, |same, (left, right)| {
+            same & constant_time_eq_32(left, right)
+        })
+    }
+
     /// A hasher whose result only holders of the secret can make.
     pub(crate) fn hasher(&self, usage: Use) -> blake3::Hasher {
         blake3::Hasher::new_keyed(&self.keys[usage as usize])
+    }
+
+    /// A number that tells names apart. Who doesn't know the secret can't choose names that have the same.
+    pub fn name_tag(&self, name: &[u8]) -> u64 {
+        let hash = self.hasher(Use::Names).update(name).finalize();
+        let (first, _) = hash.as_bytes().split_first_chunk().expect("32 bytes");
+        u64::from_le_bytes(*first)
     }
 
     /// A digest in the making of what an image with this random number holds.
@@ -134,6 +161,10 @@ mod tests {
         assert_ne!(digest(1, Use::Entry, 0), digest(1, Use::Entry, 1));
         let hash = |usage| Secret::new(&[1; 32]).hasher(usage).finalize();
         assert_ne!(hash(Use::Header), hash(Use::FileDigest));
+        let tag = |secret: u8, name: &[u8]| Secret::new(&[secret; 32]).name_tag(name);
+        assert_eq!(tag(1, b"name"), tag(1, b"name"));
+        assert_ne!(tag(1, b"name"), tag(1, b"names"));
+        assert_ne!(tag(1, b"name"), tag(2, b"name"), "nobody can foresee it");
         assert_eq!(format!("{:?}", Secret::new(&[1; 32])), "Secret(…)");
         for (index, usage) in Use::ALL.into_iter().enumerate() {
             assert_eq!(usage as usize, index);

@@ -90,6 +90,85 @@ fn clearing_a_cache_that_is_not_there_makes_none() {
     assert_eq!(fs::read_dir(home.path()).expect("readable").count(), 0);
 }
 
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("it exists").permissions().mode() & 0o777
+}
+
+#[test]
+fn the_mode_of_a_folder_that_is_no_cache_stays_as_it_is() {
+    let home = Home::new();
+    let folder = home.path();
+    fs::create_dir(&folder).expect("space");
+    // Nobody is to use what waits for something to be mounted there.
+    for guard in [0o555, 0o111, 0o055, 0o005] {
+        chmod(&folder, guard);
+        assert!(!home.open().notices().is_empty(), "{guard:o}");
+        assert!(!home.open().is_persistent(), "{guard:o}");
+        assert_eq!(mode(&folder), guard);
+        chmod(&folder, 0o700);
+        assert_eq!(fs::read_dir(&folder).expect("readable").count(), 0);
+    }
+    for others in ["thesis.tex", "secret"] {
+        let file = folder.join(others);
+        fs::write(&file, "mine").expect("space");
+        chmod(&file, 0o000);
+        for locked in [0o300, 0o500, 0o100, 0o000] {
+            chmod(&folder, locked);
+            drop(home.open());
+            assert_eq!(mode(&folder), locked);
+            let _ = Cache::clear_at(&home.config());
+            assert_eq!(mode(&folder), locked);
+            chmod(&folder, 0o700);
+            assert_eq!(mode(&file), 0o000);
+            assert_eq!(fs::read_dir(&folder).expect("readable").count(), 1);
+        }
+        fs::remove_file(&file).expect("it is ours");
+    }
+}
+
+#[test]
+fn clearing_repairs_nothing() {
+    let home = Home::new();
+    drop(home.open());
+    let folders = [home.path(), home.path().join("v1")];
+    for folder in &folders {
+        chmod(folder, 0o300);
+        let _ = Cache::clear_at(&home.config());
+        assert_eq!(mode(folder), 0o300);
+        obtain(&scope(&home.open()), &key(1), || constant(1));
+        assert_eq!(mode(folder), 0o700, "whoever uses it does");
+    }
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_said_to_be_so() {
+    let home = Home::new();
+    drop(home.open());
+    let secret = home.path().join("secret");
+    for (public, why) in [
+        (0o644, "may read"),
+        (0o640, "may read"),
+        (0o666, "may write"),
+    ] {
+        chmod(&secret, public);
+        let cache = home.open();
+        let notices = cache.notices();
+        assert_eq!(notices.len(), 1);
+        let notice = notices[0].to_string();
+        assert!(
+            notice.contains(why) && notice.contains("`chmod 600`"),
+            "{notice}"
+        );
+    }
+    // What is advised helps.
+    chmod(&secret, 0o600);
+    assert!(home.open().notices().is_empty());
+    chmod(&secret, 0o644);
+    Cache::clear_at(&home.config()).expect("it can be cleared all the same");
+    fs::remove_file(&secret).expect("it is ours");
+    assert!(home.open().notices().is_empty());
+}
+
 #[test]
 fn a_full_disk_costs_what_is_kept_alone() {
     let home = Home::new();
@@ -162,6 +241,38 @@ fn images_on_another_machines_file_system_are_read_and_not_mapped() {
     let local = scope(&home.open());
     assert_eq!(call(&hit(&local, &key(1))), 1);
     assert!(is_mapped());
+}
+
+#[test]
+fn images_on_another_machines_file_system_take_no_more_memory_than_some() {
+    let home = Home::new();
+    let first = scope(&home.open());
+    obtain(&first, &key(1), || {
+        let mut large = constant(1);
+        large.metadata = vec![1; 70 << 20];
+        large
+    });
+    first.flush();
+    let other = ScopeId::from_name("other");
+    obtain(
+        &home.open().scope(&environment(), other.clone(), symbols()),
+        &key(2),
+        || constant(2),
+    );
+    let nfs = Arc::new(Fake {
+        file_system: Some(0x6969),
+        ..Fake::default()
+    });
+    let cache = home.open_on(&nfs);
+    assert_eq!(miss(&scope(&cache), &key(1)), MissReason::NoMemory);
+    let notices = cache.notices();
+    assert!(
+        notices[0].to_string().contains("too much memory"),
+        "{notices:?}"
+    );
+    let other = cache.scope(&environment(), other, symbols());
+    assert_eq!(call(&hit(&other, &key(2))), 2, "there is room for this one");
+    assert_eq!(call(&hit(&scope(&home.open()), &key(1))), 1, "mapped");
 }
 
 #[test]

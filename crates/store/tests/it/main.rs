@@ -1,5 +1,7 @@
 //! Images as bytes: whatever happens to them, nothing panics, and what verifies is what was written.
 
+mod folders;
+
 use proptest::prelude::*;
 use rekindle_artifact::{
     Artifact, KeyPart, Section, Signature, SourceLocation, Trap, UnwindInfo, ZeroSection,
