@@ -100,7 +100,7 @@ fn run_with(cache: &Cache, level: Level, start: Instant) -> anyhow::Result<Run> 
             // A front's input: some 280 bytes.
             let input = [index as u8; 280];
             let key = KeyBuilder::new("bench").u64(index as u64).field_bytes(&input).finish();
-            module.define_cached(&key, *id, |module, ctx| {
+            module.define_trusting_key(&key, *id, |module, ctx| {
                 POPULATION.build(module, &declared, index, &mut ctx.func, &mut frontend);
                 Ok::<_, ModuleError>(())
             })?;

@@ -40,12 +40,43 @@ pub struct Artifact {
 
 /// A part of what a key was made of: what it is, and a number that tells its contents from others.
 /// Nothing but an explanation depends on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyPart {
     /// What the part is: `signature`, `body`.
     pub name: Cow<'static, str>,
     /// A hash of its contents.
     pub hash: u64,
+    /// What the part consists of, in order, as far as its maker says so.
+    pub items: KeyItems,
+}
+
+/// What a part of a key consists of, in brief.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyItems {
+    /// What items are, in short: `iconst.i64 5`, `function f`. Each once, since many are the same.
+    pub texts: Vec<Cow<'static, str>>,
+    /// The items.
+    pub items: Vec<KeyItem>,
+    /// How many things each item stands for, from the one whose text it has; zero if there are no items.
+    pub stride: u32,
+}
+
+/// An item of a part of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyItem {
+    /// The number of its text.
+    pub text: u32,
+    /// A small hash of all that it is.
+    pub hash: u8,
+}
+
+impl KeyItems {
+    /// What an item is; empty if there is no such item.
+    pub fn text(&self, index: usize) -> &str {
+        let item = self.items.get(index);
+        let text = item.and_then(|item| self.texts.get(item.text as usize));
+        text.map_or("", |text| text)
+    }
 }
 
 /// The identity of a calling convention with its parameter types, chosen by the front.

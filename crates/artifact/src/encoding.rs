@@ -8,7 +8,7 @@ use crate::tables;
 use crate::wire::{DecodeError, Reader, Writer};
 
 /// Version of this encoding, its first number.
-const ENCODING_VERSION: u64 = 3;
+const ENCODING_VERSION: u64 = 4;
 
 impl Artifact {
     /// The artifact as bytes.

@@ -24,7 +24,7 @@ mod validate;
 pub mod wire;
 
 pub use artifact::{
-    Artifact, KeyPart, Relocation, RelocationKind, Section, SectionKind, Signature, SourceLocation,
-    Target, Trap, UnwindInfo, ZeroSection,
+    Artifact, KeyItem, KeyItems, KeyPart, Relocation, RelocationKind, Section, SectionKind,
+    Signature, SourceLocation, Target, Trap, UnwindInfo, ZeroSection,
 };
 pub use validate::{InvalidArtifact, MAX_ALIGN, MAX_SECTION_LEN};

@@ -4,7 +4,8 @@
 //! each where it is needed: what a fault needs, apart from what only a merge needs.
 
 use crate::artifact::{
-    KeyPart, Relocation, RelocationKind, SectionKind, SourceLocation, Target, Trap, UnwindInfo,
+    KeyItem, KeyItems, KeyPart, Relocation, RelocationKind, SectionKind, SourceLocation, Target,
+    Trap, UnwindInfo,
 };
 use crate::wire::{DecodeError, Reader, Writer};
 
@@ -73,9 +74,31 @@ pub fn read_symbol(reader: &mut Reader<'_>, name: &str) -> Result<Option<String>
 /// Adds what a key was made of.
 pub fn write_key_parts(writer: &mut Writer, parts: &[KeyPart]) {
     writer.number(parts.len() as u64);
-    for KeyPart { name, hash } in parts {
+    for KeyPart { name, hash, items } in parts {
         writer.bytes(name.as_bytes());
         writer.raw(&hash.to_le_bytes());
+        write_key_items(writer, items);
+    }
+}
+
+fn write_key_items(writer: &mut Writer, items: &KeyItems) {
+    let KeyItems {
+        texts,
+        items,
+        stride,
+    } = items;
+    writer.number(u64::from(*stride));
+    if *stride == 0 {
+        return;
+    }
+    writer.number(texts.len() as u64);
+    for text in texts {
+        writer.bytes(text.as_bytes());
+    }
+    writer.number(items.len() as u64);
+    for KeyItem { text, hash } in items {
+        writer.number(u64::from(*text));
+        writer.u8(*hash);
     }
 }
 
@@ -90,7 +113,27 @@ pub fn read_key_parts(reader: &mut Reader<'_>) -> Result<Vec<KeyPart>, DecodeErr
         Ok(KeyPart {
             name,
             hash: u64::from_le_bytes(*hash),
+            items: read_key_items(reader)?,
         })
+    })
+}
+
+fn read_key_items(reader: &mut Reader<'_>) -> Result<KeyItems, DecodeError> {
+    let stride = reader.u32()?;
+    if stride == 0 {
+        return Ok(KeyItems::default());
+    }
+    let texts = reader.list(|reader| Ok(reader.text()?.to_owned().into()))?;
+    let items = reader.list(|reader| {
+        Ok(KeyItem {
+            text: reader.u32()?,
+            hash: reader.u8()?,
+        })
+    })?;
+    Ok(KeyItems {
+        texts,
+        items,
+        stride,
     })
 }
 

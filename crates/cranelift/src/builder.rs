@@ -16,7 +16,8 @@ pub struct JITBuilder {
     pub(crate) scope: Option<String>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) memory_provider: Option<Box<dyn JITMemoryProvider + Send>>,
-    pub(crate) keeps_compiled_code: bool,
+    /// None if the environment decides.
+    pub(crate) keeps_compiled_code: Option<bool>,
 }
 
 impl JITBuilder {
@@ -63,7 +64,7 @@ impl JITBuilder {
             scope: None,
             environment: Vec::new(),
             memory_provider: None,
-            keeps_compiled_code: false,
+            keeps_compiled_code: None,
         }
     }
 
@@ -114,16 +115,20 @@ impl JITBuilder {
 
     /// Uses the cache that `config` describes, instead of the one that the environment does.
     pub fn cache_config(&mut self, config: &CacheConfig) -> &mut Self {
-        self.cache = Some(crate::session::cache(config));
+        self.cache = Some(crate::session::cache(config, true));
         self
     }
 
     /// For embedders that read `Context::compiled_code` after a function was defined: has every
     /// function compiled, those that are found too. Running is as before; what is saved is gone.
-    /// [`JITModule::function_tables`](crate::JITModule::function_tables) serves most of them, and
-    /// costs nothing.
+    /// [`JITModule::function_tables`](crate::JITModule::function_tables) and
+    /// [`JITModule::function_code`](crate::JITModule::function_code) serve most of them, and cost nothing.
+    ///
+    /// Where nobody calls this, the variable `REKINDLE_COMPILED_CODE` decides: `keep` or `drop`, the
+    /// default. So a program that knows nothing of this crate can be given what it reads. A function whose
+    /// `Context` asks for its disassembly is compiled in any case.
     pub fn keep_compiled_code(&mut self, keep: bool) -> &mut Self {
-        self.keeps_compiled_code = keep;
+        self.keeps_compiled_code = Some(keep);
         self
     }
 

@@ -11,8 +11,8 @@ use cranelift_module::{
     ModuleError, ModuleReloc, ModuleResult,
 };
 use rekindle::{
-    Artifact, Code, Key, KeyBuilder, KeyPart, Lookup, SectionKind, Target, Ticket, Verification,
-    Wanted,
+    Artifact, Code, Key, KeyBuilder, KeyPart, Lookup, SectionKind, SourceLocation, Target, Ticket,
+    Verification, Wanted,
 };
 use rekindle_codegen::{Description, artifact_from_compiled};
 
@@ -28,7 +28,16 @@ const WRITABLE_DATA_ALIGNMENT: u64 = 8;
 const READONLY_DATA_ALIGNMENT: u64 = 1;
 
 /// Starts the words of a key of this kind.
-const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"clif"), 3];
+const DOMAIN: [u32; 2] = [u32::from_le_bytes(*b"clif"), 4];
+
+/// What an artifact is made for.
+pub(crate) struct Making {
+    /// What its key is made of.
+    pub(crate) key_parts: Vec<KeyPart>,
+    /// What its source locations count from: under a key over CLIF, which says no other distances, the
+    /// function's own base. A function that moves to another line of its file is found.
+    pub(crate) location_base: u32,
+}
 
 impl JITModule {
     /// The key under which [`Module::define_function`] looks a function up.
@@ -48,6 +57,13 @@ impl JITModule {
         Key::from_bytes(out.finish())
     }
 
+    /// What the key that was made last is made of: that of this function.
+    fn clif_key_parts(&mut self, func: &ir::Function) -> Vec<KeyPart> {
+        let mut parts = self.writer.key_parts();
+        key::add_brief(func, &DeclaredNames(self.declarations.get()), &mut parts);
+        parts
+    }
+
     /// Compiles a function and hands it to the cache.
     pub(crate) fn compile(
         &mut self,
@@ -55,10 +71,12 @@ impl JITModule {
         ctx: &mut Context,
         control: &mut ControlPlane,
         ticket: Ticket,
-        key_parts: Vec<KeyPart>,
+        making: Making,
     ) -> ModuleResult<Code> {
         self.note_baked_addresses(id, &ctx.func);
-        let artifact = self.compile_artifact(id, ctx, control, key_parts)?;
+        let artifact = self.compile_artifact(id, ctx, control, making)?;
+        let time = artifact.compile_time_ns;
+        self.statistics.add_compiled(ticket.reason(), time);
         let inserted = self.scope.insert(ticket, artifact);
         inserted.map_err(|error| backend(error.into()))
     }
@@ -70,9 +88,10 @@ impl JITModule {
         ctx: &mut Context,
         control: &mut ControlPlane,
         verification: Verification,
-        key_parts: Vec<KeyPart>,
+        making: Making,
     ) -> ModuleResult<Code> {
-        let artifact = self.compile_artifact(id, ctx, control, key_parts)?;
+        self.statistics.functions_compiled_again += 1;
+        let artifact = self.compile_artifact(id, ctx, control, making)?;
         let verified = self.scope.verify(verification, artifact);
         verified.map_err(|error| backend(error.into()))
     }
@@ -82,7 +101,7 @@ impl JITModule {
         id: FuncId,
         ctx: &mut Context,
         control: &mut ControlPlane,
-        key_parts: Vec<KeyPart>,
+        making: Making,
     ) -> ModuleResult<Artifact> {
         let start = Instant::now();
         self.compile_alone(ctx, control)?;
@@ -103,7 +122,10 @@ impl JITModule {
         let mut artifact =
             artifact_from_compiled(description, compiled, self.compiled_isa(), &names)
                 .map_err(|error| backend(error.into()))?;
-        artifact.key_parts = key_parts;
+        artifact.key_parts = making.key_parts;
+        for SourceLocation { location, .. } in &mut artifact.source_locations {
+            *location = location.wrapping_sub(making.location_base);
+        }
         #[cfg(feature = "wasmtime-unwinder")]
         let added = &crate::wasmtime::exception_table(compiled)?;
         #[cfg(not(feature = "wasmtime-unwinder"))]
@@ -165,6 +187,7 @@ impl JITModule {
         bytes: &[u8],
         relocs: Vec<ModuleReloc>,
     ) -> ModuleResult<()> {
+        self.statistics.functions_uncached += 1;
         let align = alignment
             .max(u64::from(self.isa.function_alignment().minimum))
             .max(self.isa.symbol_alignment());
@@ -178,6 +201,7 @@ impl JITModule {
             address,
             generation: self.generation,
             code: None,
+            location_base: 0,
         });
         self.has_unfinalized = true;
         Ok(())
@@ -199,7 +223,11 @@ impl JITModule {
         Ok(())
     }
 
-    pub(crate) fn add_function(&mut self, id: FuncId, code: Code) {
+    /// Adds a function whose code has source locations that count from a base.
+    pub(crate) fn add_function(&mut self, id: FuncId, code: Code, location_base: u32) {
+        if location_base != 0 {
+            self.location_bases.insert(code.address(), location_base);
+        }
         #[cfg(feature = "wasmtime-unwinder")]
         self.code_starts.insert(code.address().0, id);
         // What grows by itself doubles, and is copied, and touches new memory each time.
@@ -211,8 +239,18 @@ impl JITModule {
             address: code.address(),
             generation: self.generation,
             code: Some(code),
+            location_base,
         });
         self.has_unfinalized = true;
+    }
+}
+
+/// What a function's source locations count from, as Cranelift keeps them.
+fn base_of_locations(func: &ir::Function) -> u32 {
+    let base = func.params.base_srcloc();
+    match base.is_default() {
+        true => 0,
+        false => base.bits(),
     }
 }
 
@@ -286,6 +324,7 @@ impl Module for JITModule {
         if self.provided.is_some() {
             return self.define_in_provided_memory(id, ctx, ctrl_plane);
         }
+        let location_base = base_of_locations(&ctx.func);
         let key = if self.cache.is_persistent() {
             self.clif_key(id, &ctx.func)
         } else {
@@ -305,27 +344,42 @@ impl Module for JITModule {
             let knows = |reference: &str| self.knows(reference);
             self.scope.lookup_wanted(&key, &Wanted::new(&knows))
         };
+        if let Lookup::Hit(code) = &found {
+            self.statistics.add_found(code);
+        }
         let code = match found {
             Lookup::Hit(code) => match self.scope.verification(&key, &code) {
                 Some(verification) => {
-                    let key_parts = self.writer.key_parts();
-                    self.verify(id, ctx, ctrl_plane, verification, key_parts)?
+                    let making = Making {
+                        key_parts: self.clif_key_parts(&ctx.func),
+                        location_base,
+                    };
+                    self.verify(id, ctx, ctrl_plane, verification, making)?
                 }
-                None if self.keeps_compiled_code => {
+                None if self.keeps_compiled_code || ctx.want_disasm => {
+                    self.statistics.functions_compiled_again += 1;
                     self.compile_alone(ctx, ctrl_plane)?;
                     code
                 }
-                None => code,
+                None => {
+                    // What was compiled in this context before is another function.
+                    ctx.take_compiled_code();
+                    code
+                }
             },
             Lookup::Miss(ticket) => {
                 let key_parts = match self.cache.is_persistent() {
-                    true => self.writer.key_parts(),
+                    true => self.clif_key_parts(&ctx.func),
                     false => Vec::new(),
                 };
-                self.compile(id, ctx, ctrl_plane, ticket, key_parts)?
+                let making = Making {
+                    key_parts,
+                    location_base,
+                };
+                self.compile(id, ctx, ctrl_plane, ticket, making)?
             }
         };
-        self.add_function(id, code);
+        self.add_function(id, code, location_base);
         Ok(())
     }
 

@@ -15,8 +15,9 @@
 use cranelift_codegen::Context;
 use cranelift_control::ControlPlane;
 use cranelift_module::{FuncId, Module, ModuleError};
-use rekindle::{Code, Key, KeyPart, Lookup, MissReason, Ticket, Verification, Wanted};
+use rekindle::{Code, Key, Lookup, MissReason, Ticket, Verification, Wanted};
 
+use crate::define::Making;
 use crate::key::write_signature;
 use crate::module::JITModule;
 use crate::names::{linkage_number, name_tag, write_optional_name};
@@ -45,7 +46,9 @@ fn combined(key: &Key, context: &[u8; 32]) -> Key {
 
 impl JITModule {
     /// Defines a function whose code `key` determines, without building it if an earlier run of
-    /// this very program did.
+    /// this very program did. **The caller's key stands for everything that `build` does**: code that was
+    /// kept under an equal key runs, whatever `build` would make now. Nothing else is compared, unless
+    /// `REKINDLE_VERIFY` asks for it; [`Module::define_function`] promises nothing and is never wrong.
     ///
     /// Make the key with [`rekindle::KeyBuilder`] from everything that `build` reads: the source
     /// text or syntax tree, options, what is known about names. Addresses must not stand in the
@@ -65,7 +68,7 @@ impl JITModule {
     ///
     /// # Errors
     /// What `build` returns, and what [`Module::define_function`] does.
-    pub fn define_cached<E: From<ModuleError>>(
+    pub fn define_trusting_key<E: From<ModuleError>>(
         &mut self,
         key: &Key,
         id: FuncId,
@@ -74,7 +77,8 @@ impl JITModule {
         self.check_definable(id)?;
         let mut found = self.find_keyed(key, id);
         if let Found::Code(code) = found {
-            self.add_function(id, code);
+            self.statistics.add_found(&code);
+            self.add_function(id, code, 0);
             return Ok(true);
         }
         let mut ctx = self.make_context();
@@ -90,20 +94,37 @@ impl JITModule {
             found = self.find_again(ticket, id);
         }
         let code = match found {
-            Found::Code(code) => code,
+            Found::Code(code) => {
+                self.statistics.add_found(&code);
+                code
+            }
             Found::Nothing(ticket) => {
-                let parts = self.keyed_parts(key, id);
-                self.compile(id, &mut ctx, &mut ControlPlane::default(), ticket, parts)?
+                let making = self.keyed_making(key, id);
+                self.compile(id, &mut ctx, &mut ControlPlane::default(), ticket, making)?
             }
             Found::ToVerify(verification) => {
-                let parts = self.keyed_parts(key, id);
+                let making = self.keyed_making(key, id);
                 let control = &mut ControlPlane::default();
-                self.verify(id, &mut ctx, control, verification, parts)?
+                self.verify(id, &mut ctx, control, verification, making)?
             }
         };
         let is_loaded = code.is_loaded();
-        self.add_function(id, code);
+        self.add_function(id, code, 0);
         Ok(is_loaded)
+    }
+
+    /// The name that [`Self::define_trusting_key`] had before.
+    ///
+    /// # Errors
+    /// As [`Self::define_trusting_key`].
+    #[deprecated = "the name didn't say that the key is trusted: `define_trusting_key` does the same"]
+    pub fn define_cached<E: From<ModuleError>>(
+        &mut self,
+        key: &Key,
+        id: FuncId,
+        build: impl FnOnce(&mut Self, &mut Context) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        self.define_trusting_key(key, id, build)
     }
 
     /// Looks a function up: under its key without its name, or, if another name's code has that, with
@@ -171,8 +192,9 @@ impl JITModule {
         context
     }
 
-    /// What a keyed function's key is made of.
-    fn keyed_parts(&mut self, key: &Key, id: FuncId) -> Vec<KeyPart> {
+    /// What a keyed function's artifact is made for: nobody who finds it knows a base of its source
+    /// locations, so it has them as they are.
+    fn keyed_making(&mut self, key: &Key, id: FuncId) -> Making {
         let program = session::program_digest(&self.cache);
         let decl = self.declarations.function(id);
         let out = &mut self.writer;
@@ -187,7 +209,10 @@ impl JITModule {
         out.part("signature");
         write_signature(decl.signature, out);
         out.finish();
-        out.key_parts()
+        Making {
+            key_parts: out.key_parts(),
+            location_base: 0,
+        }
     }
 
     /// Whether a function refers to functions or data by number alone. The number may mean

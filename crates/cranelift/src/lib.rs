@@ -69,8 +69,10 @@ mod reference;
 mod relocate;
 mod session;
 mod signature;
+mod statistics;
 mod symbols;
 mod tables;
+mod told;
 mod types;
 #[cfg(feature = "wasmtime-unwinder")]
 mod wasmtime;
@@ -80,9 +82,15 @@ pub use memory::{
     ArenaMemoryProvider, BranchProtection, JITMemoryKind, JITMemoryProvider, SystemMemoryProvider,
 };
 pub use module::JITModule;
-pub use rekindle::{Cache, CacheConfig, CacheMode, Key, KeyBuilder, MissReason, Statistics};
+/// The cache that modules use, and all that can be asked of it.
+pub use rekindle;
+pub use rekindle::{
+    Cache, CacheConfig, CacheMode, ClearError, Digest, DiskUsage, EntryInfo, EnvironmentInfo,
+    FlushReport, ImageInfo, Key, KeyBuilder, Located, MissReason, Notice, Statistics, Why,
+};
 
-pub use tables::{CallSite, FunctionTables, StackMap};
+pub use statistics::ModuleStatistics;
+pub use tables::{CallSite, FunctionCode, FunctionRelocation, FunctionTables, StackMap};
 
 /// The version of `cranelift-jit` whose interface this is.
 pub const VERSION: &str = cranelift_codegen::VERSION;

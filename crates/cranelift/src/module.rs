@@ -10,6 +10,7 @@ use cranelift_module::{
     DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations, ModuleRelocTarget, ModuleResult,
 };
 use rekindle::{Cache, Code, HostAddr, Located, Scope, ScopeId, Statistics};
+use rustc_hash::FxHashMap;
 
 use crate::builder::JITBuilder;
 use crate::data::{Object, ProcessMemory};
@@ -23,7 +24,9 @@ use crate::provided::ProvidedMemory;
 use crate::recording::Recording;
 use crate::reference::{Named, Place, Reference};
 use crate::session::{self, AtExit};
+use crate::statistics::ModuleStatistics;
 use crate::symbols::SymbolTable;
+use crate::told;
 
 /// A module whose functions are compiled into memory, or come from the cache, and can be called.
 ///
@@ -50,6 +53,8 @@ pub struct JITModule {
     #[cfg(feature = "wasmtime-unwinder")]
     pub(crate) code_starts: std::collections::BTreeMap<u64, FuncId>,
     pub(crate) functions: SecondaryMap<FuncId, Option<Function>>,
+    /// What is added to source locations of functions, by entry point, where it is anything.
+    pub(crate) location_bases: FxHashMap<HostAddr, u32>,
     pub(crate) data: SecondaryMap<DataId, Option<Data>>,
     /// Whether something was defined since the last finalization.
     pub(crate) has_unfinalized: bool,
@@ -59,6 +64,7 @@ pub struct JITModule {
     /// The embedder's memory, which is used instead of `memory` and everything else.
     pub(crate) provided: Option<ProvidedMemory>,
     pub(crate) writer: Writer,
+    pub(crate) statistics: ModuleStatistics,
     /// Names of functions that bake an address.
     pub(crate) baked: Vec<String>,
     /// Of the last keyed function.
@@ -76,6 +82,8 @@ pub(crate) struct Function {
     pub(crate) generation: u32,
     /// None if it was given as bytes.
     pub(crate) code: Option<Code>,
+    /// What is added to each source location of its code.
+    pub(crate) location_base: u32,
 }
 
 /// A defined data object.
@@ -102,6 +110,7 @@ impl JITModule {
             keeps_compiled_code,
         } = builder;
         assert!(!isa.flags().is_pic(), "cranelift-jit needs is_pic=false");
+        let is_asked_for = cache.is_some() || told::is_asked_for();
         let mut cache = cache.unwrap_or_else(session::default_cache);
         let provided = memory_provider.filter(|provider| !provider.is_the_system());
         if provided.is_some() && cache.is_persistent() {
@@ -113,6 +122,9 @@ impl JITModule {
                 );
             }
         }
+        if is_asked_for && !cache.is_persistent() {
+            told::nothing_is_kept(&cache);
+        }
         let name = scope.as_deref().unwrap_or_else(|| program_name());
         let id = ScopeId::from_name(name).with_label(name);
         let environment = isa::environment(&*isa, &environment);
@@ -120,7 +132,7 @@ impl JITModule {
         Self {
             at_exit: AtExit::register(&scope),
             frees_memory: false,
-            keeps_compiled_code,
+            keeps_compiled_code: keeps_compiled_code.unwrap_or_else(session::keeps_compiled_code),
             #[cfg(feature = "wasmtime-unwinder")]
             code_starts: std::collections::BTreeMap::new(),
             isa,
@@ -133,6 +145,7 @@ impl JITModule {
             scope,
             scope_name: name.to_owned(),
             functions: SecondaryMap::new(),
+            location_bases: FxHashMap::default(),
             data: SecondaryMap::new(),
             has_unfinalized: false,
             generation: 0,
@@ -140,6 +153,7 @@ impl JITModule {
             provided: provided.map(ProvidedMemory::new),
             writer: Writer::new(),
             keyed_context: None,
+            statistics: ModuleStatistics::default(),
             baked: Vec::new(),
         }
     }
@@ -216,10 +230,15 @@ impl JITModule {
     /// and the trap code recorded there. Takes a lock, so it isn't for signal handlers.
     pub fn locate(&self, pc: *const u8) -> Option<Located> {
         let pc = HostAddr(pc.addr() as u64);
+        if let Some(mut located) = self.scope.locate(pc) {
+            let entry = HostAddr(pc.0 - u64::from(located.offset));
+            let base = self.location_bases.get(&entry).copied().unwrap_or(0);
+            let location = &mut located.source_location;
+            *location = location.map(|location| location.wrapping_add(base));
+            return Some(located);
+        }
         let in_program = |program: &OpenedProgram| program.program.locate(pc);
-        self.scope
-            .locate(pc)
-            .or_else(|| self.programs.iter().find_map(in_program))
+        self.programs.iter().find_map(in_program)
     }
 
     /// The cache that this module uses.
@@ -227,7 +246,13 @@ impl JITModule {
         &self.cache
     }
 
-    /// Figures of this process's use of the module's cache.
+    /// Figures of this module alone.
+    pub fn statistics(&self) -> ModuleStatistics {
+        self.statistics.clone()
+    }
+
+    /// Figures of this process's use of the module's cache, by all modules that have it.
+    /// [`Self::statistics`] has this module's.
     pub fn cache_statistics(&self) -> Statistics {
         self.cache.statistics()
     }

@@ -1,7 +1,9 @@
 //! What keys and programs say of names, linkages and signatures.
 
 use cranelift_codegen::ir::{self, UserExternalName};
-use cranelift_module::{DataId, FuncId, Linkage, ModuleDeclarations};
+use cranelift_module::{
+    DataDeclaration, DataId, FuncId, FunctionDeclaration, Linkage, ModuleDeclarations,
+};
 
 use rekindle::{Cache, Signature};
 
@@ -28,6 +30,38 @@ impl Names for DeclaredNames<'_> {
             }
             _ => out.put([OTHER, namespace, index]),
         }
+    }
+
+    fn show_name(&self, name: &UserExternalName) -> String {
+        let (kind, name) = match name.namespace {
+            0 => ("function", &self.function(name).name),
+            1 => ("data", &self.data(name).name),
+            _ => return "another name".to_owned(),
+        };
+        match name {
+            Some(name) => format!("{kind} {name}"),
+            None => format!("{kind} without a name"),
+        }
+    }
+
+    fn write_name_without_number(&self, name: &UserExternalName, out: &mut Writer) {
+        let (named, linkage) = match name.namespace {
+            0 => (&self.function(name).name, self.function(name).linkage),
+            1 => (&self.data(name).name, self.data(name).linkage),
+            _ => return,
+        };
+        out.put([name.namespace, linkage_number(linkage)]);
+        write_optional_name(named.as_deref(), 0, out);
+    }
+}
+
+impl DeclaredNames<'_> {
+    fn function(&self, name: &UserExternalName) -> &FunctionDeclaration {
+        self.0.get_function_decl(FuncId::from_u32(name.index))
+    }
+
+    fn data(&self, name: &UserExternalName) -> &DataDeclaration {
+        self.0.get_data_decl(DataId::from_u32(name.index))
     }
 }
 

@@ -26,7 +26,7 @@ impl JITModule {
     /// completed with a digest of the running program, the module's scope and target, and what the
     /// module had declared before. Addresses must not stand in code or data as constants: give
     /// them names with [`JITBuilder::symbol`](crate::JITBuilder::symbol), as for
-    /// [`Self::define_cached`].
+    /// [`Self::define_trusting_key`].
     ///
     /// If the program is found, `build` isn't called. Every function and data object that it
     /// declared has the number that it had then: ask [`cranelift_module::Module::get_name`] for
@@ -64,7 +64,10 @@ impl JITModule {
                     return Ok(true);
                 }
             },
-            None => None,
+            None => {
+                self.statistics.programs_missed += 1;
+                None
+            }
         };
         self.recording = Some(self.start_recording());
         let built = build(self);
@@ -101,7 +104,10 @@ impl JITModule {
                 self.take_over(program);
                 true
             }
-            None => false,
+            None => {
+                self.statistics.programs_missed += 1;
+                false
+            }
         }
     }
 
@@ -114,6 +120,7 @@ impl JITModule {
     }
 
     fn take_over(&mut self, program: OpenedProgram) {
+        self.statistics.programs_found += 1;
         self.declarations.restore(program.clone());
         self.programs.push(program);
         self.has_unfinalized = true;
@@ -181,9 +188,14 @@ impl JITModule {
                     return Err(format!("{name} was given as bytes"));
                 }
                 Some(Function {
-                    code: Some(code), ..
+                    code: Some(code),
+                    location_base,
+                    ..
                 }) => {
-                    draft.parts.push(ProgramPart::Code(code.clone()));
+                    draft.parts.push(ProgramPart::Code {
+                        code: code.clone(),
+                        location_base: *location_base,
+                    });
                     let part = draft.parts.len() - 1;
                     (Some((part, SectionKind::Text)), code.text_len_bytes())
                 }

@@ -177,6 +177,14 @@ impl<'a> Reference<'a> {
         }
     }
 
+    /// The name in a text that [`Self::to_text`] gave; the text, if there is none.
+    pub(crate) fn name_in(text: &str) -> String {
+        match Named::parse(text) {
+            Some(named) => named.name.to_owned(),
+            None => text.to_owned(),
+        }
+    }
+
     /// Reads what [`Self::to_text`] gave.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         if let Some(named) = Named::parse(text) {

@@ -7,9 +7,10 @@ use std::ops::Range;
 use cranelift_codegen::ir::{ExceptionTag, SourceLoc, TrapCode, Type};
 use cranelift_codegen::{CompiledCode, ExceptionContextLoc, FinalizedMachExceptionHandler};
 use cranelift_module::FuncId;
-use rekindle::Code;
+use rekindle::{Code, Relocation, Target};
 
 use crate::module::JITModule;
+use crate::reference::Reference;
 use crate::types::{type_of, type_word};
 
 /// What is known of a function's code. All offsets are bytes from its first.
@@ -24,6 +25,30 @@ pub struct FunctionTables {
     pub stack_maps: Vec<StackMap>,
     /// Calls with exception handlers: those of `try_call` and `try_call_indirect`.
     pub call_sites: Vec<CallSite>,
+}
+
+/// A function's machine code, position-independent and not yet linked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FunctionCode {
+    /// The code, with zeroes in the fields that [`Self::relocations`] fill.
+    pub bytes: Vec<u8>,
+    /// Fields that linking fills, ascending.
+    pub relocations: Vec<FunctionRelocation>,
+}
+
+/// A field of a function's code that linking fills.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FunctionRelocation {
+    /// Where it starts, in bytes from the first of the code.
+    pub offset: u32,
+    /// How many bytes it has.
+    pub len: u32,
+    /// The name of what it refers to; `None` if that is the function itself.
+    pub target: Option<String>,
+    /// What is added to the target's address.
+    pub addend: i64,
 }
 
 /// What a frame holds while a call is under way.
@@ -52,7 +77,7 @@ impl JITModule {
     /// What is known of the code of a function beside the code: the same whether the function was
     /// compiled or found. `None` for one that isn't defined, or was given as bytes.
     pub fn function_tables(&self, func_id: FuncId) -> Option<FunctionTables> {
-        let code = self.code_of(func_id)?;
+        let (code, base) = self.code_of(func_id)?;
         let mut tables = FunctionTables::default();
         for trap in code.traps() {
             let raw = u8::try_from(trap.code).ok().and_then(NonZeroU8::new)?;
@@ -63,7 +88,7 @@ impl JITModule {
             .map(|location| {
                 (
                     location.start..location.end,
-                    SourceLoc::new(location.location),
+                    SourceLoc::new(location.location.wrapping_add(base)),
                 )
             })
             .collect();
@@ -71,14 +96,45 @@ impl JITModule {
         Some(tables)
     }
 
-    /// The code of a function, whichever way it came.
-    fn code_of(&self, func_id: FuncId) -> Option<&Code> {
+    /// The machine code of a function as it was compiled, and what it refers to: the same whether the
+    /// function was compiled or found. `None` for one that isn't defined, or was given as bytes, or if what
+    /// only this needs is damaged.
+    pub fn function_code(&self, func_id: FuncId) -> Option<FunctionCode> {
+        let (code, _) = self.code_of(func_id)?;
+        let (bytes, relocations) = code.unlinked()?;
+        let relocations = relocations.into_iter().map(|relocation| {
+            let Relocation {
+                offset,
+                kind,
+                target,
+                addend,
+                ..
+            } = relocation;
+            let target = match &target {
+                Target::Section(_) => None,
+                Target::Symbol(reference) => Some(Reference::name_in(reference)),
+            };
+            FunctionRelocation {
+                offset,
+                len: kind.field_len_bytes() as u32,
+                target,
+                addend,
+            }
+        });
+        Some(FunctionCode {
+            relocations: relocations.collect(),
+            bytes,
+        })
+    }
+
+    /// The code of a function, whichever way it came, and what its source locations count from.
+    pub(crate) fn code_of(&self, func_id: FuncId) -> Option<(&Code, u32)> {
         if let Some(function) = &self.functions[func_id] {
-            return function.code.as_ref();
+            return Some((function.code.as_ref()?, function.location_base));
         }
         self.programs.iter().find_map(|program| {
             let entry = program.function(func_id)?;
-            program.program.code_at(entry)
+            Some((program.program.code_at(entry)?, 0))
         })
     }
 }

@@ -3,10 +3,11 @@
 use core::fmt;
 use std::sync::Arc;
 
-use rekindle_artifact::{Artifact, SectionKind, Signature, SourceLocation, Trap};
+use rekindle_artifact::{Artifact, Relocation, SectionKind, Signature, SourceLocation, Trap};
 use rekindle_exec::{Entry, EntrySignature, HostAddr, Published, SignatureMismatch};
 use rekindle_store::image::{Tables, VerifiedRecord};
 
+use crate::blank::blank_text;
 use crate::loaded::LoadedImage;
 use crate::sections::SectionAddresses;
 
@@ -172,6 +173,17 @@ impl Code {
                 .ok()?;
             Some(traps[index].code)
         })
+    }
+
+    /// The code as it was compiled, with zeroes in all fields that linking fills, and those fields. `None`
+    /// if the parts of an image that only this needs are damaged.
+    pub fn unlinked(&self) -> Option<(Vec<u8>, Vec<Relocation>)> {
+        let artifact = self.artifact()?;
+        let relocations = artifact.relocations.iter();
+        let relocations = relocations.filter(|field| field.section == SectionKind::Text);
+        let mut relocations: Vec<Relocation> = relocations.cloned().collect();
+        relocations.sort_by_key(|field| field.offset);
+        Some((blank_text(&artifact), relocations))
     }
 
     /// The artifact; `None` if the parts of an image that only this needs are damaged.

@@ -29,6 +29,7 @@
 #![deny(unsafe_code)]
 
 mod bits;
+mod blank;
 mod cache;
 mod code;
 mod config;
@@ -48,6 +49,7 @@ mod own;
 mod place;
 mod program;
 mod publish;
+mod reordered;
 mod resident;
 mod sample;
 mod scope;
@@ -71,8 +73,8 @@ pub use notice::Notice;
 pub use place::InsertError;
 pub use program::{Program, ProgramDraft, ProgramDraftSymbol, ProgramPart};
 pub use rekindle_artifact::{
-    Artifact, KeyPart, Relocation, RelocationKind, Section, SectionKind, Signature, SourceLocation,
-    Target, Trap, UnwindInfo, ZeroSection,
+    Artifact, KeyItem, KeyItems, KeyPart, Relocation, RelocationKind, Section, SectionKind,
+    Signature, SourceLocation, Target, Trap, UnwindInfo, ZeroSection,
 };
 pub use rekindle_exec::{
     Entry, EntrySignature, HostAddr, Plain, SignatureMismatch, cover_lost_page, is_in_image,
@@ -82,8 +84,9 @@ pub use rekindle_store::{
     Digest, EntryInfo, EnvironmentDescription, EnvironmentInfo, FileSystem, Garbage, HeaderInfo,
     ImageCheck, ImageInfo, Key, KeyBuilder, OpenError, ScopeId, Storage, System, name_hash,
 };
+pub use reordered::ORDER_ASIDE;
 pub use scope::{Judges, Lookup, Scope, Ticket, Verification, VerifyingProgram};
 pub use statistics::Statistics;
 pub use variables::{default_directory, variable};
 pub use wanted::Wanted;
-pub use why::{FieldDifference, Why};
+pub use why::{FieldDifference, ItemDifference, Why};

@@ -16,6 +16,10 @@ impl Notice {
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into() }
     }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 impl fmt::Display for Notice {

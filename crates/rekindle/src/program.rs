@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use rekindle_artifact::{Artifact, SectionKind};
+use rekindle_artifact::{Artifact, SectionKind, SourceLocation};
 use rekindle_exec::HostAddr;
 use rekindle_exec::fork_gate::enter;
 use rekindle_store::image::{
@@ -32,7 +32,13 @@ pub struct ProgramDraft {
 #[derive(Clone, Debug)]
 pub enum ProgramPart {
     /// Code that was inserted or looked up.
-    Code(Code),
+    Code {
+        /// The code.
+        code: Code,
+        /// What is added to each of its source locations: they may be distances, under a key that
+        /// doesn't say from where.
+        location_base: u32,
+    },
     /// Data alone.
     Data(Arc<Artifact>),
 }
@@ -76,7 +82,20 @@ impl ProgramPart {
     /// The artifact; `None` if the parts of an image that only this needs are damaged.
     pub(crate) fn artifact(&self) -> Option<Arc<Artifact>> {
         match self {
-            Self::Code(code) => code.artifact(),
+            Self::Code {
+                code,
+                location_base: 0,
+            } => code.artifact(),
+            Self::Code {
+                code,
+                location_base,
+            } => {
+                let mut artifact = Artifact::clone(&*code.artifact()?);
+                for SourceLocation { location, .. } in &mut artifact.source_locations {
+                    *location = location.wrapping_add(*location_base);
+                }
+                Some(Arc::new(artifact))
+            }
             Self::Data(artifact) => Some(Arc::clone(artifact)),
         }
     }

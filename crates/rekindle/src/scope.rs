@@ -19,6 +19,7 @@ use crate::names::Names;
 use crate::own::Own;
 use crate::place::{InsertError, place};
 use crate::program::{Program, ProgramDraft};
+use crate::reordered;
 use crate::resident::Resident;
 use crate::shared::{OpenedImages, Shared};
 use crate::verify::{differing_in_program, differing_parts};
@@ -470,6 +471,7 @@ impl Inner {
             let mut is_kept = judges();
             queue.retain(|(_, artifact)| is_kept(artifact));
         }
+        self.tell_of_orders(&queue);
         let target = flush::Target {
             cache: &self.cache,
             environment: &self.environment,
@@ -492,6 +494,24 @@ impl Inner {
         }
         self.note_intact_images();
         report
+    }
+
+    /// Says so, once, if code was compiled again that differs from what was kept in its order alone.
+    fn tell_of_orders(&self, queue: &[(Key, Arc<Artifact>)]) {
+        const ADVICE: &str = "but for the order in which it was built, or numbers that stand for an order: \
+             build in an order that stays, not in that of a HashMap, and it is found";
+        let Some(opened) = self.opened.get() else {
+            return;
+        };
+        if queue.is_empty() || self.cache.has_notice(ADVICE) {
+            return;
+        }
+        let found = reordered::find(queue, &opened.images, &read(&self.resident));
+        if let Some(name) = found {
+            self.cache.notice(format!(
+                "{name} was compiled again, though the same was kept {ADVICE}"
+            ));
+        }
     }
 
     /// Checks the images that this process used most of, so that later ones need not. Nobody should wait

@@ -143,6 +143,12 @@ impl Shared {
         }
     }
 
+    /// Whether there is a notice that ends in this.
+    pub(crate) fn has_notice(&self, ending: &str) -> bool {
+        let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        notices.iter().any(|notice| notice.text().ends_with(ending))
+    }
+
     pub(crate) fn is_writable(&self) -> bool {
         self.writable_store().is_some()
     }

@@ -2,8 +2,8 @@
 //! to know whether equal keys mean equal code.
 
 use rekindle_artifact::Artifact;
-use rekindle_link::Arch;
 
+use crate::blank::blank_text;
 use crate::program::{Program, ProgramDraft};
 
 /// The parts in which two artifacts differ that matters to who runs them.
@@ -30,7 +30,7 @@ pub(crate) fn differing_parts(kept: &Artifact, fresh: &Artifact) -> Vec<&'static
         ("relocations", kept.relocations == *relocations),
         (
             "code",
-            kept.text.align == text.align && blank(kept) == blank(fresh),
+            kept.text.align == text.align && blank_text(kept) == blank_text(fresh),
         ),
         ("constants", kept.rodata == *rodata),
         ("data", kept.data == *data && kept.bss == *bss),
@@ -44,17 +44,6 @@ pub(crate) fn differing_parts(kept: &Artifact, fresh: &Artifact) -> Vec<&'static
     ];
     let differing = is_same.into_iter().filter(|(_, is_same)| !is_same);
     differing.map(|(part, _)| part).collect()
-}
-
-/// An artifact's text with nothing in it that linking put there.
-fn blank(artifact: &Artifact) -> Vec<u8> {
-    let mut text = artifact.text.bytes.clone();
-    if let Some(arch) = Arch::host() {
-        for relocation in &artifact.relocations {
-            arch.blank(relocation, &mut text);
-        }
-    }
-    text
 }
 
 /// The parts of a program that aren't what a front makes of its key now, by name; empty if none.

@@ -1,9 +1,11 @@
 //! Why code was compiled again: what its key has that the nearest other entry's key hasn't.
 
+use rekindle_artifact::KeyItems;
 use rekindle_store::{EntryInfo, EnvironmentInfo};
 use serde::Serialize;
 
 use crate::cache::Cache;
+use crate::reordered::ORDER_ASIDE;
 
 /// Why the code of a name was compiled when it was compiled last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -16,8 +18,36 @@ pub struct Why {
     /// The parts of the key that differ from the nearest entry's. Empty if their maker didn't say
     /// what their keys were made of, or if the environments alone differ.
     pub parts: Vec<String>,
+    /// What of those parts differs first, where their maker said what they consist of.
+    pub items: Vec<ItemDifference>,
+    /// Whether the two were made from the same, as far as their maker says: in another order, or under
+    /// other numbers.
+    pub is_reordered: bool,
     /// The fields in which the environments differ.
     pub environment: Vec<FieldDifference>,
+}
+
+/// The first thing in which a part of one key differs from that of another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ItemDifference {
+    /// The part: `body`.
+    pub part: String,
+    /// Its number among the things that the part consists of, from one; the first of `stride` things one of
+    /// which differs.
+    pub number: u64,
+    /// See `number`; one, unless the part is large.
+    pub stride: u64,
+    /// What the last compiled entry has there, in short. `None` if its part ends before.
+    pub last: Option<String>,
+    /// What the nearest entry has there.
+    pub nearest: Option<String>,
+    /// How many things the last compiled entry's part consists of.
+    pub last_len: u64,
+    /// How many the nearest entry's does.
+    pub nearest_len: u64,
+    /// How many differ, if there are as many in both.
+    pub differing: Option<u64>,
 }
 
 /// A field of two environments.
@@ -53,6 +83,7 @@ fn why(mut entries: Vec<EntryInfo>, environments: &[EnvironmentInfo]) -> Option<
         let is_in_other_scope = other.scope != last.scope;
         (
             differing(&last, other).len(),
+            item_count(&last, other),
             is_elsewhere,
             is_in_other_scope,
         )
@@ -63,12 +94,74 @@ fn why(mut entries: Vec<EntryInfo>, environments: &[EnvironmentInfo]) -> Option<
             ..Why::default()
         });
     };
+    let parts = differing(&last, &nearest);
     Some(Why {
-        parts: differing(&last, &nearest),
+        items: parts
+            .iter()
+            .filter_map(|part| item_difference(part, &last, &nearest))
+            .collect(),
+        is_reordered: !parts.is_empty() && is_reordered(&last, &nearest),
+        parts,
         environment: field_differences(environments, &last.environment, &nearest.environment),
         last,
         nearest: Some(nearest),
     })
+}
+
+/// Whether two entries' keys have the same but for the order.
+fn is_reordered(last: &EntryInfo, other: &EntryInfo) -> bool {
+    let of = |entry: &EntryInfo| {
+        let mut parts = entry.key_parts.iter();
+        parts
+            .find(|(name, _)| name == ORDER_ASIDE)
+            .map(|part| part.1)
+    };
+    of(last).is_some() && of(last) == of(other)
+}
+
+/// What of a part differs first.
+fn item_difference(part: &str, last: &EntryInfo, nearest: &EntryInfo) -> Option<ItemDifference> {
+    let of = |entry: &'_ EntryInfo| {
+        let mut parts = entry.key_details.iter();
+        parts.position(|known| known.name == part)
+    };
+    let last = &last.key_details[of(last)?].items;
+    let nearest = &nearest.key_details[of(nearest)?].items;
+    let item = |items: &KeyItems, index: usize| {
+        let hash = items.items.get(index)?.hash;
+        Some((items.text(index).to_owned(), hash))
+    };
+    let count = last.items.len().max(nearest.items.len());
+    let mut differing = (0..count).filter(|index| item(last, *index) != item(nearest, *index));
+    let first = differing.next().filter(|_| last.stride == nearest.stride)?;
+    let others = differing.count() as u64;
+    let text = |items| item(items, first).map(|(text, _)| text);
+    let stride = u64::from(last.stride);
+    Some(ItemDifference {
+        part: part.to_owned(),
+        number: first as u64 * stride + 1,
+        stride,
+        last: text(last),
+        nearest: text(nearest),
+        last_len: last.items.len() as u64 * stride,
+        nearest_len: nearest.items.len() as u64 * stride,
+        differing: (last.items.len() == nearest.items.len()).then_some(others + 1),
+    })
+}
+
+/// How many things differ in all parts, as far as is known.
+fn item_count(last: &EntryInfo, other: &EntryInfo) -> u64 {
+    let differing = differing(last, other);
+    let items = differing
+        .iter()
+        .filter_map(|part| item_difference(part, last, other));
+    items
+        .map(|items| {
+            items
+                .differing
+                .unwrap_or(items.last_len.max(items.nearest_len))
+        })
+        .sum()
 }
 
 /// The parts that one entry's key has and another's hasn't, or has otherwise.
@@ -78,7 +171,7 @@ fn differing(last: &EntryInfo, other: &EntryInfo) -> Vec<String> {
     let theirs = other.key_parts.iter().filter(|part| !has(last, part));
     let mut names: Vec<String> = Vec::new();
     for (name, _) in ours.chain(theirs) {
-        if !names.contains(name) {
+        if name != ORDER_ASIDE && !names.contains(name) {
             names.push(name.clone());
         }
     }
@@ -119,9 +212,10 @@ fn field_differences(
 
 #[cfg(test)]
 mod tests {
+    use rekindle_artifact::{KeyItem, KeyItems, KeyPart};
     use rekindle_store::{EntryInfo, EnvironmentDescription, EnvironmentInfo};
 
-    use super::why;
+    use super::{ORDER_ASIDE, why};
 
     fn entry(image: u32, environment: &str, parts: &[(&str, u64)]) -> EntryInfo {
         EntryInfo {
@@ -144,6 +238,55 @@ mod tests {
         assert_eq!((found.last, found.nearest), (last, Some(near)));
         assert_eq!(found.parts, ["body"]);
         assert!(found.environment.is_empty());
+    }
+
+    #[test]
+    fn the_first_thing_that_differs_is_found() {
+        let body = |texts: &[&'static str]| {
+            let index = |text: &_| texts.iter().position(|other| other == text).unwrap_or(0) as u32;
+            let items = texts.iter().map(|text| KeyItem {
+                text: index(text),
+                hash: text.len() as u8,
+            });
+            KeyPart {
+                name: "body".into(),
+                hash: 0,
+                items: KeyItems {
+                    items: items.collect(),
+                    texts: texts.iter().map(|text| (*text).into()).collect(),
+                    stride: 1,
+                },
+            }
+        };
+        let entry = |image, texts: &[&'static str]| EntryInfo {
+            key_details: vec![body(texts)],
+            ..entry(
+                image,
+                "e",
+                &[("body", image.into()), (ORDER_ASIDE, texts.len() as u64)],
+            )
+        };
+        let far = entry(2, &["isub", "iconst 5", "iadd"]);
+        let near = entry(1, &["block0", "iconst 5", "iadd"]);
+        let last = entry(3, &["block0", "iconst 7", "iadd"]);
+        let found = why(vec![last.clone(), far, near.clone()], &[]).expect("there are some");
+        assert_eq!(found.nearest, Some(near.clone()));
+        assert_eq!(found.parts, ["body"]);
+        assert!(found.is_reordered);
+        let [difference] = &found.items[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!((difference.number, difference.differing), (2, Some(1)));
+        assert_eq!(difference.last.as_deref(), Some("iconst 7"));
+        assert_eq!(difference.nearest.as_deref(), Some("iconst 5"));
+
+        let short = entry(4, &["block0"]);
+        let found = why(vec![near, short], &[]).expect("there are some");
+        assert!(!found.is_reordered);
+        let difference = &found.items[0];
+        assert_eq!((difference.number, difference.differing), (2, None));
+        assert_eq!((difference.last_len, difference.nearest_len), (1, 3));
+        assert_eq!(difference.last, None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use rekindle_artifact::KeyPart;
 use serde::Serialize;
 
 use crate::description::EnvironmentDescription;
@@ -83,6 +84,9 @@ pub struct EntryInfo {
     pub created_s: u64,
     /// What its key was made of: names and hashes; empty where its maker didn't say.
     pub key_parts: Vec<(String, u64)>,
+    /// What those parts consist of whose maker says so.
+    #[serde(skip)]
+    pub key_details: Vec<KeyPart>,
 }
 
 impl Store {
@@ -193,15 +197,25 @@ impl Store {
                     key,
                     ..blank.clone()
                 },
-                Ok(record) => EntryInfo {
-                    key,
-                    name: view.name(&record).unwrap_or_default(),
-                    key_parts: view.key_parts(&record).unwrap_or_default(),
-                    text_len_bytes: record.text_len_bytes(),
-                    compile_time_ns: record.compile_time_ns(),
-                    is_sound: true,
-                    ..blank.clone()
-                },
+                Ok(record) => {
+                    let key_parts = view.key_parts(&record).unwrap_or_default();
+                    EntryInfo {
+                        key,
+                        name: view.name(&record).unwrap_or_default(),
+                        key_parts: key_parts
+                            .iter()
+                            .map(|part| (part.name.clone().into_owned(), part.hash))
+                            .collect(),
+                        key_details: key_parts
+                            .into_iter()
+                            .filter(|part| part.items.stride > 0)
+                            .collect(),
+                        text_len_bytes: record.text_len_bytes(),
+                        compile_time_ns: record.compile_time_ns(),
+                        is_sound: true,
+                        ..blank.clone()
+                    }
+                }
             }
         };
         view.entries().map(describe).collect()

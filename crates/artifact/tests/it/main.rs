@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use rekindle_artifact::{
-    Artifact, InvalidArtifact, KeyPart, Relocation, RelocationKind, Section, SectionKind,
-    Signature, SourceLocation, Target, Trap, UnwindInfo, ZeroSection,
+    Artifact, InvalidArtifact, KeyItem, KeyItems, KeyPart, Relocation, RelocationKind, Section,
+    SectionKind, Signature, SourceLocation, Target, Trap, UnwindInfo, ZeroSection,
 };
 
 fn section() -> impl Strategy<Value = Section> {
@@ -38,6 +38,23 @@ fn relocation() -> impl Strategy<Value = Relocation> {
 }
 
 prop_compose! {
+    fn key_items()(
+        texts in prop::collection::vec(".{0,8}", 0..4),
+        items in prop::collection::vec(any::<(u32, u8)>(), 0..8),
+        stride in 0..3_u32,
+    ) -> KeyItems {
+        match stride {
+            0 => KeyItems::default(),
+            _ => KeyItems {
+                texts: texts.into_iter().map(Into::into).collect(),
+                items: items.into_iter().map(|(text, hash)| KeyItem { text, hash }).collect(),
+                stride,
+            },
+        }
+    }
+}
+
+prop_compose! {
     fn artifact()(
         name in ".{0,16}",
         symbol in prop::option::of(".{0,16}"),
@@ -52,6 +69,7 @@ prop_compose! {
         metadata: Vec<u8>,
         compile_time_ns: u64,
         key_parts in prop::collection::vec(("[a-z]{0,8}", any::<u64>()), 0..4),
+        key_items in key_items(),
     ) -> Artifact {
         let (text, rodata, data) = sections;
         let symbol = symbol.map(|symbol| match symbol_ends_in_name {
@@ -80,6 +98,7 @@ prop_compose! {
                 .map(|(name, hash)| KeyPart {
                     name: name.into(),
                     hash,
+                    items: key_items.clone(),
                 })
                 .collect(),
         }

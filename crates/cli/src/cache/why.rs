@@ -1,6 +1,6 @@
 //! `rekindle cache why`: what differs.
 
-use rekindle::{CacheMode, EntryInfo, Why};
+use rekindle::{CacheMode, EntryInfo, ItemDifference, Why};
 
 use super::open;
 use crate::arguments::CacheOptions;
@@ -39,6 +39,15 @@ fn explanation(name: &str, why: &Why) -> String {
     text.push_str(&format!("  nearest entry in {}\n", place(nearest)));
     for part in &why.parts {
         text.push_str(&format!("  another {part}\n"));
+        for item in why.items.iter().filter(|item| item.part == *part) {
+            text.push_str(&item_difference(item));
+        }
+    }
+    if why.is_reordered {
+        text.push_str(
+            "  the same but for the order in which it was built: build in an order that stays, not in \
+             that of a HashMap\n",
+        );
     }
     let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
     for difference in &why.environment {
@@ -59,4 +68,31 @@ fn explanation(name: &str, why: &Why) -> String {
         text.push_str(&format!("  {reason}\n"));
     }
     text
+}
+
+/// Which of the things that a part consists of differs first.
+fn item_difference(item: &ItemDifference) -> String {
+    let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".to_owned());
+    let ItemDifference {
+        number,
+        stride,
+        last_len,
+        nearest_len,
+        ..
+    } = *item;
+    let place = match stride {
+        1 => format!("{number} of {last_len}"),
+        _ => format!("{number} to {} of {last_len}", number + stride - 1),
+    };
+    let (last, nearest) = (shown(&item.last), shown(&item.nearest));
+    let difference = match last == nearest {
+        true => format!("{last}, with other operands"),
+        false => format!("{last} instead of {nearest}"),
+    };
+    let rest = match item.differing {
+        Some(1) => String::new(),
+        Some(count) => format!("; {count} differ"),
+        None => format!("; there were {nearest_len}"),
+    };
+    format!("    {place}: {difference}{rest}\n")
 }

@@ -101,6 +101,7 @@ fn keep(session: &Session, version: u32, body: u64) {
     let part = |name: &str, hash| KeyPart {
         name: name.to_owned().into(),
         hash,
+        ..KeyPart::default()
     };
     let artifact = Artifact {
         name: "idle".to_owned(),

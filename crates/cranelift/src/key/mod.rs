@@ -2,7 +2,7 @@
 //!
 //! [`write_function`] walks a [`Function`] and writes everything that can change its machine code
 //! or the tables beside it: signature, layout, every instruction with its operands and types, all
-//! the tables that instructions refer to, source locations, and, through [`Names`], the names of all
+//! the tables that instructions refer to, source locations as distances from the function's base, and, through [`Names`], the names of all
 //! that it refers to. Patterns are written out in full, without `..`: when Cranelift adds a
 //! field, this module stops compiling until someone has decided whether it belongs in the key.
 //!
@@ -13,15 +13,20 @@
 //! The walk costs about what hashing what it writes does, so it writes little: numbers take two bytes,
 //! but for those that don't fit; a result that has the number after the last one's takes a bit.
 
+mod brief;
 #[cfg(not(since_0_133))]
 mod facts;
 mod instruction;
 mod memory_flags;
+mod order;
 mod tables;
 mod writer;
 
-use cranelift_codegen::ir::{Block, DataFlowGraph, Function, Inst, UserExternalName, Value};
+use cranelift_codegen::ir::{
+    Block, DataFlowGraph, Function, Inst, SourceLoc, UserExternalName, Value,
+};
 
+pub(crate) use brief::add_brief;
 use instruction::Header;
 pub(crate) use tables::write_signature;
 pub(crate) use writer::Writer;
@@ -33,6 +38,12 @@ pub(crate) use writer::Writer;
 pub(crate) trait Names {
     /// Writes what identifies `name` across processes: its kind, its linkage name and linkage.
     fn write_name(&self, name: &UserExternalName, out: &mut Writer);
+
+    /// What `name` is for people: its kind and, if it has one, its linkage name.
+    fn show_name(&self, name: &UserExternalName) -> String;
+
+    /// The same as [`Self::write_name`], but for what has no name: which it is isn't said.
+    fn write_name_without_number(&self, name: &UserExternalName, out: &mut Writer);
 }
 
 /// Writes all of `func` that its compiled form depends on, but its own name.
@@ -45,12 +56,7 @@ pub(crate) fn write_function(func: &Function, names: &dyn Names, out: &mut Write
     tables::write_tables(func, names, out);
     out.part("body");
     write_values(func, out);
-    let mut walk = Walk {
-        func,
-        last_result: 0,
-        has_locations: !func.stencil.srclocs.is_empty(),
-        has_tags: !func.stencil.debug_tags.is_empty(),
-    };
+    let mut walk = Walk::new(func);
     for block in func.layout.blocks() {
         walk.write_block(block, out);
     }
@@ -96,8 +102,28 @@ struct Walk<'a> {
     has_tags: bool,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(func: &'a Function) -> Self {
+        Self {
+            func,
+            last_result: 0,
+            has_locations: !func.stencil.srclocs.is_empty()
+                && !func.params.base_srcloc().is_default(),
+            has_tags: !func.stencil.debug_tags.is_empty(),
+        }
+    }
+
     fn write_block(&mut self, block: Block, out: &mut Writer) {
+        let func = self.func;
+        self.write_block_head(block, out);
+        for inst in func.layout.block_insts(block) {
+            self.write_inst(inst, out);
+        }
+        // No instruction starts with zero, so this ends the block.
+        out.half(0);
+    }
+
+    fn write_block_head(&mut self, block: Block, out: &mut Writer) {
         let func = self.func;
         let params = func.dfg.block_params(block);
         let is_cold = u32::from(func.layout.is_cold(block));
@@ -107,11 +133,6 @@ impl Walk<'_> {
             out.number(param.as_u32());
             self.last_result = param.as_u32();
         }
-        for inst in func.layout.block_insts(block) {
-            self.write_inst(inst, out);
-        }
-        // No instruction starts with zero, so this ends the block.
-        out.half(0);
     }
 
     #[inline]
@@ -137,7 +158,7 @@ impl Walk<'_> {
         }
         let location = self
             .has_locations
-            .then(|| func.stencil.srclocs[inst].expand(func.params.base_srcloc()))
+            .then(|| func.stencil.srclocs[inst])
             .filter(|location| !location.is_default());
         if location.is_some() {
             header.has_location();
@@ -162,7 +183,8 @@ impl Walk<'_> {
             }
         }
         if let Some(location) = location {
-            out.u32(location.bits());
+            // Compiled code, too, has distances: whoever has the function adds its base.
+            out.u32(location.expand(SourceLoc::new(0)).bits());
         }
         if let Some(entries) = stack_map {
             tables::write_stack_map(entries, out);

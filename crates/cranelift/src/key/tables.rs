@@ -147,7 +147,7 @@ pub(crate) fn write_signature(signature: &Signature, out: &mut Writer) {
     }
 }
 
-fn write_stack_slot(slot: &StackSlotData, out: &mut Writer) {
+pub(super) fn write_stack_slot(slot: &StackSlotData, out: &mut Writer) {
     let StackSlotData {
         kind,
         size,
@@ -166,7 +166,7 @@ fn write_stack_slot(slot: &StackSlotData, out: &mut Writer) {
     }
 }
 
-fn write_global_value(
+pub(super) fn write_global_value(
     data: &GlobalValueData,
     params: &FunctionParameters,
     names: &dyn Names,
@@ -214,7 +214,7 @@ fn write_global_value(
     }
 }
 
-fn write_external_name(
+pub(super) fn write_external_name(
     name: &ExternalName,
     params: &FunctionParameters,
     names: &dyn Names,

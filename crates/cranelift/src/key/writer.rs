@@ -74,6 +74,7 @@ impl Writer {
         let part = |part: &Part| KeyPart {
             name: part.name.into(),
             hash: part.hash,
+            ..KeyPart::default()
         };
         self.parts.iter().map(part).collect()
     }
@@ -101,6 +102,17 @@ impl Writer {
         self.finished_len = self.len;
         self.len = 0;
         digest.into()
+    }
+
+    /// A small hash of everything written; the writer is as new afterwards.
+    pub(crate) fn finish_small(&mut self) -> u64 {
+        if self.hasher.count() > 0 {
+            let [a, b, c, d, e, f, g, h, ..] = self.finish();
+            return u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        }
+        let hash = hash_of(&self.block[..self.len], 0);
+        self.len = 0;
+        hash
     }
 
     fn flush(&mut self) {

@@ -70,7 +70,7 @@ fn leak(value: i64) -> &'static i64 {
 fn run_keyed(cache: &Cache, way: Way, cell: &'static i64) -> i64 {
     let mut module = module(cache);
     let id = declare(&mut module, "f", 1);
-    let defined = module.define_cached(&key(), id, |module, ctx| {
+    let defined = module.define_trusting_key(&key(), id, |module, ctx| {
         build(module, ctx, id, &mut |_, body, _| {
             load_from(body, way, address_of(cell))
         });
@@ -202,7 +202,7 @@ fn a_programs_keyed_function_is_no_way_around() {
         let program = KeyBuilder::new("test/baked program").finish();
         let found = module.define_program(&program, |module| {
             let id = declare(module, "f", 1);
-            module.define_cached(&key(), id, |module, ctx| {
+            module.define_trusting_key(&key(), id, |module, ctx| {
                 build(module, ctx, id, &mut |_, body, _| {
                     load_from(body, Way::Integer, address_of(cell))
                 });

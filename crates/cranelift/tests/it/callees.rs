@@ -24,7 +24,7 @@ extern "C" fn host_eight(_: i64) -> i64 {
 /// Defines a function under one and the same key. Returns whether it was found.
 fn define_keyed(module: &mut JITModule, id: FuncId, body: &mut Body<'_>) -> bool {
     let key = KeyBuilder::new("test/callees").finish();
-    let defined = module.define_cached(&key, id, |module, ctx| {
+    let defined = module.define_trusting_key(&key, id, |module, ctx| {
         build(module, ctx, id, body);
         Ok::<_, ModuleError>(())
     });

@@ -85,7 +85,7 @@ fn nothing_is_defined_twice_whether_it_was_found_or_not() {
         build(&mut module, &mut ctx, id, &mut |_, _, params| params[0]);
         assert!(is_duplicate(module.define_function(id, &mut ctx), "f"));
         let key = KeyBuilder::new("test/corners").finish();
-        let keyed = module.define_cached(&key, id, |_, _| -> Result<(), ModuleError> {
+        let keyed = module.define_trusting_key(&key, id, |_, _| -> Result<(), ModuleError> {
             panic!("what is defined isn't built")
         });
         assert!(is_duplicate(keyed.map(|_| ()), "f"));

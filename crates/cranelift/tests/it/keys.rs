@@ -487,7 +487,7 @@ fn is_found(module: &mut JITModule, name: &str, linkage: Linkage, signature: &Si
     let key = KeyBuilder::new("test/keys").finish();
     let id = module.declare_function(name, linkage, signature);
     let id = id.expect("new");
-    let defined = module.define_cached(&key, id, |module, ctx| {
+    let defined = module.define_trusting_key(&key, id, |module, ctx| {
         build(module, ctx, id, &mut |_, body, params| {
             body.ins().iadd_imm_s(params[0], 1)
         });

@@ -15,13 +15,19 @@ mod callees;
 #[cfg(since_0_135)]
 mod calls;
 #[cfg(since_0_135)]
+mod compiled;
+#[cfg(since_0_135)]
 mod corners;
 mod environment;
+#[cfg(since_0_135)]
+mod figures;
 #[cfg(since_0_135)]
 mod forks;
 #[cfg(since_0_135)]
 mod guards;
 mod keys;
+#[cfg(since_0_135)]
+mod locations;
 #[cfg(since_0_135)]
 mod many;
 #[cfg(since_0_135)]
@@ -38,6 +44,10 @@ mod support;
 #[cfg(since_0_135)]
 mod tables;
 #[cfg(since_0_135)]
+mod told;
+#[cfg(since_0_135)]
 mod unwind;
 #[cfg(since_0_135)]
 mod verify;
+#[cfg(since_0_135)]
+mod why;

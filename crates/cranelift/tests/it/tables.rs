@@ -101,7 +101,7 @@ fn make(home: &Home, way: &str) -> (JITModule, FuncId, Context) {
         }
         "keyed" => {
             let (id, host) = declare(&mut module).expect("new");
-            let found = module.define_cached(&key, id, |module, ctx| {
+            let found = module.define_trusting_key(&key, id, |module, ctx| {
                 build(module, id, host, ctx);
                 Ok::<_, ModuleError>(())
             });

@@ -131,7 +131,7 @@ fn define_all(module: &mut JITModule, way: &str) -> Result<(), ModuleError> {
         };
         if way == "keyed" {
             let key = KeyBuilder::new("test/unwind").u64(id.as_u32().into());
-            module.define_cached(&key.finish(), id, make)?;
+            module.define_trusting_key(&key.finish(), id, make)?;
         } else {
             make(module, &mut ctx)?;
             module.define_function(id, &mut ctx)?;

@@ -26,7 +26,7 @@ fn badly_keyed(cache: &Cache, constant: i64) -> i64 {
     let mut module = JITModule::new(builder(cache));
     let id = declare(&mut module, "constant", 1);
     let key = KeyBuilder::new("test/verify").finish();
-    let defined = module.define_cached(&key, id, |module, ctx| {
+    let defined = module.define_trusting_key(&key, id, |module, ctx| {
         build(module, ctx, id, &mut |_, body, _| {
             body.ins().iconst(types::I64, constant)
         });
@@ -77,7 +77,7 @@ fn populate(module: &mut JITModule, is_keyed: bool) -> Result<Vec<FuncId>, Modul
         ctx.func.signature = signature(module);
         if is_keyed {
             let key = KeyBuilder::new("test/verify").u64(index as u64).finish();
-            module.define_cached(&key, *id, |module, ctx| {
+            module.define_trusting_key(&key, *id, |module, ctx| {
                 SMALL.build(module, &declared, index, &mut ctx.func, &mut frontend);
                 Ok::<_, ModuleError>(())
             })?;

@@ -33,7 +33,10 @@ impl Sample {
                 panic!("the cache is empty");
             };
             let code = scope.insert(ticket, artifact(number));
-            ProgramPart::Code(code.expect("it can be placed"))
+            ProgramPart::Code {
+                code: code.expect("it can be placed"),
+                location_base: 0,
+            }
         });
         let mut parts: Vec<_> = parts.collect();
         parts.push(ProgramPart::Data(Arc::new(data())));
@@ -214,6 +217,7 @@ pub(super) fn artifact(number: u64) -> Artifact {
         key_parts: vec![KeyPart {
             name: "body".into(),
             hash: number,
+            ..KeyPart::default()
         }],
         ..Artifact::default()
     }

@@ -358,7 +358,10 @@ fn a_scope_is_no_program_for_being_called_one() {
     let part = obtain(&scope, &key(0), rich);
     scope.abandon_unflushed();
     let draft = ProgramDraft {
-        parts: vec![ProgramPart::Code(part)],
+        parts: vec![ProgramPart::Code {
+            code: part,
+            location_base: 0,
+        }],
         ..ProgramDraft::default()
     };
     let id = ScopeId::from_name("other").with_label("called nothing");

@@ -311,6 +311,7 @@ pub(crate) fn rich() -> Artifact {
         key_parts: vec![KeyPart {
             name: "body".into(),
             hash: 17,
+            ..KeyPart::default()
         }],
     }
 }

@@ -1,9 +1,9 @@
 //! Reading an image: its index, and its entries before and after they were verified.
 
 use constant_time_eq::constant_time_eq_16;
-use rekindle_artifact::Artifact;
 use rekindle_artifact::tables;
 use rekindle_artifact::wire::Reader;
+use rekindle_artifact::{Artifact, KeyPart};
 
 use crate::image::bindings::{StoredBinding, StoredBindings};
 use crate::image::calls::DirectCalls;
@@ -290,15 +290,12 @@ impl<'a> ImageView<'a> {
         Ok(self.kept(record)?.name)
     }
 
-    /// What a verified entry's key was made of: names and hashes.
+    /// What a verified entry's key was made of.
     ///
     /// # Errors
     /// As [`Self::name`].
-    pub fn key_parts(&self, record: &VerifiedRecord) -> Result<Vec<(String, u64)>, Damaged> {
-        let parts = self.kept(record)?.key_parts.into_iter();
-        Ok(parts
-            .map(|part| (part.name.into_owned(), part.hash))
-            .collect())
+    pub fn key_parts(&self, record: &VerifiedRecord) -> Result<Vec<KeyPart>, Damaged> {
+        Ok(self.kept(record)?.key_parts)
     }
 
     /// The artifact that a verified entry was made of. Fields that linking patches hold what was

@@ -68,6 +68,7 @@ fn artifact(number: u64) -> Artifact {
         key_parts: vec![KeyPart {
             name: "body".into(),
             hash: number,
+            ..KeyPart::default()
         }],
         ..Artifact::default()
     }
