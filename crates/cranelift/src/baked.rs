@@ -1,8 +1,8 @@
 //! Functions and data that hold an address of this process, and so mean nothing in another.
 //!
-//! A function under a key over its CLIF, constants included, can never be found wrongly; it is never
-//! found at all, and is named. Under a key of the embedder's, or in a program, it would be: those aren't
-//! kept. An address is told by what is mapped. One that was taken apart isn't recognised.
+//! A function under a key over its CLIF, constants included, can never be found wrongly; it would never be
+//! found at all, so it is neither looked for nor kept, and it is named. Under a key of the embedder's, or in
+//! a program, it would be: those aren't kept. An address is told by what is mapped. One that was taken apart isn't recognised.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use cranelift_codegen::ir::{Function, Inst, InstructionData, Opcode};
-use cranelift_module::{DataDescription, FuncId, Init};
+use cranelift_module::{DataDescription, Init};
 use rekindle_exec::fork_gate::enter;
 
 use crate::module::JITModule;
@@ -62,18 +62,17 @@ impl JITModule {
         &self.baked
     }
 
-    /// Called where a function wasn't found.
-    pub(crate) fn note_baked_addresses(&mut self, id: FuncId, func: &Function) {
-        if self.cache.is_persistent() && hold_address(|| constants(func), Certainty::Recent) {
-            let decl = self.declarations.get().get_function_decl(id);
-            self.note_baked_name(decl.linkage_name(id).into_owned());
+    /// Notes what holds an address, and which.
+    pub(crate) fn note_baked_name(&mut self, name: String, address: Option<u64>) {
+        tracing::debug!(name, address, "an address is baked: name it");
+        let is_first = self.cache.note_baked_address(&name);
+        if let Some(address) = address.filter(|_| is_first) {
+            self.cache.notice(&format!(
+                "{name} holds {address:#x} as a constant, which is an address in this process and nothing that \
+                 can be named: it isn't kept, nor is any other such function; give the address a name with \
+                 JITBuilder::symbol"
+            ));
         }
-    }
-
-    /// Notes what holds an address.
-    pub(crate) fn note_baked_name(&mut self, name: String) {
-        tracing::debug!(name, "an address is baked: name it");
-        self.cache.note_baked_address(&name);
         if self.baked.len() < MAX_NAMES {
             self.baked.push(name);
         }
@@ -83,6 +82,55 @@ impl JITModule {
     pub(crate) fn bakes_address(&self, func: &Function) -> bool {
         self.cache.is_persistent() && hold_address(|| constants(func), Certainty::Certain)
     }
+}
+
+/// A constant of a function that may be an address.
+#[derive(Clone, Copy)]
+pub(crate) struct Suspect {
+    pub(crate) value: u64,
+    /// The instruction whose result it is, if it is one's.
+    pub(crate) inst: Option<Inst>,
+}
+
+impl Suspect {
+    /// Whether the constant is an address of this process, with a tag or without.
+    pub(crate) fn is_address(self) -> bool {
+        // Most numbers with a fraction look as if they had a tag: the system isn't asked for each.
+        let is_tagged = || {
+            let untagged = self.value & UNTAGGED;
+            untagged != self.value && hold_address(|| [untagged].into_iter(), Certainty::Recent)
+        };
+        is_address(self.value) || is_tagged()
+    }
+}
+
+/// The constants of a function that may be addresses.
+pub(crate) fn suspects(func: &Function) -> impl Iterator<Item = Suspect> {
+    let iconst = |inst: Inst| match func.dfg.insts[inst] {
+        InstructionData::UnaryImm {
+            opcode: Opcode::Iconst,
+            ..
+        } => Some(inst),
+        _ => None,
+    };
+    immediates(func)
+        .map(move |(inst, value)| Suspect {
+            value,
+            inst: iconst(inst),
+        })
+        .chain(pooled(func).map(|value| Suspect { value, inst: None }))
+}
+
+fn is_address(value: u64) -> bool {
+    if !ADDRESSES.contains(&value) {
+        return false;
+    }
+    if value < LOW_END {
+        // What is asked for costs more than it tells, unless something is there at all.
+        return hold_address(|| [value].into_iter(), Certainty::Recent);
+    }
+    let is_mapped = rekindle_exec::is_mapped(value);
+    is_mapped.unwrap_or_else(|| hold_address(|| [value].into_iter(), Certainty::Certain))
 }
 
 /// Whether a data object's bytes hold an address, but where it will be told what to hold.
@@ -117,13 +165,18 @@ fn is_boxed(word: u64) -> bool {
     matches!(word >> 48, 0x7ff8..=0x7fff | 0xfff8..=0xffff)
 }
 
-/// The constants of a function that may be addresses, tagged ones without their tags. Instructions are
-/// asked in the order of their numbers, in which they lie in memory, and then whether the function has
-/// them still.
+/// The constants of a function that may be addresses, tagged ones without their tags, too.
 fn constants(func: &Function) -> impl Iterator<Item = u64> {
+    let all = immediates(func).map(|(_, value)| value).chain(pooled(func));
+    all.flat_map(|value| [value, value & UNTAGGED])
+}
+
+/// Constants that may be addresses as instructions have them. Instructions are asked in the order of their
+/// numbers, in which they lie in memory, and then whether the function has them still.
+fn immediates(func: &Function) -> impl Iterator<Item = (Inst, u64)> {
     // Instructions are numbered by 32 bits.
     let insts = (0..func.dfg.num_insts() as u32).map(Inst::from_u32);
-    let immediates = insts.filter_map(|inst| {
+    insts.filter_map(|inst| {
         let value = match func.dfg.insts[inst] {
             InstructionData::UnaryImm {
                 opcode: Opcode::Iconst,
@@ -135,17 +188,20 @@ fn constants(func: &Function) -> impl Iterator<Item = u64> {
             | InstructionData::IntCompareImm { imm, .. } => imm.bits().cast_unsigned(),
             _ => return None,
         };
-        Some(value)
-            .filter(|value| may_be_address(*value))
+        Some((inst, value))
+            .filter(|_| may_be_address(value))
             .filter(|_| func.layout.inst_block(inst).is_some())
-    });
+    })
+}
+
+/// Words of a function's larger constants that may be addresses.
+fn pooled(func: &Function) -> impl Iterator<Item = u64> {
     let pools = func.dfg.constants.iter().map(|(_, data)| data);
     let words = pools.flat_map(|data| {
         let words = data.as_slice().as_chunks::<8>().0;
         words.iter().map(|word| u64::from_le_bytes(*word))
     });
-    let all = immediates.chain(words.filter(|word| may_be_address(*word)));
-    all.flat_map(|value| [value, value & UNTAGGED])
+    words.filter(|word| may_be_address(*word))
 }
 
 fn may_be_address(value: u64) -> bool {

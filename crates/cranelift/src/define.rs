@@ -20,7 +20,8 @@ use crate::baked;
 use crate::data::{Contents, Kind, Object};
 use crate::key;
 use crate::module::{Data, Function, JITModule};
-use crate::names::{DeclaredNames, name_tag, write_function_name};
+use crate::named_addresses::{Addresses, with_references};
+use crate::names::{DeclaredNames, IN_OBJECTS, name_tag, write_function_name};
 use crate::reference::Reference;
 use crate::tables;
 
@@ -51,16 +52,23 @@ impl JITModule {
         out.begin();
         out.part("name and linkage");
         out.put(DOMAIN);
-        let declarations = self.declarations.get();
-        write_function_name(declarations, id, out);
-        key::write_function(func, &DeclaredNames(declarations), out);
+        let names = DeclaredNames {
+            declarations: self.declarations.get(),
+            in_objects: &self.in_objects,
+        };
+        write_function_name(names.declarations, id, out);
+        key::write_function(func, &names, out);
         Key::from_bytes(out.finish())
     }
 
     /// What the key that was made last is made of: that of this function.
     fn clif_key_parts(&mut self, func: &ir::Function) -> Vec<KeyPart> {
         let mut parts = self.writer.key_parts();
-        key::add_brief(func, &DeclaredNames(self.declarations.get()), &mut parts);
+        let names = DeclaredNames {
+            declarations: self.declarations.get(),
+            in_objects: &self.in_objects,
+        };
+        key::add_brief(func, &names, &mut parts);
         parts
     }
 
@@ -73,7 +81,6 @@ impl JITModule {
         ticket: Ticket,
         making: Making,
     ) -> ModuleResult<Code> {
-        self.note_baked_addresses(id, &ctx.func);
         let artifact = self.compile_artifact(id, ctx, control, making)?;
         let time = artifact.compile_time_ns;
         self.statistics.add_compiled(ticket.reason(), time);
@@ -153,6 +160,10 @@ impl JITModule {
                     }
                     0 => Reference::of_function(self.declarations.get(), FuncId::from_u32(index)),
                     1 => Reference::of_data(self.declarations.get(), DataId::from_u32(index)),
+                    IN_OBJECTS => {
+                        let text = self.in_objects.get(index as usize)?;
+                        return Some(Target::Symbol(text.clone()));
+                    }
                     _ => return None,
                 }
             }
@@ -204,6 +215,92 @@ impl JITModule {
             location_base: 0,
         });
         self.has_unfinalized = true;
+        Ok(())
+    }
+
+    /// Finds a function under a key over its CLIF, or compiles it. What is found leaves the embedder its
+    /// own function, if this is another form of it.
+    fn define_found(
+        &mut self,
+        id: FuncId,
+        ctx: &mut Context,
+        control: &mut ControlPlane,
+        original: Option<ir::Function>,
+    ) -> ModuleResult<()> {
+        let location_base = base_of_locations(&ctx.func);
+        let key = if self.cache.is_persistent() {
+            self.clif_key(id, &ctx.func)
+        } else {
+            // No one will ever look for it, so any key of its own will do.
+            KeyBuilder::new("uncached")
+                .u64(u64::from(id.as_u32()))
+                .finish()
+        };
+        let found = {
+            let knows = |reference: &str| self.knows(reference);
+            self.scope.lookup_wanted(&key, &Wanted::new(&knows))
+        };
+        if let Lookup::Hit(code) = &found {
+            self.statistics.add_found(code);
+        }
+        let code = match found {
+            Lookup::Hit(code) => match self.scope.verification(&key, &code) {
+                Some(verification) => {
+                    let making = Making {
+                        key_parts: self.clif_key_parts(&ctx.func),
+                        location_base,
+                    };
+                    self.verify(id, ctx, control, verification, making)?
+                }
+                None if self.keeps_compiled_code || ctx.want_disasm => {
+                    self.statistics.functions_compiled_again += 1;
+                    self.compile_alone(ctx, control)?;
+                    code
+                }
+                None => {
+                    // What was compiled in this context before is another function.
+                    ctx.take_compiled_code();
+                    if let Some(original) = original {
+                        ctx.func = original;
+                    }
+                    code
+                }
+            },
+            Lookup::Miss(ticket) => {
+                let key_parts = match self.cache.is_persistent() {
+                    true => self.clif_key_parts(&ctx.func),
+                    false => Vec::new(),
+                };
+                let making = Making {
+                    key_parts,
+                    location_base,
+                };
+                self.compile(id, ctx, control, ticket, making)?
+            }
+        };
+        self.add_function(id, code, location_base);
+        Ok(())
+    }
+
+    /// Compiles a function that holds an address of this process: no other would find it, so it costs
+    /// what it costs without a cache, and nothing of it is written.
+    fn define_unkept(
+        &mut self,
+        id: FuncId,
+        ctx: &mut Context,
+        control: &mut ControlPlane,
+        address: u64,
+    ) -> ModuleResult<()> {
+        self.statistics.functions_unkeepable += 1;
+        self.note_baked_name(self.linkage_name(id), Some(address));
+        let making = Making {
+            key_parts: Vec::new(),
+            location_base: base_of_locations(&ctx.func),
+        };
+        let location_base = making.location_base;
+        let ticket = self.scope.unkeepable();
+        let code = self.compile(id, ctx, control, ticket, making)?;
+        self.add_function(id, code, location_base);
         Ok(())
     }
 
@@ -324,15 +421,6 @@ impl Module for JITModule {
         if self.provided.is_some() {
             return self.define_in_provided_memory(id, ctx, ctrl_plane);
         }
-        let location_base = base_of_locations(&ctx.func);
-        let key = if self.cache.is_persistent() {
-            self.clif_key(id, &ctx.func)
-        } else {
-            // No one will ever look for it, so any key of its own will do.
-            KeyBuilder::new("uncached")
-                .u64(u64::from(id.as_u32()))
-                .finish()
-        };
         if self.recording.is_some() && self.bakes_address(&ctx.func) {
             // Found or not: another process has another address there.
             let name = self.linkage_name(id);
@@ -340,47 +428,19 @@ impl Module for JITModule {
                 recording.refuse(&name, baked::OBSTACLE);
             }
         }
-        let found = {
-            let knows = |reference: &str| self.knows(reference);
-            self.scope.lookup_wanted(&key, &Wanted::new(&knows))
+        let addresses = match self.cache.is_persistent() {
+            true => self.addresses_in(&ctx.func),
+            false => Addresses::None,
         };
-        if let Lookup::Hit(code) = &found {
-            self.statistics.add_found(code);
-        }
-        let code = match found {
-            Lookup::Hit(code) => match self.scope.verification(&key, &code) {
-                Some(verification) => {
-                    let making = Making {
-                        key_parts: self.clif_key_parts(&ctx.func),
-                        location_base,
-                    };
-                    self.verify(id, ctx, ctrl_plane, verification, making)?
-                }
-                None if self.keeps_compiled_code || ctx.want_disasm => {
-                    self.statistics.functions_compiled_again += 1;
-                    self.compile_alone(ctx, ctrl_plane)?;
-                    code
-                }
-                None => {
-                    // What was compiled in this context before is another function.
-                    ctx.take_compiled_code();
-                    code
-                }
-            },
-            Lookup::Miss(ticket) => {
-                let key_parts = match self.cache.is_persistent() {
-                    true => self.clif_key_parts(&ctx.func),
-                    false => Vec::new(),
-                };
-                let making = Making {
-                    key_parts,
-                    location_base,
-                };
-                self.compile(id, ctx, ctrl_plane, ticket, making)?
+        match addresses {
+            Addresses::None => self.define_found(id, ctx, ctrl_plane, None),
+            Addresses::Named(addresses) => {
+                let named = with_references(&ctx.func, &addresses);
+                let original = std::mem::replace(&mut ctx.func, named);
+                self.define_found(id, ctx, ctrl_plane, Some(original))
             }
-        };
-        self.add_function(id, code, location_base);
-        Ok(())
+            Addresses::Unkeepable(address) => self.define_unkept(id, ctx, ctrl_plane, address),
+        }
     }
 
     fn define_function_bytes(
@@ -416,7 +476,7 @@ impl Module for JITModule {
             recording.add_data(self.declarations.get(), id, data, align);
             if baked::in_data(data) {
                 recording.refuse(&name(), baked::OBSTACLE);
-                self.note_baked_name(name());
+                self.note_baked_name(name(), None);
             }
         }
         let contents = match &data.init {

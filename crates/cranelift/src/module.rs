@@ -18,6 +18,7 @@ use crate::declarations::{Declarations, Standing};
 use crate::isa;
 use crate::key::Writer;
 use crate::memory;
+use crate::objects::Objects;
 use crate::opened::OpenedProgram;
 use crate::program_name::program_name;
 use crate::provided::ProvidedMemory;
@@ -65,6 +66,8 @@ pub struct JITModule {
     pub(crate) provided: Option<ProvidedMemory>,
     pub(crate) writer: Writer,
     pub(crate) statistics: ModuleStatistics,
+    /// What functions refer to in the program and in shared libraries, as texts of references.
+    pub(crate) in_objects: Vec<String>,
     /// Names of functions that bake an address.
     pub(crate) baked: Vec<String>,
     /// Of the last keyed function.
@@ -154,6 +157,7 @@ impl JITModule {
             writer: Writer::new(),
             keyed_context: None,
             statistics: ModuleStatistics::default(),
+            in_objects: Vec::new(),
             baked: Vec::new(),
         }
     }
@@ -296,6 +300,9 @@ impl JITModule {
             },
             // Under a key that says so.
             Some(Reference::Function(_) | Reference::Data(_) | Reference::LibCall(_)) => true,
+            Some(Reference::Object(build_id, offset)) => {
+                Objects::now().address_of(build_id, offset).is_some()
+            }
             None => false,
         }
     }
@@ -307,6 +314,7 @@ impl JITModule {
             Reference::Function(id) => Some(self.function_address(id)),
             Reference::Data(id) => Some(self.data_address(id)),
             Reference::LibCall(libcall) => Some(self.libcall_address(libcall)),
+            Reference::Object(build_id, offset) => Objects::now().address_of(build_id, offset),
             Reference::Named(named) => match self.declarations.standing(&named) {
                 Standing::Same(id) | Standing::Changed(id) => Some(self.address_of_id(id)),
                 Standing::Other => None,

@@ -10,25 +10,39 @@ use rekindle::{Cache, Signature};
 use crate::key::{Names, Writer};
 
 /// A module's declarations as names of a key.
-pub(crate) struct DeclaredNames<'a>(pub(crate) &'a ModuleDeclarations);
+pub(crate) struct DeclaredNames<'a> {
+    pub(crate) declarations: &'a ModuleDeclarations,
+    /// What names of [`IN_OBJECTS`] stand for, by number.
+    pub(crate) in_objects: &'a [String],
+}
+
+/// The namespace of what lies in the program and in shared libraries. No front has it.
+pub(crate) const IN_OBJECTS: u32 = u32::from_le_bytes(*b"objt");
 
 /// The kinds of name, written before it.
 const FUNCTION: u32 = 0;
 const DATA: u32 = 1;
 const OTHER: u32 = 2;
+const OBJECT: u32 = 3;
 
 impl Names for DeclaredNames<'_> {
     fn write_name(&self, name: &UserExternalName, out: &mut Writer) {
         let UserExternalName { namespace, index } = *name;
         match namespace {
-            0 => write_function_name(self.0, FuncId::from_u32(index), out),
+            0 => write_function_name(self.declarations, FuncId::from_u32(index), out),
             1 => {
                 let id = DataId::from_u32(index);
-                let decl = self.0.get_data_decl(id);
+                let decl = self.declarations.get_data_decl(id);
                 out.put([DATA, linkage_number(decl.linkage), u32::from(decl.writable)]);
                 write_optional_name(decl.name.as_deref(), index, out);
             }
-            _ => out.put([OTHER, namespace, index]),
+            _ => match self.in_object(name) {
+                Some(text) => {
+                    out.u32(OBJECT);
+                    out.short_str(text);
+                }
+                None => out.put([OTHER, namespace, index]),
+            },
         }
     }
 
@@ -36,7 +50,7 @@ impl Names for DeclaredNames<'_> {
         let (kind, name) = match name.namespace {
             0 => ("function", &self.function(name).name),
             1 => ("data", &self.data(name).name),
-            _ => return "another name".to_owned(),
+            _ => return self.in_object(name).unwrap_or("another name").to_owned(),
         };
         match name {
             Some(name) => format!("{kind} {name}"),
@@ -48,7 +62,7 @@ impl Names for DeclaredNames<'_> {
         let (named, linkage) = match name.namespace {
             0 => (&self.function(name).name, self.function(name).linkage),
             1 => (&self.data(name).name, self.data(name).linkage),
-            _ => return,
+            _ => return out.short_str(self.in_object(name).unwrap_or_default()),
         };
         out.put([name.namespace, linkage_number(linkage)]);
         write_optional_name(named.as_deref(), 0, out);
@@ -57,11 +71,19 @@ impl Names for DeclaredNames<'_> {
 
 impl DeclaredNames<'_> {
     fn function(&self, name: &UserExternalName) -> &FunctionDeclaration {
-        self.0.get_function_decl(FuncId::from_u32(name.index))
+        let id = FuncId::from_u32(name.index);
+        self.declarations.get_function_decl(id)
     }
 
     fn data(&self, name: &UserExternalName) -> &DataDeclaration {
-        self.0.get_data_decl(DataId::from_u32(name.index))
+        let id = DataId::from_u32(name.index);
+        self.declarations.get_data_decl(id)
+    }
+
+    fn in_object(&self, name: &UserExternalName) -> Option<&str> {
+        let text = self.in_objects.get(name.index as usize);
+        text.filter(|_| name.namespace == IN_OBJECTS)
+            .map(String::as_str)
     }
 }
 

@@ -21,6 +21,9 @@ pub(crate) enum Reference<'a> {
     Data(DataId),
     /// A routine that Cranelift calls on its own account.
     LibCall(LibCall),
+    /// What lies in the program or a shared library: its build id in hexadecimal, and the distance from its
+    /// base.
+    Object(&'a str, u64),
 }
 
 /// A linkage name, and what it was declared as when it was referred to.
@@ -174,6 +177,7 @@ impl<'a> Reference<'a> {
             Self::Function(id) => format!("function#{}", id.as_u32()),
             Self::Data(id) => format!("data#{}", id.as_u32()),
             Self::LibCall(libcall) => format!("libcall#{libcall}"),
+            Self::Object(build_id, offset) => format!("object#{build_id}+{offset:x}"),
         }
     }
 
@@ -195,6 +199,10 @@ impl<'a> Reference<'a> {
             "function" => Self::Function(FuncId::from_u32(rest.parse().ok()?)),
             "data" => Self::Data(DataId::from_u32(rest.parse().ok()?)),
             "libcall" => Self::LibCall(rest.parse().ok()?),
+            "object" => {
+                let (build_id, offset) = rest.split_once('+')?;
+                Self::Object(build_id, u64::from_str_radix(offset, 16).ok()?)
+            }
             _ => return None,
         })
     }
@@ -231,6 +239,8 @@ mod tests {
             Reference::LibCall(LibCall::Memcpy),
             Reference::LibCall(LibCall::Probestack),
             Reference::LibCall(LibCall::X86Pshufb),
+            Reference::Object("0123abcd", 0),
+            Reference::Object("0123abcd", u64::MAX),
         ];
         for name in ["", "function#1", ":x", "fm0000000000000007:f", "ä"] {
             for kind in kinds {

@@ -71,6 +71,7 @@ fn parse_compiled_code(value: Option<&OsStr>) -> Result<bool, &'static str> {
 
 /// Whether functions that are found are compiled all the same, for the sake of `Context::compiled_code`.
 pub(crate) fn keeps_compiled_code() -> bool {
+    let _inside = enter();
     COMPILED_CODE.unwrap_or(false)
 }
 

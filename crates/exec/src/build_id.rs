@@ -1,18 +1,6 @@
 //! The build ids of the running program: what linkers leave in memory to tell builds apart.
 
-use std::ffi::{c_int, c_void};
-
-/// Type of a note with a build id, whose owner is `GNU`.
-const NT_GNU_BUILD_ID: u32 = 3;
-
-/// What is looked for, and what was found.
-struct Search {
-    /// An address in the object that is asked about.
-    address: u64,
-    /// Whether the next object is the program, and is asked about too.
-    wants_first: bool,
-    ids: Option<Vec<Vec<u8>>>,
-}
+use crate::objects::loaded_objects;
 
 /// The build id of the program, and that of the shared library that `code` is in, if it is in one.
 /// `None` if one of them has none, or the system doesn't say.
@@ -27,96 +15,20 @@ pub fn build_id(code: fn()) -> Option<Vec<u8>> {
 }
 
 fn search(code: fn(), wants_first: bool) -> Option<Vec<Vec<u8>>> {
-    let mut search = Search {
-        address: (code as usize) as u64,
-        wants_first,
-        ids: Some(Vec::new()),
-    };
-    #[expect(unsafe_code, reason = "the one call")]
-    // SAFETY: the callback is given the search, which outlives the call, and nothing else uses it.
-    unsafe {
-        libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast());
-    }
-    search.ids.filter(|ids| !ids.is_empty())
-}
-
-#[expect(unsafe_code, reason = "the C library calls it with pointers")]
-unsafe extern "C" fn visit(
-    info: *mut libc::dl_phdr_info,
-    _len: libc::size_t,
-    search: *mut c_void,
-) -> c_int {
-    // SAFETY: the C library describes an object that stays loaded during the call.
-    let info = unsafe { &*info };
-    // SAFETY: what iterates was given a search that nobody else uses.
-    let search = unsafe { &mut *search.cast::<Search>() };
-    let headers = match info.dlpi_phdr.is_null() {
-        true => &[],
-        // SAFETY: the C library says that so many headers are there.
-        false => unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) },
-    };
-    let start = |header: &libc::Elf64_Phdr| info.dlpi_addr.wrapping_add(header.p_vaddr);
-    let holds = |header: &libc::Elf64_Phdr| {
-        let offset = search.address.wrapping_sub(start(header));
-        header.p_type == libc::PT_LOAD && offset < header.p_memsz
-    };
-    let is_program = core::mem::take(&mut search.wants_first);
-    if !is_program && !headers.iter().any(holds) {
-        return 0;
-    }
-    let notes = headers
-        .iter()
-        .filter(|header| header.p_type == libc::PT_NOTE);
-    let id = notes
-        .filter(|note| headers.iter().any(|load| contains(load, note)))
-        .find_map(|note| {
-            let notes = core::ptr::with_exposed_provenance::<u8>(start(note) as usize);
-            // SAFETY: the segment lies in one that is loaded, which `contains` checked, and nobody
-            // writes notes.
-            let notes = unsafe { std::slice::from_raw_parts(notes, note.p_memsz as usize) };
-            id_among(notes)
-        });
-    match (&mut search.ids, id) {
-        (Some(ids), Some(id)) => ids.push(id.to_vec()),
-        (ids, _) => *ids = None,
-    }
-    0
-}
-
-/// Whether a segment that is loaded, and may be read, contains another.
-fn contains(load: &libc::Elf64_Phdr, part: &libc::Elf64_Phdr) -> bool {
-    let offset = part.p_vaddr.wrapping_sub(load.p_vaddr);
-    load.p_type == libc::PT_LOAD
-        && load.p_flags & libc::PF_R != 0
-        && offset
-            .checked_add(part.p_memsz)
-            .is_some_and(|end| end <= load.p_memsz)
-}
-
-/// The build id among some notes.
-pub(crate) fn id_among(mut notes: &[u8]) -> Option<&[u8]> {
-    loop {
-        let (head, rest) = notes.split_first_chunk::<12>()?;
-        let [name_len, id_len, kind] = [0, 4, 8].map(|at| {
-            let word = [head[at], head[at + 1], head[at + 2], head[at + 3]];
-            u32::from_le_bytes(word)
-        });
-        let (name, rest) = rest.split_at_checked(padded(name_len))?;
-        let (id, rest) = rest.split_at_checked(padded(id_len))?;
-        if kind == NT_GNU_BUILD_ID && name == b"GNU\0" && id_len > 0 {
-            return id.get(..id_len as usize);
-        }
-        notes = rest;
-    }
-}
-
-fn padded(len: u32) -> usize {
-    (len as usize).next_multiple_of(4)
+    let address = (code as usize) as u64;
+    let objects = loaded_objects().into_iter().enumerate();
+    let asked = objects.filter(|(number, object)| {
+        let is_program = wants_first && *number == 0;
+        is_program || object.holds(address)
+    });
+    let ids: Option<Vec<Vec<u8>>> = asked.map(|(_, object)| object.build_id).collect();
+    ids.filter(|ids| !ids.is_empty())
 }
 
 #[cfg(all(test, not(miri)))]
 mod tests {
-    use super::{build_id, build_ids, id_among};
+    use super::{build_id, build_ids};
+    use crate::objects::id_among;
 
     #[test]
     fn an_id_is_found_among_notes() {

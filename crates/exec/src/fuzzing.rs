@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
-use crate::build_id::id_among;
 use crate::frames::check;
+use crate::objects::id_among;
 
 /// Checks call frame records that would lie at an address, for code in a range: how many functions
 /// they are for, if the unwinder may have them.

@@ -18,6 +18,7 @@ mod host;
 mod image;
 mod image_ranges;
 mod imp;
+mod objects;
 #[cfg(all(test, not(miri)))]
 mod out_of_mappings;
 mod process;
@@ -33,4 +34,5 @@ pub use frames::MalformedFrames;
 pub use host::{at_exit, find_symbol};
 pub use image::{ImageMapping, ImageShape};
 pub use image_ranges::{cover_lost_page, is_in_image, may_have_run_zeroes};
+pub use objects::{LoadedObject, is_mapped, loaded_objects};
 pub use process::process_number;

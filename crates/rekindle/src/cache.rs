@@ -104,10 +104,10 @@ impl Cache {
     }
 
     /// Counts code that holds an address of this process as a constant, so that no other process
-    /// will find it.
-    pub fn note_baked_address(&self, name: &str) {
+    /// will find it. Returns whether it is the first.
+    pub fn note_baked_address(&self, name: &str) -> bool {
         let _inside = enter();
-        self.shared.note_baked_address(name);
+        self.shared.note_baked_address(name)
     }
 
     /// The names of code that [`Self::note_baked_address`] counted, the first of them.

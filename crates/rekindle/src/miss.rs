@@ -24,11 +24,14 @@ pub enum MissReason {
     /// An image holds the key, but its front found that the code isn't for what it has: see
     /// [`Scope::refuse`](crate::Scope::refuse).
     Refused,
+    /// The front knows that no other process can use the code, so nothing was looked for and nothing is
+    /// kept: see [`Scope::unkeepable`](crate::Scope::unkeepable).
+    Unkeepable,
 }
 
 impl MissReason {
     /// All reasons, in the order of their indices.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::NotCached,
         Self::CacheOff,
         Self::Damaged,
@@ -37,6 +40,7 @@ impl MissReason {
         Self::OtherSignature,
         Self::OtherNames,
         Self::Refused,
+        Self::Unkeepable,
     ];
 
     /// The name under which the reason is counted, in kebab case.
@@ -50,6 +54,7 @@ impl MissReason {
             Self::OtherSignature => "other-signature",
             Self::OtherNames => "other-names",
             Self::Refused => "refused",
+            Self::Unkeepable => "unkeepable",
         }
     }
 }

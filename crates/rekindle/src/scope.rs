@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rekindle_artifact::Artifact;
 use rekindle_exec::fork_gate::enter;
 use rekindle_exec::{Arena, HostAddr, process_number};
-use rekindle_store::{Environment, Key, ScopeId};
+use rekindle_store::{Environment, Key, KeyBuilder, ScopeId};
 use rustc_hash::FxHashSet;
 
 use crate::code::{Code, Located};
@@ -201,7 +201,8 @@ impl Scope {
                 .compile_ns_spent
                 .add(artifact.compile_time_ns);
             // What couldn't be mapped is kept already, perhaps.
-            if inner.cache.is_writable() && reason != MissReason::NoMemory {
+            let is_kept = !matches!(reason, MissReason::NoMemory | MissReason::Unkeepable);
+            if inner.cache.is_writable() && is_kept {
                 if inner.replaces_kept(&key, reason) {
                     let is_proved = false;
                     inner.wrong.push(Wrong { key, is_proved });
@@ -364,6 +365,20 @@ impl Scope {
             reason,
             scope: self.inner.number,
         })
+    }
+
+    /// A ticket for code that no other process can use, such as code that holds an address of this one:
+    /// nothing is looked up, and what is inserted with it isn't kept.
+    pub fn unkeepable(&self) -> Ticket {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let reason = MissReason::Unkeepable;
+        self.inner.cache.counters.miss(reason);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Ticket {
+            key: KeyBuilder::new("rekindle/unkeepable").u64(number).finish(),
+            reason,
+            scope: self.inner.number,
+        }
     }
 
     /// Forgets what is queued. The code stays callable. A process that `fork` made need not: what the

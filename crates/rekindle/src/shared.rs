@@ -119,13 +119,15 @@ impl Shared {
         notices.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Counts code with a baked address, and keeps its name.
-    pub(crate) fn note_baked_address(&self, name: &str) {
+    /// Counts code with a baked address, and keeps its name. Returns whether it is the first.
+    pub(crate) fn note_baked_address(&self, name: &str) -> bool {
         self.counters.baked_addresses.add(1);
         let mut baked = self.baked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = baked.is_empty();
         if baked.len() < MAX_BAKED_NAMES {
             baked.push(name.to_owned());
         }
+        is_first
     }
 
     pub(crate) fn baked_addresses(&self) -> Vec<String> {

@@ -114,6 +114,10 @@ impl Unordered<'_> {
             I::UnaryImm { imm, .. } => self.scratch.u64(imm.bits().cast_unsigned()),
             I::UnaryIeee32 { imm, .. } => self.scratch.u32(imm.bits()),
             I::UnaryIeee64 { imm, .. } => self.scratch.u64(imm.bits()),
+            #[cfg(not(since_0_133))]
+            I::BinaryImm64 { imm, .. } | I::IntCompareImm { imm, .. } => {
+                self.scratch.u64(imm.bits().cast_unsigned());
+            }
             I::IntCompare { cond, .. } => self.scratch.display(&cond),
             I::FloatCompare { cond, .. } => self.scratch.display(&cond),
             I::Load { offset, .. } | I::Store { offset, .. } => {

@@ -25,6 +25,8 @@ mod figures;
 mod forks;
 #[cfg(since_0_135)]
 mod guards;
+#[cfg(since_0_135)]
+mod keepable;
 mod keys;
 #[cfg(since_0_135)]
 mod locations;
