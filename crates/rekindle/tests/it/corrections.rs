@@ -283,7 +283,10 @@ fn a_damaged_program_does_not_bring_back_an_older_one() {
         let part = obtain(&scope, &key(number.into()), || constant(number));
         scope.abandon_unflushed();
         let draft = ProgramDraft {
-            parts: vec![ProgramPart::Code(part)],
+            parts: vec![ProgramPart::Code {
+                code: part,
+                location_base: 0,
+            }],
             front: number.to_le_bytes().to_vec(),
             ..ProgramDraft::default()
         };
