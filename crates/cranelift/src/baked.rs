@@ -36,6 +36,9 @@ const UNTAGGED: u64 = (1 << 48) - 1;
 /// but what a person is told.
 const MAX_AGE: Duration = Duration::from_millis(100);
 
+/// The system is asked for so many values, one by one, before it is asked for all that is mapped.
+const MAX_ASKED: usize = 64;
+
 /// What was mapped when it was last read, by address.
 struct Mapped {
     ranges: Vec<Range<u64>>,
@@ -210,35 +213,61 @@ fn may_be_address(value: u64) -> bool {
 
 /// Whether one of some values is an address.
 fn hold_address<I: Iterator<Item = u64>>(values: impl Fn() -> I, certainty: Certainty) -> bool {
+    match certainty {
+        Certainty::Certain => hold_address_now(values),
+        Certainty::Recent => held_address_lately(values),
+    }
+}
+
+/// Asks for each value, as far as they are few, and else for all that is mapped: what was mapped before says
+/// nothing of what is mapped now.
+fn hold_address_now<I: Iterator<Item = u64>>(values: impl Fn() -> I) -> bool {
+    let mut candidates = values().filter(|value| ADDRESSES.contains(value));
+    for candidate in candidates.by_ref().take(MAX_ASKED) {
+        match rekindle_exec::is_mapped(candidate) {
+            Some(true) => return true,
+            Some(false) => {}
+            None => return is_among_mapped(&values),
+        }
+    }
+    candidates.next().is_some() && is_among_mapped(&values)
+}
+
+fn is_among_mapped<I: Iterator<Item = u64>>(values: &impl Fn() -> I) -> bool {
+    let known = Mapped::read();
+    // Where the system doesn't say, nobody knows.
+    known.ranges.is_empty() || values().any(|value| known.holds(value))
+}
+
+fn held_address_lately<I: Iterator<Item = u64>>(values: impl Fn() -> I) -> bool {
     if values().next().is_none() {
         return false;
     }
     let _inside = enter();
     let Ok(mut mapped) = MAPPED.lock() else {
-        // Nobody knows.
-        return certainty == Certainty::Certain;
+        return false;
     };
     if let Some(known) = &*mapped {
         if values().any(|value| known.holds(value)) {
             return true;
         }
-        let is_recent = certainty == Certainty::Recent && known.read_at.elapsed() < MAX_AGE;
+        let is_recent = known.read_at.elapsed() < MAX_AGE;
         if is_recent || !values().any(|value| known.is_worth_asking(value)) {
             return false;
         }
     }
-    let known = mapped.insert(Mapped {
-        ranges: read_maps(),
-        read_at: Instant::now(),
-    });
-    match known.ranges.is_empty() {
-        // The system doesn't say.
-        true => certainty == Certainty::Certain,
-        false => values().any(|value| known.holds(value)),
-    }
+    let known = mapped.insert(Mapped::read());
+    values().any(|value| known.holds(value))
 }
 
 impl Mapped {
+    fn read() -> Self {
+        Self {
+            ranges: read_maps(),
+            read_at: Instant::now(),
+        }
+    }
+
     fn holds(&self, address: u64) -> bool {
         let after = self.ranges.partition_point(|range| range.start <= address);
         after > 0 && self.ranges[after - 1].contains(&address)

@@ -118,6 +118,32 @@ fn memory_that_was_mapped_just_now_is_noticed_too() {
     }
 }
 
+/// Memory below 4 GiB, as a heap of short pointers is.
+fn map_low(value: i64) -> &'static i64 {
+    let (protection, flags) = (
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT,
+    );
+    // SAFETY: the system chooses where, so nothing that is there already changes.
+    let memory = unsafe { libc::mmap(core::ptr::null_mut(), 4096, protection, flags, -1, 0) };
+    assert!(memory != libc::MAP_FAILED && memory.addr() < 1 << 32);
+    // SAFETY: a page was mapped for us alone, and it is never unmapped.
+    let cell = unsafe { &mut *memory.cast::<i64>() };
+    *cell = value;
+    cell
+}
+
+#[test]
+fn an_address_below_four_gigabytes_is_an_address_too() {
+    let home = Home::new();
+    // What is mapped is read once, while nothing lies there.
+    assert_eq!(run_keyed(&home.open(), Way::Integer, leak(40)), 40);
+    for value in [41, 42, 43] {
+        let cell = map_low(value);
+        assert_eq!(run_keyed(&home.open(), Way::Integer, cell), value);
+    }
+}
+
 /// A program of `f() = *cell`, or `*pointer` with a pointer in data.
 fn run_program(cache: &Cache, way: Option<Way>, cell: &'static i64) -> (i64, bool) {
     let mut module = module(cache);
