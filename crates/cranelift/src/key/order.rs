@@ -123,7 +123,18 @@ impl Unordered<'_> {
             I::Load { offset, .. } | I::Store { offset, .. } => {
                 self.scratch.u32(i32::from(offset).cast_unsigned());
             }
+            #[cfg(since_0_135)]
             I::StackAddr {
+                stack_slot, offset, ..
+            } => {
+                self.scratch.u32(i32::from(offset).cast_unsigned());
+                self.scratch.number(func.sized_stack_slots[stack_slot].size);
+            }
+            #[cfg(not(since_0_135))]
+            I::StackLoad {
+                stack_slot, offset, ..
+            }
+            | I::StackStore {
                 stack_slot, offset, ..
             } => {
                 self.scratch.u32(i32::from(offset).cast_unsigned());
