@@ -8,6 +8,7 @@ use rekindle::{KeyItem, KeyItems, KeyPart, ORDER_ASIDE};
 use rustc_hash::FxHashMap;
 
 use super::tables::write_external_name;
+use super::writer::mixed;
 use super::{Names, Walk, Writer, order, tables, write_signature};
 
 /// The most items of a part; of a larger part, each stands for several things.
@@ -190,10 +191,4 @@ impl<'a> Items<'a> {
             next
         })
     }
-}
-
-/// A number in which each bit depends on all of another's.
-pub(super) fn mixed(number: u64) -> u64 {
-    let number = (number ^ number >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (number ^ number >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }

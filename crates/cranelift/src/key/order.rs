@@ -9,8 +9,8 @@ use cranelift_codegen::ir::{
     Block, ExternalName, Function, GlobalValueData, Inst, InstructionData, Value,
 };
 
-use super::brief::mixed;
 use super::tables::write_signature;
+use super::writer::mixed;
 use super::{Names, Writer};
 
 /// The hash of a function.

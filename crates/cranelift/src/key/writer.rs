@@ -268,6 +268,12 @@ impl Writer {
     }
 }
 
+/// A number in which each bit depends on all of another's.
+pub(super) fn mixed(number: u64) -> u64 {
+    let number = (number ^ number >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (number ^ number >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+}
+
 /// Goes on with a hash of half words: a polynomial, so that many are multiplied at once and it makes
 /// no difference where one call ends and the next goes on. It tells apart what nobody chose.
 fn hash_of(halves: &[u16], mut hash: u64) -> u64 {
