@@ -157,7 +157,8 @@ mod tests {
         assert_eq!(is_mapped((&raw const HERE).addr() as u64), Some(true));
         assert_eq!(is_mapped(fresh + (32 << 20)), Some(true));
         assert_eq!(is_mapped(0), Some(false));
-        assert_eq!(is_mapped(1 << 33 | 5), Some(false));
+        // Below what sanitizers take for themselves.
+        assert_eq!(is_mapped(1 << 30 | 5), Some(false));
         assert_eq!(is_mapped(u64::MAX), Some(false));
     }
 }
