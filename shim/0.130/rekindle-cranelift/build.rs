@@ -1,0 +1,1 @@
+../../../crates/cranelift/build.rs
