@@ -64,7 +64,6 @@ pub(super) const EMBEDDERS: [Embedder; 4] = [
         version: "0.4.1",
         cranelift: "0.127",
         features: &["cranelift"],
-        is_quick: true,
         ..PLAIN
     },
     Embedder {
