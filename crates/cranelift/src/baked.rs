@@ -47,15 +47,6 @@ struct Mapped {
 
 static MAPPED: Mutex<Option<Mapped>> = Mutex::new(None);
 
-/// How well an answer must be founded.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Certainty {
-    /// What is mapped now counts.
-    Certain,
-    /// What was mapped lately will do.
-    Recent,
-}
-
 impl JITModule {
     /// Functions of this module that hold a constant which is an address of this process, and data of
     /// its programs that does. They are compiled anew in each process, since the constant differs: give
@@ -83,7 +74,7 @@ impl JITModule {
 
     /// Whether a function holds an address, if it matters.
     pub(crate) fn bakes_address(&self, func: &Function) -> bool {
-        self.cache.is_persistent() && hold_address(|| constants(func), Certainty::Certain)
+        self.cache.is_persistent() && hold_address_now(|| constants(func))
     }
 }
 
@@ -101,7 +92,7 @@ impl Suspect {
         // Most numbers with a fraction look as if they had a tag: the system isn't asked for each.
         let is_tagged = || {
             let untagged = self.value & UNTAGGED;
-            untagged != self.value && hold_address(|| [untagged].into_iter(), Certainty::Recent)
+            untagged != self.value && held_address_lately(|| [untagged].into_iter())
         };
         is_address(self.value) || is_tagged()
     }
@@ -130,10 +121,9 @@ fn is_address(value: u64) -> bool {
     }
     if value < LOW_END {
         // What is asked for costs more than it tells, unless something is there at all.
-        return hold_address(|| [value].into_iter(), Certainty::Recent);
+        return held_address_lately(|| [value].into_iter());
     }
-    let is_mapped = rekindle_exec::is_mapped(value);
-    is_mapped.unwrap_or_else(|| hold_address(|| [value].into_iter(), Certainty::Certain))
+    hold_address_now(|| [value].into_iter())
 }
 
 /// Whether a data object's bytes hold an address, but where it will be told what to hold.
@@ -160,7 +150,7 @@ pub(crate) fn in_data(description: &DataDescription) -> bool {
             (ADDRESSES.contains(&word) && told.binary_search(&at).is_err()).then_some(word)
         })
     };
-    hold_address(words, Certainty::Certain)
+    hold_address_now(words)
 }
 
 /// Whether a word is a pointer in the place of a number that is none, as interpreters box them.
@@ -211,14 +201,8 @@ fn may_be_address(value: u64) -> bool {
     ADDRESSES.contains(&value) || ADDRESSES.contains(&(value & UNTAGGED))
 }
 
-/// Whether one of some values is an address.
-fn hold_address<I: Iterator<Item = u64>>(values: impl Fn() -> I, certainty: Certainty) -> bool {
-    match certainty {
-        Certainty::Certain => hold_address_now(values),
-        Certainty::Recent => held_address_lately(values),
-    }
-}
-
+/// Whether one of some values is an address of this process, by what is mapped now.
+///
 /// Asks for each value, as far as they are few, and else for all that is mapped: what was mapped before says
 /// nothing of what is mapped now.
 fn hold_address_now<I: Iterator<Item = u64>>(values: impl Fn() -> I) -> bool {
@@ -239,6 +223,7 @@ fn is_among_mapped<I: Iterator<Item = u64>>(values: &impl Fn() -> I) -> bool {
     known.ranges.is_empty() || values().any(|value| known.holds(value))
 }
 
+/// The same by what was mapped lately, where nothing depends on it but what a person is told.
 fn held_address_lately<I: Iterator<Item = u64>>(values: impl Fn() -> I) -> bool {
     if values().next().is_none() {
         return false;
@@ -304,7 +289,7 @@ fn read_maps() -> Vec<Range<u64>> {
 mod tests {
     use cranelift_module::DataDescription;
 
-    use super::{Certainty, hold_address, in_data};
+    use super::{hold_address_now, in_data};
 
     static HERE: u64 = 7;
 
@@ -315,17 +300,17 @@ mod tests {
     #[test]
     fn what_is_mapped_is_told_from_what_is_not() {
         let heap = Box::new(3);
-        let is_address = |value| hold_address(|| [value].into_iter(), Certainty::Certain);
+        let is_address = |value| hold_address_now(|| [value].into_iter());
         assert!(is_address(here()));
         assert!(is_address((&raw const *heap).addr() as u64));
         assert!(!is_address(0x9e37_79b9_7f4a_7c15));
         assert!(!is_address(1 << 33));
-        assert!(!hold_address(|| [].into_iter(), Certainty::Certain));
+        assert!(!hold_address_now(|| [].into_iter()));
     }
 
     #[test]
     fn memory_that_was_mapped_just_now_is_known() {
-        let is_address = |value| hold_address(|| [value].into_iter(), Certainty::Certain);
+        let is_address = |value| hold_address_now(|| [value].into_iter());
         assert!(is_address(here()));
         // Too large for what is mapped already, whatever the allocator.
         let fresh: Vec<u8> = Vec::with_capacity(64 << 20);

@@ -18,6 +18,8 @@ mod host;
 mod image;
 mod image_ranges;
 mod imp;
+#[cfg(all(test, not(miri)))]
+mod in_child;
 mod objects;
 #[cfg(all(test, not(miri)))]
 mod out_of_mappings;

@@ -40,27 +40,14 @@ fn wiped_on_fork() -> Option<&'static AtomicU64> {
 #[cfg(all(test, not(miri)))]
 mod tests {
     use super::process_number;
+    use crate::in_child::in_child;
 
     #[test]
     fn a_forked_process_has_another_number() {
         let own = process_number();
         assert!(own != 0 && own == process_number());
-        #[expect(unsafe_code, reason = "the one call")]
-        // SAFETY: the child calls nothing that takes a lock, and ends without unwinding.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            let code = i32::from(process_number() == own || process_number() == 0);
-            #[expect(unsafe_code, reason = "the one call")]
-            // SAFETY: ends this process, and nothing else.
-            unsafe {
-                libc::_exit(code)
-            }
-        }
-        let mut status = 0;
-        #[expect(unsafe_code, reason = "the one call")]
-        // SAFETY: the child is this test's own, and the status outlives the call.
-        let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
-        assert_eq!((waited, status), (child, 0));
+        let status = in_child(|| process_number() != own && process_number() != 0);
+        assert_eq!(status, 0);
         assert_eq!(process_number(), own);
     }
 }

@@ -38,7 +38,7 @@ impl Store {
         if total <= budget_bytes {
             return Vec::new();
         }
-        for image in &mut images {
+        for image in images.iter_mut().filter(|image| image.header.is_none()) {
             self.read_header(image);
         }
         let now_s = self.storage().now_s();

@@ -9,7 +9,7 @@ use crate::image::{Damaged, ImageView, Refusal};
 use crate::local::is_local;
 use crate::root::Store;
 use crate::scope_folder::ImageError;
-use crate::survey::ImageInfo;
+use crate::survey::{HeaderInfo, ImageInfo};
 
 /// An image, and what checking all of it found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -49,8 +49,8 @@ impl Store {
             image: image.clone(),
             ..ImageCheck::default()
         };
-        self.read_header(&mut check.image);
         let found = self.read_image(image).map(|(header, bytes)| {
+            check.image.header = Some(HeaderInfo::of(&header));
             let view = ImageView::new(&header, &bytes, self.secret());
             view.and_then(|view| check_whole(&view)).is_ok()
         });
@@ -73,18 +73,18 @@ impl Store {
         let images = self.list_images();
         let unused_s = unused_days.map(|days| i64::from(days) * 24 * 60 * 60);
         let oldest = unused_s.map(|unused_s| self.storage().now_s() - unused_s);
-        let reason = |image: &ImageInfo| {
+        let reason = |image: &mut ImageInfo| {
             if oldest.is_some_and(|oldest| image.last_used_s < oldest) {
                 return Some("it wasn't used for so long".to_owned());
             }
             let check = self.check_image(image);
-            let is_damaged = !check.is_of_another_version;
-            check.fault.filter(|_| is_damaged)
+            image.header = check.image.header;
+            check.fault.filter(|_| !check.is_of_another_version)
         };
         let mut garbage: Vec<Garbage> = Vec::new();
         let mut kept = Vec::new();
-        for image in images {
-            match reason(&image) {
+        for mut image in images {
+            match reason(&mut image) {
                 Some(reason) => garbage.push(Garbage { image, reason }),
                 None => kept.push(image),
             }

@@ -48,6 +48,17 @@ pub struct HeaderInfo {
     pub compile_time_ns: u64,
 }
 
+impl HeaderInfo {
+    pub(crate) fn of(header: &ImageHeader) -> Self {
+        Self {
+            label: header.label(),
+            created_s: header.created_s(),
+            entry_count: header.entry_count(),
+            compile_time_ns: header.compile_time_ns(),
+        }
+    }
+}
+
 /// An environment that has a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct EnvironmentInfo {
@@ -164,12 +175,7 @@ impl Store {
             return;
         };
         if let Ok(file) = folder.open_image(image.number, self.secret(), None) {
-            image.header = Some(HeaderInfo {
-                label: file.header.label(),
-                created_s: file.header.created_s(),
-                entry_count: file.header.entry_count(),
-                compile_time_ns: file.header.compile_time_ns(),
-            });
+            image.header = Some(HeaderInfo::of(&file.header));
         }
     }
 

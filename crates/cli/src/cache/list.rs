@@ -2,7 +2,7 @@
 
 use rekindle::{CacheMode, EntryInfo};
 
-use super::open;
+use super::{open, place};
 use crate::arguments::{CacheOptions, LsArguments};
 use crate::units;
 
@@ -41,18 +41,11 @@ fn table(entries: &[EntryInfo]) -> String {
     let (mut images, mut code_bytes, mut compile_time_ns) = (0, 0, 0);
     let mut last_image = None;
     for entry in entries {
-        let EntryInfo {
-            environment,
-            scope,
-            image,
-            label,
-            ..
-        } = entry;
-        if last_image != Some((environment, scope, image)) {
-            last_image = Some((environment, scope, image));
+        let image = (&entry.environment, &entry.scope, entry.image);
+        if last_image != Some(image) {
+            last_image = Some(image);
             images += 1;
-            let line = format!("{environment}/{scope}/{image}.img {label}");
-            text.push_str(&format!("{}\n", line.trim_end()));
+            text.push_str(&format!("{}\n", place(entry).trim_end()));
         }
         code_bytes += u64::from(entry.text_len_bytes);
         compile_time_ns += entry.compile_time_ns;

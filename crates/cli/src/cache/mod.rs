@@ -6,7 +6,7 @@ mod why;
 
 use std::path::Path;
 
-use rekindle::{Cache, CacheConfig, CacheMode, DiskUsage, EnvironmentInfo};
+use rekindle::{Cache, CacheConfig, CacheMode, DiskUsage, EntryInfo, EnvironmentInfo};
 use serde::Serialize;
 
 use crate::arguments::{CacheArguments, CacheCommand, CacheOptions};
@@ -60,6 +60,18 @@ fn config_aloud(options: &CacheOptions) -> CacheConfig {
         eprintln!("rekindle: {text}");
     }
     config(options)
+}
+
+/// Where an entry is: its image, from the folder of the format, and the name of its scope.
+fn place(entry: &EntryInfo) -> String {
+    let EntryInfo {
+        environment,
+        scope,
+        image,
+        label,
+        ..
+    } = entry;
+    format!("{environment}/{scope}/{image}.img {label}")
 }
 
 /// What `cache stats --json` prints.

@@ -1,8 +1,8 @@
 //! `rekindle cache why`: what differs.
 
-use rekindle::{CacheMode, EntryInfo, ItemDifference, Why};
+use rekindle::{CacheMode, ItemDifference, Why};
 
-use super::open;
+use super::{open, place};
 use crate::arguments::CacheOptions;
 
 /// Says why the code of a name was compiled; and whether there is any.
@@ -21,16 +21,6 @@ pub(super) fn why(name: &str, options: &CacheOptions) -> anyhow::Result<(String,
 }
 
 fn explanation(name: &str, why: &Why) -> String {
-    let place = |entry: &EntryInfo| {
-        let EntryInfo {
-            environment,
-            scope,
-            image,
-            label,
-            ..
-        } = entry;
-        format!("{environment}/{scope}/{image}.img {label}")
-    };
     let mut text = format!("{name}\n  compiled last in {}\n", place(&why.last));
     let Some(nearest) = &why.nearest else {
         text.push_str("  nothing else of this name was kept\n");

@@ -6,11 +6,10 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use rekindle_testkit::{Ending, Invocation, Observation, Statistics, build, program};
 
-use crate::session::Session;
+use crate::session::{Session, start};
 
 /// What stands before the instruction in `changed.c`, and the instruction before and after.
 const MARKER: [u8; 4] = 0xabcd_e037_u32.to_le_bytes();
@@ -68,13 +67,7 @@ impl Copy {
         let command = self
             .session
             .command(&["--finish-compiles"], &self.elf, args);
-        let mut child = Invocation::new(command, self.session.path())
-            .command()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
+        let mut child = start(&Invocation::new(command, self.session.path()));
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         let mut before = Vec::new();

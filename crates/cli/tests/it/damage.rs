@@ -5,7 +5,6 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use rekindle_testkit::{
     Invocation, Observation, Statistics, build, expected, image_files, mangle, program,
 };
 
-use crate::session::Session;
+use crate::session::{Session, start};
 
 /// Small enough that its image has few pages, hot enough that it has one.
 const GUEST: &str = "lisp_talk";
@@ -141,13 +140,7 @@ fn an_image_that_is_truncated_while_it_is_used_costs_the_image_and_not_the_guest
             statistics.regions_loaded
         };
         assert!(loaded(&warm) > 0, "{warm:?}");
-        let mut child = Invocation::new(words(&["busy"]), session.path())
-            .command()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
+        let mut child = start(&Invocation::new(words(&["busy"]), session.path()));
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("it prints");

@@ -2,12 +2,21 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 
 use rekindle_testkit::{Class, Invocation, Observation, Program, Statistics, build};
 use tempfile::TempDir;
 
 /// The program under test.
 pub(crate) const REKINDLE: &str = env!("CARGO_BIN_EXE_rekindle");
+
+/// Starts a command with which a test talks while it runs.
+pub(crate) fn start(invocation: &Invocation) -> Child {
+    let mut command = invocation.command();
+    let command = command.stdin(Stdio::piped());
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("it starts")
+}
 
 /// A cache directory, and a fresh working directory for each run.
 pub(crate) struct Session {

@@ -3,14 +3,13 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
-use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use rekindle_testkit::{Ending, Invocation, build, program};
 
-use crate::session::Session;
+use crate::session::{Session, start};
 
 /// `/dev/null` stood in their place once, and the guest's files got other numbers than on Linux.
 #[test]
@@ -52,13 +51,7 @@ fn a_standard_error_that_the_guest_closes_is_closed() {
         let session = Session::new();
         let elf = build(program("held")).expect("it builds");
         let invocation = Invocation::new(session.command(&[], &elf, &[how]), session.path());
-        let mut child = invocation
-            .command()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
+        let mut child = start(&invocation);
         let mut stderr = child.stderr.take().expect("a pipe");
         let (ended, end) = channel();
         let reader = thread::spawn(move || {
