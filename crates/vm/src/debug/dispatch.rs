@@ -1,12 +1,12 @@
 //! The dispatch loop of a guest thread under a debugger.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
-use rekindle_hart::attention;
-use rekindle_linux::signal;
+use rekindle_hart::{GuestState, attention};
+use rekindle_linux::{Process, signal};
 use rekindle_tiers::Translator;
 
-use super::{Action, Debugger, Reason};
+use super::{Action, Debugger, Reason, Resumed};
 use crate::machine::Machine;
 
 impl Debugger {
@@ -14,8 +14,9 @@ impl Debugger {
         !self.lock().watched.is_empty()
     }
 
-    /// The address of watched memory that has changed since the last call.
-    fn changed_memory(&self) -> Option<u64> {
+    /// The address of watched memory that has changed since the last call. It is asked in the
+    /// caller's turn: no thread is between its change and its question.
+    fn changed_memory(&self, _turn: &MutexGuard<'_, ()>) -> Option<u64> {
         let mut shared = self.lock();
         for watched in &mut shared.watched {
             if watched.has_changed() {
@@ -23,6 +24,17 @@ impl Debugger {
             }
         }
         None
+    }
+
+    /// Stops the calling thread, which has changed watched memory. Another thread's stop may come
+    /// first: this one is told afterwards, while somebody still watches.
+    fn stop_at_change(&self, process: &Process, state: &mut GuestState, address: u64) {
+        let is_watched = || self.lock().watched.iter().any(|it| it.address == address);
+        while !process.is_ending() && is_watched() {
+            if let Resumed::With(_) = self.stop(process, state, Reason::Watch(address)) {
+                return;
+            }
+        }
     }
 
     /// What the calling thread is to do.
@@ -55,10 +67,17 @@ impl<T: Translator> Machine<T> {
                 continue;
             }
             self.see_changes();
-            let watches = debugger.watches();
-            let exit = match action == Action::Step || watches {
-                true => self.interpreter.step(&mut self.state, &executable),
-                false => self.interpreter.run(&mut self.state, &executable, false),
+            let mut changed = None;
+            let exit = if debugger.watches() {
+                // One thread at a time, so that a change is that of the thread that finds it.
+                let turn = debugger.take_turn();
+                let exit = self.interpreter.step(&mut self.state, &executable);
+                changed = debugger.changed_memory(&turn);
+                exit
+            } else if action == Action::Step {
+                self.interpreter.step(&mut self.state, &executable)
+            } else {
+                self.interpreter.run(&mut self.state, &executable, false)
             };
             self.entry.leave();
             self.act_on(exit);
@@ -67,11 +86,10 @@ impl<T: Translator> Machine<T> {
                 return;
             }
             let goes_on = !process.is_ending() && self.kernel.thread_exit.is_none();
-            if goes_on
-                && watches
-                && let Some(address) = debugger.changed_memory()
-            {
-                debugger.stop(&process, &mut self.state, Reason::Watch(address));
+            // Or it was a system call, which is in nobody's turn, since it may wait for another's.
+            let changed = changed.or_else(|| debugger.changed_memory(&debugger.take_turn()));
+            if goes_on && let Some(address) = changed {
+                debugger.stop_at_change(&process, &mut self.state, address);
             } else if goes_on && action == Action::Step && debugger.action() == Action::Step {
                 debugger.stop(&process, &mut self.state, Reason::Step);
             }

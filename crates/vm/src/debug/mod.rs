@@ -121,6 +121,8 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct Debugger {
     shared: Mutex<Shared>,
+    /// Held by the thread that runs an instruction, while memory is watched.
+    turn: Mutex<()>,
     /// Signalled at every change that someone may wait for.
     changed: Condvar,
     /// Readable where there is an event, or the process has ended.
@@ -140,6 +142,7 @@ impl Debugger {
                 stopping: true,
                 ..Shared::default()
             }),
+            turn: Mutex::new(()),
             changed: Condvar::new(),
             wake: fcntl_dupfd_cloexec(eventfd(0, flags)?, LOWEST_DESCRIPTOR)?,
         })
@@ -173,6 +176,11 @@ impl Debugger {
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no other thread runs an instruction in its turn.
+    fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a change, for so long at most.
@@ -320,8 +328,11 @@ impl Debugger {
 impl Tracer for Debugger {
     fn signalled(&self, process: &Process, state: &mut GuestState, signal: i32) -> Option<i32> {
         loop {
-            if let Resumed::With(signal) = self.stop(process, state, Reason::Signal(signal)) {
-                return signal;
+            match self.stop(process, state, Reason::Signal(signal)) {
+                Resumed::With(signal) => return signal,
+                // Nobody stands still any more, and nobody will be told.
+                Resumed::Unseen if process.is_ending() => return Some(signal),
+                Resumed::Unseen => {}
             }
         }
     }
