@@ -107,8 +107,8 @@ pub(crate) fn write_optional_name(name: Option<&str>, index: u32, out: &mut Writ
 /// this crate are called through pointers that the embedder makes, so nothing else reads that.
 pub(crate) fn name_tag(cache: &Cache, name: Option<&str>, index: u32) -> Signature {
     match name {
-        Some(name) => cache.name_tag(&[b"name ", name.as_bytes()].concat()),
-        None => cache.name_tag(&[&b"number "[..], &index.to_le_bytes()].concat()),
+        Some(name) => cache.name_tag(0, name.as_bytes()),
+        None => cache.name_tag(1, &index.to_le_bytes()),
     }
 }
 

@@ -70,6 +70,15 @@ impl Place {
             Self::Module => b'm',
         }
     }
+
+    fn of_letter(letter: u8) -> Option<Self> {
+        match letter {
+            b'a' => Some(Self::Anywhere),
+            b'n' => Some(Self::AnywhereOrNowhere),
+            b'm' => Some(Self::Module),
+            _ => None,
+        }
+    }
 }
 
 impl Named<'_> {
@@ -114,28 +123,45 @@ impl Named<'_> {
 impl<'a> Named<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let ([kind, place], rest) = text.as_bytes().split_first_chunk()?;
-        let places = [Place::Anywhere, Place::AnywhereOrNowhere, Place::Module];
-        let place = places.into_iter().find(|known| known.letter() == *place)?;
-        let signature_len = if *kind == b'f' { 16 } else { 0 };
-        let (signature, rest) = rest.split_at_checked(signature_len)?;
-        let kind = match kind {
+        let place = Place::of_letter(*place)?;
+        let (kind, rest) = match kind {
             b'f' => {
-                let digit = |digit: &u8| char::from(*digit).to_digit(16);
-                let signature = signature.iter().try_fold(0, |signature: u64, next| {
-                    Some(signature << 4 | u64::from(digit(next)?))
-                })?;
-                Kind::Function { signature }
+                let (digits, rest) = rest.split_first_chunk()?;
+                let signature = from_hex(digits)?;
+                (Kind::Function { signature }, rest)
             }
-            b'c' => Kind::Data { writable: false },
-            b'w' => Kind::Data { writable: true },
+            b'c' => (Kind::Data { writable: false }, rest),
+            b'w' => (Kind::Data { writable: true }, rest),
             _ => return None,
         };
-        let (b':', _) = rest.split_first()? else {
+        let (b':', rest) = rest.split_first()? else {
             return None;
         };
-        let name = text.get(2 + signature_len + 1..)?;
+        let name = text.get(text.len() - rest.len()..)?;
         Some(Self { name, kind, place })
     }
+}
+
+/// Reads a number of 16 digits. One is read for each name at each look-up.
+fn from_hex(digits: &[u8; 16]) -> Option<u64> {
+    /// What each byte stands for as a digit.
+    const VALUES: [u8; 256] = {
+        let mut values = [NONE; 256];
+        let mut value = 0;
+        while value < 16 {
+            values[b"0123456789abcdef"[value] as usize] = value as u8;
+            value += 1;
+        }
+        values
+    };
+    const NONE: u8 = 16;
+    let (mut number, mut all) = (0, 0);
+    for digit in digits {
+        let value = VALUES[usize::from(*digit)];
+        all |= value;
+        number = number << 4 | u64::from(value);
+    }
+    (all & NONE == 0).then_some(number)
 }
 
 impl<'a> Reference<'a> {
@@ -262,6 +288,9 @@ mod tests {
             "cx:d",
             "fm:f",
             "fm000000000000000ä",
+            "fm000000000000000A:f",
+            "fm000000000000000g:f",
+            "fm000000000000000\u{f0}:f",
             "cm",
             "wm#",
             "function#",

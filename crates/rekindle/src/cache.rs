@@ -92,15 +92,15 @@ impl Cache {
         self.shared.notices()
     }
 
-    /// A number that tells names apart, for a front that has a name where a [`Signature`] stands. It is
-    /// the same in every process that uses this cache, and no others can choose names that share one.
-    pub fn name_tag(&self, name: &[u8]) -> Signature {
-        let _inside = enter();
+    /// A number that tells names of all kinds apart, for a front that has a name where a [`Signature`]
+    /// stands. It is the same in every process that uses this cache, and no others can choose names that
+    /// share one.
+    pub fn name_tag(&self, kind: u8, name: &[u8]) -> Signature {
         let secret = match &self.shared.store {
             Some(store) => store.secret(),
             None => Secret::of_process(),
         };
-        Signature(secret.name_tag(name))
+        Signature(secret.name_tag(kind, name))
     }
 
     /// Counts code that holds an address of this process as a constant, so that no other process

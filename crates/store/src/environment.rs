@@ -5,7 +5,7 @@ use crate::key::KeyBuilder;
 
 /// Version of the images. It is part of every environment, so that a new one opens new folders; the
 /// budget lets go of the old ones first.
-pub(crate) const FORMAT_VERSION: u32 = 6;
+pub(crate) const FORMAT_VERSION: u32 = 7;
 
 /// Fields that say which versions of our own made code.
 pub(crate) const OUR_VERSIONS: [&str; 3] = ["rekindle", "format", "made-by"];

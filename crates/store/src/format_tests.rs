@@ -44,6 +44,6 @@ fn the_page_says_what_the_code_does() {
     assert_same("### A program's symbol", SymbolRecord::FIELDS);
     assert_same("## A remembered digest", MemoRecord::FIELDS);
     assert!(PAGE.contains(&format!("At offset {HEADER_OFFSET} of the file")));
-    assert!(PAGE.starts_with("# The bytes on disk\n\nVersion 6 "));
-    assert_eq!(FORMAT_VERSION, 6);
+    assert!(PAGE.starts_with("# The bytes on disk\n\nVersion 7 "));
+    assert_eq!(FORMAT_VERSION, 7);
 }
