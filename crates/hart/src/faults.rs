@@ -30,6 +30,8 @@ pub struct FaultRecord {
     pub address: u64,
     /// `SIGSEGV` or `SIGBUS`.
     pub signal: i32,
+    /// What the first argument register held, which the landing finds overwritten.
+    pub first_argument: u64,
 }
 
 /// Where a fault in compiled code continues on this thread.
@@ -242,6 +244,7 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
             host_pc: pc,
             address,
             signal,
+            first_argument: registers[RDI].cast_unsigned(),
         }));
         registers[RIP] = landing.address.cast_signed();
         registers[RDI] = landing.argument.cast_signed();

@@ -17,6 +17,9 @@ use std::sync::atomic::AtomicU32;
 /// Entries of the jump cache; a power of two.
 const JUMP_CACHE_LEN: usize = 4096;
 
+/// How many exits the single-pass tier has.
+const EXITS_LEN: usize = 5;
+
 /// One hart's registers, and what compiled code needs at hand.
 #[repr(C)]
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub struct GuestState {
     attention_address: u64,
     /// Where compiled code stores what nobody reads.
     scratch: u64,
+    /// Where code of the single-pass tier goes when it leaves.
+    exits: [u64; EXITS_LEN],
     /// Where indirect jumps find compiled code, direct-mapped by guest PC.
     jump_cache: [JumpCacheEntry; JUMP_CACHE_LEN],
     /// See [`Self::attention`].
@@ -75,6 +80,7 @@ impl GuestState {
             mxcsr: 0,
             attention_address: Arc::as_ptr(&attention).expose_provenance() as u64,
             scratch: 0,
+            exits: [0; EXITS_LEN],
             jump_cache: [JumpCacheEntry::EMPTY; JUMP_CACHE_LEN],
             attention,
         })
@@ -116,6 +122,15 @@ impl GuestState {
         self.mxcsr = mxcsr;
     }
 
+    /// Has code of the single-pass tier leave through `exits`, host addresses in the order of its kinds
+    /// of exit.
+    ///
+    /// # Safety
+    /// Each is code that such code may jump to.
+    pub unsafe fn set_exits(&mut self, exits: [u64; EXITS_LEN]) {
+        self.exits = exits;
+    }
+
     /// Has indirect jumps to `guest_pc` find the code at host address `code`, until another jump takes
     /// its place or [`Self::forget_jumps`].
     ///
@@ -147,6 +162,10 @@ pub mod offsets {
     pub const ATTENTION_ADDRESS: usize = offset_of!(GuestState, attention_address);
     /// Of a double-word that nobody reads.
     pub const SCRATCH: usize = offset_of!(GuestState, scratch);
+    /// Of the addresses through which code of the single-pass tier leaves.
+    pub const EXITS: usize = offset_of!(GuestState, exits);
+    /// How many of them there are.
+    pub const EXITS_LEN: usize = super::EXITS_LEN;
     /// Of the jump cache: entries, found by half the guest PC modulo their number.
     pub const JUMP_CACHE: usize = offset_of!(GuestState, jump_cache);
     /// How many entries it has, a power of two.
