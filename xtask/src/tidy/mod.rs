@@ -5,6 +5,7 @@
 mod arrows;
 mod circles;
 mod document;
+mod graph;
 mod sources;
 mod stand_ins;
 
@@ -27,6 +28,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     faults.extend(sources::check(&document, root())?);
     faults.extend(circles::check(&metadata, root())?);
     faults.extend(stand_ins::check(root())?);
+    faults.extend(graph::check()?);
     for fault in &faults {
         println!("tidy: {fault}");
     }
