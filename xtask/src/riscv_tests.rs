@@ -20,8 +20,9 @@ const FOLDERS: [&str; 9] = [
 ];
 
 /// The ways, and their options; warm comes after cold, on its cache.
-const WAYS: [(&str, &[&str]); 4] = [
+const WAYS: [(&str, &[&str]); 5] = [
     ("interpreter", &["--no-jit"]),
+    ("quick", &["--tier=quick"]),
     ("no cache", &["--no-persistent-cache"]),
     ("cold", &["--finish-compiles"]),
     ("warm", &[]),

@@ -50,9 +50,19 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     pub(crate) no_persistent_cache: bool,
 
-    /// Interpret every instruction; compile nothing.
+    /// Interpret every instruction; compile nothing. The same as --tier=interp.
     #[arg(long)]
     pub(crate) no_jit: bool,
+
+    /// Who runs the program's code.
+    #[arg(
+        long,
+        value_name = "TIER",
+        value_enum,
+        default_value_t = Tier::Auto,
+        conflicts_with = "no_jit"
+    )]
+    pub(crate) tier: Tier,
 
     /// Where the cache is [default: $REKINDLE_CACHE_DIR, $XDG_CACHE_HOME/rekindle,
     /// ~/.cache/rekindle].
@@ -146,6 +156,19 @@ fn parse_signal_set(text: &str) -> Result<u64, String> {
         None => text.parse(),
     };
     number.map_err(|error| error.to_string())
+}
+
+/// Who runs a program's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tier {
+    /// The interpreter alone.
+    Interp,
+    /// The single-pass translator, which keeps nothing between runs yet.
+    Quick,
+    /// The interpreter, and Cranelift for what is hot.
+    Opt,
+    /// What is thought best: as `opt` is, for now.
+    Auto,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -269,7 +292,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
 mod tests {
     use clap::Parser;
 
-    use super::{Arguments, CacheArguments, Command, Format, RunArguments};
+    use super::{Arguments, CacheArguments, Command, Format, RunArguments, Tier};
 
     fn run(line: &[&str]) -> RunArguments {
         let words = ["rekindle", "run"].iter().chain(line);
@@ -298,6 +321,18 @@ mod tests {
             ["prog", "--no-jit", "-V"]
         );
         assert!(!run(&["prog", "--no-jit"]).no_jit);
+    }
+
+    #[test]
+    fn a_tier_is_pinned_by_name_and_not_by_two() {
+        assert_eq!(run(&["prog"]).tier, Tier::Auto);
+        assert_eq!(run(&["--tier=quick", "prog"]).tier, Tier::Quick);
+        for line in [
+            &["rekindle", "run", "--tier=slow", "prog"][..],
+            &["rekindle", "run", "--tier=quick", "--no-jit", "prog"],
+        ] {
+            assert!(Arguments::try_parse_from(line).is_err(), "{line:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Instant;
 use rekindle::CacheConfig;
 use rekindle_vm::{Config, GuestExit, Outcome};
 
-use crate::arguments::RunArguments;
+use crate::arguments::{RunArguments, Tier};
 use crate::ending;
 use crate::report;
 
@@ -27,6 +27,10 @@ pub(crate) fn run(arguments: RunArguments, started: Instant) -> ExitCode {
             "rekindle: unknown option {}; see rekindle run --help",
             program.display()
         );
+        return ExitCode::from(2);
+    }
+    if arguments.tier == Tier::Quick && (arguments.dump_asm.is_some() || arguments.perf_map) {
+        eprintln!("rekindle: --tier=quick has neither --dump-asm nor --perf-map yet");
         return ExitCode::from(2);
     }
     name_thread(&program);
@@ -99,6 +103,12 @@ fn config(mut arguments: RunArguments, program: PathBuf, started: Instant) -> Co
         }
         config
     });
+    let tier = match arguments.tier {
+        _ if arguments.no_jit => rekindle_vm::Tier::Interpreter,
+        Tier::Interp => rekindle_vm::Tier::Interpreter,
+        Tier::Quick => rekindle_vm::Tier::Quick,
+        Tier::Opt | Tier::Auto => rekindle_vm::Tier::Optimizing,
+    };
     let mut args = arguments.program;
     if let Some(name) = arguments.argv0 {
         args[0] = name;
@@ -109,7 +119,7 @@ fn config(mut arguments: RunArguments, program: PathBuf, started: Instant) -> Co
         program,
         args,
         env,
-        jit: !arguments.no_jit,
+        tier,
         cache,
         finish_compiles: arguments.finish_compiles,
         sysroot: arguments.sysroot,
@@ -134,6 +144,9 @@ fn relaunch(arguments: &RunArguments) -> Vec<OsString> {
     };
     flag(arguments.no_persistent_cache, "--no-persistent-cache");
     flag(arguments.no_jit, "--no-jit");
+    flag(arguments.tier == Tier::Interp, "--tier=interp");
+    flag(arguments.tier == Tier::Quick, "--tier=quick");
+    flag(arguments.tier == Tier::Opt, "--tier=opt");
     flag(arguments.strace, "--strace");
     flag(arguments.exact_faults, "--exact-faults");
     flag(arguments.finish_compiles, "--finish-compiles");

@@ -19,9 +19,11 @@ use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rekindle::{Code, HostAddr, SectionKind, Signature};
-use rekindle_hart::faults::{self, OwnFiles};
+use rekindle_hart::faults::{self, FaultRecord, OwnFiles};
 use rekindle_hart::float::{self, Flags};
 use rekindle_hart::{GuestState, offsets};
+use rekindle_quick::x86_64::{self, Trampolines};
+use rekindle_quick::{ExitKind, registers};
 use rv_isa::{Csr, CsrOp};
 
 use crate::arch::x86_64::{
@@ -158,6 +160,99 @@ exits! {
     exit_interpret = LEFT_INTERPRET, offset_of!(GuestState, pc);
     /// Where regions go for a system call.
     exit_syscall = LEFT_SYSCALL, offset_of!(GuestState, pc);
+}
+
+/// The signature number of pieces: code of the single-pass tier, entered by way of its trampolines.
+pub(crate) const PIECE_SIGNATURE: Signature = Signature(0x7069_6563_6500_0001);
+/// The signature number of those trampolines.
+pub(crate) const TRAMPOLINE_SIGNATURE: Signature = Signature(0x7069_6563_6500_0002);
+
+/// The entry of an instruction in a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PieceCode(u64);
+
+impl PieceCode {
+    /// That at `offset` in `code`, if it is a piece.
+    pub(crate) fn of(code: &Code, offset: u32) -> Option<Self> {
+        let is_inside = offset < code.text_len_bytes();
+        let is_piece = code.signature() == PIECE_SIGNATURE;
+        (is_piece && is_inside).then(|| Self(code.address().0 + u64::from(offset)))
+    }
+}
+
+/// By what pieces are entered and left.
+#[derive(Debug)]
+pub(crate) struct PieceDoors {
+    enter: u64,
+    exits: [u64; offsets::EXITS_LEN],
+    landing: u64,
+    _code: Code,
+}
+
+impl PieceDoors {
+    /// Those in `code`, if it is `trampolines`.
+    pub(crate) fn of(code: Code, trampolines: &Trampolines) -> Option<Self> {
+        let at = |offset: u32| code.address().0 + u64::from(offset);
+        let is_theirs = code.signature() == TRAMPOLINE_SIGNATURE
+            && code.text_len_bytes() as usize == trampolines.code.len();
+        let (enter, landing) = (at(trampolines.enter), at(trampolines.landing));
+        let exits = trampolines.exits.map(at);
+        is_theirs.then_some(Self {
+            enter,
+            exits,
+            landing,
+            _code: code,
+        })
+    }
+}
+
+/// Why a piece came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LeftPiece {
+    /// By an exit, with its guest PC in the state.
+    Exit(ExitKind),
+    /// By a fault: the guest PC isn't known, and [`restore_landing`] is due.
+    Fault,
+}
+
+/// Runs translated code until it comes back, or not at all where the host lacks the guest's rounding
+/// mode. The state is exact afterwards.
+pub(crate) fn enter_piece(
+    state: &mut GuestState,
+    doors: &PieceDoors,
+    code: PieceCode,
+) -> Option<LeftPiece> {
+    let mxcsr = x86_64::enter_mxcsr(state.frm)?;
+    // SAFETY: every exception is masked, and the rounding mode is one of four.
+    unsafe { state.set_mxcsr(mxcsr) };
+    // SAFETY: these are the exits of the trampolines by which the piece is entered.
+    unsafe { state.set_exits(doors.exits) };
+    let address = (&raw mut *state).expose_provenance() as u64;
+    // SAFETY: the thread runs translated code alone until it is disarmed.
+    unsafe { faults::arm(doors.landing, address) };
+    let enter = std::ptr::with_exposed_provenance::<()>(doors.enter as usize);
+    // SAFETY: it is the trampoline that is a function of this type.
+    let enter: unsafe extern "sysv64" fn(u64, u64) -> u64 = unsafe { std::mem::transmute(enter) };
+    // SAFETY: `code` is an entry of a piece, by its type, and `state` is exclusively ours.
+    let left = unsafe { enter(address, code.0) };
+    faults::disarm();
+    state.fflags |= x86_64::fflags_of(state.mxcsr());
+    let exit = usize::try_from(left)
+        .ok()
+        .and_then(|left| ExitKind::ALL.get(left));
+    Some(exit.map_or(LeftPiece::Fault, |kind| LeftPiece::Exit(*kind)))
+}
+
+/// Gives the guest back what the landing of a fault overwrote.
+pub(crate) fn restore_landing(state: &mut GuestState, record: &FaultRecord) {
+    let overwritten = registers::INTEGER[usize::from(x86_64::LANDING_OVERWRITES.0)];
+    state.x[overwritten.index()] = record.first_argument;
+}
+
+/// Has indirect jumps to `guest_pc` find `code`, which is its entry, without the engine.
+pub(crate) fn remember_piece(state: &mut GuestState, guest_pc: u64, code: PieceCode) {
+    // SAFETY: a piece is let go of only when no thread remembers it: whoever removes it has the jumps forgotten.
+    unsafe { state.remember_jump(guest_pc, code.0) };
 }
 
 /// What to do about faults in the cache's images. `rescue` gives, for an instruction of a region, the

@@ -14,6 +14,8 @@ pub enum Entered {
     /// It ran, and the instruction at the guest PC is for the interpreter alone, though there may be
     /// compiled code for it.
     Interpret,
+    /// The same, for that instruction only.
+    Step,
     /// It ran and left.
     Exit(Exit),
 }

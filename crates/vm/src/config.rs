@@ -11,6 +11,19 @@ use rekindle_tiers::CodeLocation;
 
 use crate::stats::RunStatistics;
 
+/// Who runs a guest's code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tier {
+    /// The interpreter.
+    Interpreter,
+    /// The single-pass translator, where the host has the instructions for what it makes, and nothing is
+    /// kept; the interpreter where it hasn't.
+    Quick,
+    /// The interpreter, and Cranelift for what is hot.
+    #[default]
+    Optimizing,
+}
+
 /// How to run one guest program.
 #[derive(Debug)]
 pub struct Config {
@@ -20,8 +33,8 @@ pub struct Config {
     pub args: Vec<OsString>,
     /// The guest's environment as `NAME=value` strings.
     pub env: Vec<OsString>,
-    /// Whether hot code is compiled; without it, everything is interpreted.
-    pub jit: bool,
+    /// Who runs the guest's code.
+    pub tier: Tier,
     /// Where translations persist; `None` keeps them in memory alone.
     pub cache: Option<CacheConfig>,
     /// Whether the run, at its end, finishes the compilations that are still queued and so leaves a

@@ -30,6 +30,7 @@ impl<T: Translator> Machine<T> {
                 Entered::Exit(exit) => exit,
                 Entered::NotCompiled => self.interpret(false),
                 Entered::Interpret => self.interpret(true),
+                Entered::Step => self.step(),
             };
             self.entry.leave();
             self.left_compiled_code = matches!(entered, Entered::Exit(_));
@@ -41,6 +42,12 @@ impl<T: Translator> Machine<T> {
         let process = &self.kernel.process;
         let executable = |address| process.executable_range(address);
         self.interpreter.run(&mut self.state, &executable, insists)
+    }
+
+    fn step(&mut self) -> Exit {
+        let process = &self.kernel.process;
+        let executable = |address| process.executable_range(address);
+        self.interpreter.step(&mut self.state, &executable)
     }
 
     /// Someone asked for attention.

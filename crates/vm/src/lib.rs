@@ -9,7 +9,7 @@
 //!     program: "hello".into(),
 //!     args: vec!["hello".into()],
 //!     env: Vec::new(),
-//!     jit: true,
+//!     tier: rekindle_vm::Tier::default(),
 //!     cache: None,
 //!     finish_compiles: false,
 //!     sysroot: None,
@@ -37,7 +37,7 @@ mod stats;
 mod surroundings;
 mod vfork;
 
-pub use config::{Config, Outcome};
+pub use config::{Config, Outcome, Tier};
 pub use rekindle_linux::{
     Allocator, ElfFault, GuestExit, StartError, close_missing_streams, has_standard_error,
     is_started_by_binfmt,

@@ -8,9 +8,9 @@ use rekindle::{Cache, CacheMode};
 use rekindle_hart::Interpreter;
 use rekindle_linux::signal::{self, host_mask};
 use rekindle_linux::{GuestExit, Kernel, Start, StartError, Started, Threads, Tracer, start};
-use rekindle_tiers::{InterpretOnly, Jit, Shows, TierStatistics, Translator, own_files};
+use rekindle_tiers::{InterpretOnly, Jit, Quick, Shows, TierStatistics, Translator, own_files};
 
-use crate::config::{Config, Outcome};
+use crate::config::{Config, Outcome, Tier};
 use crate::debug::Debugger;
 use crate::machine::Machine;
 use crate::spawn;
@@ -33,11 +33,17 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
     let _one_at_a_time = ADDRESS_SPACE.lock().unwrap_or_else(PoisonError::into_inner);
     signal::install(Some(own_files()));
     let cache = match &config.cache {
-        Some(settings) if config.jit => Cache::open(settings),
+        Some(settings) if config.tier == Tier::Optimizing => Cache::open(settings),
         _ => Cache::in_memory(),
     };
-    if !config.jit || config.gdb.is_some() {
-        return Ok(run_with(&config, cache, |_, _| InterpretOnly)?.0);
+    let tier = match config.gdb {
+        Some(_) => Tier::Interpreter,
+        None => config.tier,
+    };
+    match tier {
+        Tier::Interpreter => return Ok(run_with(&config, cache, |_, _| InterpretOnly)?.0),
+        Tier::Quick => return run_quick(&config, cache),
+        Tier::Optimizing => {}
     }
     let shows = Shows {
         dump: config.dump_asm.clone(),
@@ -62,6 +68,27 @@ pub fn run(config: Config) -> Result<Outcome, StartError> {
     statistics.image_bytes_mapped = cache.statistics().image_bytes_mapped;
     statistics.notices = notices(&config, &cache);
     statistics.wall_ns = nanoseconds(config.started.elapsed());
+    Ok(outcome)
+}
+
+/// Runs a guest by the single-pass tier, of which nothing is kept.
+fn run_quick(config: &Config, cache: Cache) -> Result<Outcome, StartError> {
+    let Some(quick) = Quick::new() else {
+        let (mut outcome, _) = run_with(config, cache, |_, _| InterpretOnly)?;
+        let notice =
+            "this host can't run what the single-pass tier makes: the program was interpreted";
+        outcome.statistics.notices.push(notice.to_owned());
+        return Ok(outcome);
+    };
+    let (mut outcome, quick) = run_with(config, cache, |_, _| quick)?;
+    let TierStatistics {
+        regions_compiled,
+        compile_ns_spent,
+        ..
+    } = quick.statistics();
+    outcome.statistics.regions_compiled = regions_compiled;
+    outcome.statistics.compile_ns_spent = compile_ns_spent;
+    outcome.statistics.wall_ns = nanoseconds(config.started.elapsed());
     Ok(outcome)
 }
 

@@ -15,6 +15,11 @@ macro_rules! stamp {
             }
 
             #[test]
+            fn quick() {
+                super::quick(stringify!($name));
+            }
+
+            #[test]
             fn cold() {
                 super::cold(stringify!($name));
             }
@@ -132,6 +137,15 @@ fn damaged(name: &str) {
         second.regions_loaded == 0 || unloads(name),
         "a damaged image was believed: {second:?}"
     );
+}
+
+/// By the single-pass tier, which translates what is reached and keeps nothing.
+fn quick(name: &str) {
+    let session = Session::new();
+    let (seen, statistics) = session.run(&["--tier=quick"], program(name));
+    agrees(program(name), "quick", &seen);
+    assert_eq!(statistics.image_bytes_mapped, 0);
+    assert!(!session.cache().exists(), "what keeps nothing made a cache");
 }
 
 fn no_persistent_cache(name: &str) {

@@ -23,6 +23,8 @@ pub enum Way {
     Qemu,
     /// Nothing compiled.
     Interpreter,
+    /// By the single-pass tier.
+    Quick,
     /// Compiled in the background while it runs.
     Cold,
     /// Compiled before, and loaded at once.
@@ -31,7 +33,13 @@ pub enum Way {
 
 impl Way {
     /// All of them, in the order in which they can be run.
-    pub const ALL: [Way; 4] = [Way::Qemu, Way::Interpreter, Way::Cold, Way::Warm];
+    pub const ALL: [Way; 5] = [
+        Way::Qemu,
+        Way::Interpreter,
+        Way::Quick,
+        Way::Cold,
+        Way::Warm,
+    ];
 }
 
 /// What a way made of a batch.
@@ -199,6 +207,7 @@ impl Machines {
         let options: &[&str] = match way {
             Way::Qemu => return vec![self.qemu.clone().into_os_string()],
             Way::Interpreter => &["--no-jit", "--no-persistent-cache"],
+            Way::Quick => &["--tier=quick"],
             Way::Cold => &["--finish-compiles"],
             Way::Warm => &[],
         };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use rekindle_vm::{Config, GuestExit};
+use rekindle_vm::{Config, GuestExit, Tier};
 
 const PROGRAM: &str = "REKINDLE_TEST_PROGRAM";
 const OUTPUT: &str = "REKINDLE_TEST_OUTPUT";
@@ -184,7 +184,10 @@ pub(crate) fn become_guest() {
         args: std::iter::once(program.clone()).chain(args).collect(),
         program: program.into(),
         env: vec!["PATH=/usr/bin:/bin".into()],
-        jit: std::env::var_os("REKINDLE_TEST_JIT").is_some_and(|jit| jit == "on"),
+        tier: match std::env::var_os("REKINDLE_TEST_JIT").is_some_and(|jit| jit == "on") {
+            true => Tier::Optimizing,
+            false => Tier::Interpreter,
+        },
         cache: None,
         finish_compiles: false,
         sysroot: None,
