@@ -5,6 +5,7 @@
 
 use std::io;
 use std::mem;
+use std::sync::Arc;
 
 use cranelift_module::{ModuleReloc, ModuleRelocTarget};
 use rekindle_exec::{Arena, Block, Demand, HostAddr, Published};
@@ -45,7 +46,7 @@ pub(crate) enum Contents<'a> {
 /// Hands out memory for objects, and patches and protects them when their module is finalized.
 #[derive(Default)]
 pub(crate) struct ProcessMemory {
-    arena: Arena,
+    arena: Arc<Arena>,
     /// The index of the block of constants that is being filled, and its first free byte.
     open_constants: Option<(usize, usize)>,
     pending: Vec<Pending>,
@@ -69,6 +70,14 @@ struct PendingBlock {
 }
 
 impl ProcessMemory {
+    /// Memory of an arena.
+    pub(crate) fn new(arena: Arc<Arena>) -> Self {
+        Self {
+            arena,
+            ..Self::default()
+        }
+    }
+
     /// Gives an object its place, and fills it. It can be used once [`Self::publish`] ran.
     pub(crate) fn add(&mut self, object: Object<'_>) -> io::Result<HostAddr> {
         let Object {
@@ -111,19 +120,19 @@ impl ProcessMemory {
     fn reserve(&mut self, kind: Kind, room: usize, align: usize) -> io::Result<(usize, usize)> {
         let slack = if align > PAGE_LEN { align } else { 0 };
         let len = room.checked_add(slack).ok_or(io::ErrorKind::OutOfMemory)?;
-        let demand = match kind {
-            Kind::Writable => Demand {
+        let block = match kind {
+            Kind::Writable => self.arena.reserve(Demand {
                 data_len: len,
                 data_align: align.min(PAGE_LEN).next_power_of_two(),
                 ..Demand::default()
-            },
-            Kind::Code | Kind::Constant => Demand {
+            }),
+            Kind::Code => self.arena.reserve(Demand {
                 code_len: len,
                 data_align: 1,
                 ..Demand::default()
-            },
-        };
-        let block = self.arena.reserve(demand)?;
+            }),
+            Kind::Constant => self.arena.reserve_constants(len),
+        }?;
         let start = match kind {
             Kind::Writable => block.data_address(),
             Kind::Code | Kind::Constant => block.code_address(),
@@ -189,11 +198,8 @@ impl ProcessMemory {
             patch.apply(&pending.relocs, value_of)?;
         }
         self.open_constants = None;
-        for PendingBlock { block, kind } in mem::take(&mut self.blocks) {
-            self.published.push(match kind {
-                Kind::Constant => block.publish_constants()?,
-                Kind::Code | Kind::Writable => block.publish()?,
-            });
+        for PendingBlock { block, .. } in mem::take(&mut self.blocks) {
+            self.published.push(block.publish()?);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Defining functions and data: `Module` for `JITModule`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use cranelift_codegen::Context;
@@ -231,10 +232,7 @@ impl JITModule {
         let key = if self.cache.is_persistent() {
             self.clif_key(id, &ctx.func)
         } else {
-            // No one will ever look for it, so any key of its own will do.
-            KeyBuilder::new("uncached")
-                .u64(u64::from(id.as_u32()))
-                .finish()
+            unlike_any()
         };
         let found = {
             let knows = |reference: &str| self.knows(reference);
@@ -340,6 +338,13 @@ impl JITModule {
         });
         self.has_unfinalized = true;
     }
+}
+
+/// A key that no one will ever look for. No other function of the process has it.
+fn unlike_any() -> Key {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    KeyBuilder::new("uncached").u64(number).finish()
 }
 
 /// What a function's source locations count from, as Cranelift keeps them.

@@ -21,6 +21,7 @@ impl JITModule {
         if !self.has_unfinalized {
             return Ok(());
         }
+        self.settle()?;
         let mut memory = std::mem::take(&mut self.memory);
         let mut provided = self.provided.take();
         let value_of = &|target: &_| self.address_of(target);
@@ -42,8 +43,28 @@ impl JITModule {
             return Err(self.explain_unknown(&text));
         }
         self.has_unfinalized = false;
+        self.gave_address_early.set(false);
         self.generation += 1;
         Ok(())
+    }
+
+    /// Has functions of the cache move that refer to a name to which another module of this process gave
+    /// another meaning.
+    fn settle(&mut self) -> ModuleResult<()> {
+        loop {
+            let value_of = &mut |name: &str| self.address_of_reference(name);
+            let moved = self.scope.settle_names(value_of, &mut Vec::new());
+            let moved = moved.map_err(memory::no_memory)?;
+            if moved.is_empty() {
+                return Ok(());
+            }
+            if self.gave_address_early.get() {
+                return Err(ModuleError::Backend(anyhow::anyhow!(
+                    "a function must move whose address was asked for before the module was finalized"
+                )));
+            }
+            self.move_functions(&moved);
+        }
     }
 
     /// What the embedder's target asks of pages with code.

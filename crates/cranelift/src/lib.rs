@@ -75,6 +75,7 @@ mod signature;
 mod statistics;
 mod symbols;
 mod tables;
+mod target;
 mod told;
 mod types;
 #[cfg(feature = "wasmtime-unwinder")]

@@ -145,10 +145,12 @@ impl ArenaMemoryProvider {
 /// itself uses its own.
 #[derive(Debug, Default)]
 struct SystemMemory {
-    arena: Arena,
     open: Vec<Block>,
     published: Vec<Published>,
 }
+
+/// What all of them are given.
+static ARENA: Arena = Arena::new();
 
 /// The largest alignment that blocks have.
 const PAGE_LEN: usize = 4096;
@@ -161,12 +163,15 @@ impl SystemMemory {
         }
         let is_code = kind != JITMemoryKind::Writable;
         let (code_len, data_len) = if is_code { (size, 0) } else { (0, size) };
-        let mut block = self.arena.reserve(Demand {
-            code_len,
-            data_len,
-            data_align: align,
-            ..Demand::default()
-        })?;
+        let mut block = match kind {
+            JITMemoryKind::ReadOnly => ARENA.reserve_constants(size),
+            JITMemoryKind::Executable | JITMemoryKind::Writable => ARENA.reserve(Demand {
+                code_len,
+                data_len,
+                data_align: align,
+                ..Demand::default()
+            }),
+        }?;
         let start = match is_code {
             true => block.code_mut().as_mut_ptr(),
             false => block.data_mut().as_mut_ptr(),
@@ -190,7 +195,6 @@ impl Drop for SystemMemory {
         // Function pointers outlive the module.
         std::mem::forget(std::mem::take(&mut self.published));
         std::mem::forget(std::mem::take(&mut self.open));
-        std::mem::forget(std::mem::take(&mut self.arena));
     }
 }
 

@@ -1,7 +1,8 @@
 //! `JITModule`: functions and data of this process, and what they are called.
 
-use std::cell::OnceCell;
+use std::cell::Cell;
 use std::mem;
+use std::sync::Arc;
 
 use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::Signature;
@@ -9,13 +10,12 @@ use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_module::{
     DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations, ModuleRelocTarget, ModuleResult,
 };
-use rekindle::{Cache, Code, HostAddr, Located, Scope, ScopeId, Statistics};
+use rekindle::{Cache, Code, HostAddr, Located, Moved, Scope, ScopeId, Statistics};
 use rustc_hash::FxHashMap;
 
 use crate::builder::JITBuilder;
 use crate::data::{Object, ProcessMemory};
 use crate::declarations::{Declarations, Standing};
-use crate::isa;
 use crate::key::Writer;
 use crate::memory;
 use crate::objects::Objects;
@@ -24,9 +24,10 @@ use crate::program_name::program_name;
 use crate::provided::ProvidedMemory;
 use crate::recording::Recording;
 use crate::reference::{Named, Place, Reference};
-use crate::session::{self, AtExit};
+use crate::session;
 use crate::statistics::ModuleStatistics;
 use crate::symbols::SymbolTable;
+use crate::target::CodeTarget;
 use crate::told;
 
 /// A module whose functions are compiled into memory, or come from the cache, and can be called.
@@ -36,8 +37,8 @@ use crate::told;
 pub struct JITModule {
     /// The embedder's ISA.
     pub(crate) isa: OwnedTargetIsa,
-    /// Its position-independent twin, for which functions are compiled: made when one is.
-    twin: OnceCell<OwnedTargetIsa>,
+    /// Its position-independent twin, for which functions are compiled, and what that makes of code.
+    target: Arc<CodeTarget>,
     pub(crate) symbols: SymbolTable,
     pub(crate) declarations: Declarations,
     pub(crate) programs: Vec<OpenedProgram>,
@@ -46,7 +47,6 @@ pub struct JITModule {
     pub(crate) cache: Cache,
     pub(crate) scope: Scope,
     pub(crate) scope_name: String,
-    at_exit: AtExit,
     frees_memory: bool,
     /// Whether functions that are found are compiled all the same.
     pub(crate) keeps_compiled_code: bool,
@@ -61,6 +61,8 @@ pub struct JITModule {
     pub(crate) has_unfinalized: bool,
     /// How often the module was finalized.
     pub(crate) generation: u32,
+    /// Whether someone has the address of a function that wasn't finalized.
+    pub(crate) gave_address_early: Cell<bool>,
     pub(crate) memory: ProcessMemory,
     /// The embedder's memory, which is used instead of `memory` and everything else.
     pub(crate) provided: Option<ProvidedMemory>,
@@ -130,16 +132,17 @@ impl JITModule {
         }
         let name = scope.as_deref().unwrap_or_else(|| program_name());
         let id = ScopeId::from_name(name).with_label(name);
-        let environment = isa::environment(&*isa, &environment);
-        let scope = cache.scope_with_late_names(&environment, id);
+        let target = CodeTarget::of(&*isa, environment);
+        let scope = cache.scope_with_late_names(&target.environment, id);
+        session::log_at_exit();
+        let memory = ProcessMemory::new(Arc::clone(scope.arena()));
         Self {
-            at_exit: AtExit::register(&scope),
             frees_memory: false,
             keeps_compiled_code: keeps_compiled_code.unwrap_or_else(session::keeps_compiled_code),
             #[cfg(feature = "wasmtime-unwinder")]
             code_starts: std::collections::BTreeMap::new(),
             isa,
-            twin: OnceCell::new(),
+            target,
             symbols,
             declarations: Declarations::new(),
             programs: Vec::new(),
@@ -152,7 +155,8 @@ impl JITModule {
             data: SecondaryMap::new(),
             has_unfinalized: false,
             generation: 0,
-            memory: ProcessMemory::default(),
+            gave_address_early: Cell::new(false),
+            memory,
             provided: provided.map(ProvidedMemory::new),
             writer: Writer::new(),
             keyed_context: None,
@@ -184,6 +188,8 @@ impl JITModule {
     /// # Panics
     /// If the name stands for nothing, as in `cranelift-jit`.
     pub fn get_address(&self, name: &ModuleRelocTarget) -> *const u8 {
+        self.gave_address_early
+            .set(self.gave_address_early.get() || self.has_unfinalized);
         pointer(HostAddr(self.address_of(name)))
     }
 
@@ -261,10 +267,31 @@ impl JITModule {
         self.cache.statistics()
     }
 
-    /// Writes what was compiled so far to the cache. This happens by itself when the module is
-    /// dropped or freed, and when the process exits.
+    /// Writes what was compiled so far to the cache, by this and other modules of its scope. This happens by
+    /// itself some time after the last function was compiled, and when the process exits: see
+    /// [`CacheConfig::write_after`](crate::CacheConfig::write_after).
     pub fn flush_cache(&self) -> rekindle::FlushReport {
         self.scope.flush()
+    }
+
+    /// Notes that functions of the cache are elsewhere now.
+    pub(crate) fn move_functions(&mut self, moved: &[Moved]) {
+        let moved: FxHashMap<HostAddr, &Code> =
+            moved.iter().map(|Moved { from, to }| (*from, to)).collect();
+        for function in self.functions.values_mut().flatten() {
+            let Some(to) = moved.get(&function.address) else {
+                continue;
+            };
+            #[cfg(feature = "wasmtime-unwinder")]
+            if let Some(id) = self.code_starts.remove(&function.address.0) {
+                self.code_starts.insert(to.address().0, id);
+            }
+            if let Some(base) = self.location_bases.remove(&function.address) {
+                self.location_bases.insert(to.address(), base);
+            }
+            function.address = to.address();
+            function.code = Some(Code::clone(to));
+        }
     }
 
     /// The address of what a relocation refers to.
@@ -433,9 +460,7 @@ impl JITModule {
 
     /// The ISA that functions are compiled for: the embedder's, position-independent.
     pub fn compiled_isa(&self) -> &dyn TargetIsa {
-        &**self
-            .twin
-            .get_or_init(|| isa::twin(&*self.isa).expect("Cranelift accepted these flags once"))
+        &**self.target.twin(&*self.isa)
     }
 }
 
@@ -446,8 +471,7 @@ fn pointer(address: HostAddr) -> *const u8 {
 
 impl Drop for JITModule {
     fn drop(&mut self) {
-        self.scope.flush();
-        self.at_exit.forget();
+        self.scope.end();
         if !self.frees_memory {
             // Function pointers outlive the module: leak a handle on their memory.
             mem::forget(self.scope.clone());

@@ -1,11 +1,10 @@
 //! What a process has once: its caches by configuration, and what it does at its end.
 
 use std::ffi::OsStr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
-use rekindle::{Cache, CacheConfig, CacheMode, Digest, KeyBuilder, Scope, Statistics};
-use rekindle_exec::fork_gate::{Held, enter, held};
+use rekindle::{Cache, CacheConfig, CacheMode, Digest, KeyBuilder, Statistics};
+use rekindle_exec::fork_gate::enter;
 
 use crate::told;
 
@@ -91,48 +90,21 @@ pub(crate) fn program_digest(cache: &Cache) -> Digest {
     digest.unwrap_or_else(|| *UNLIKE_ANY.get_or_init(unlike_any))
 }
 
-/// A module's scope that is flushed when the process exits, should the module live that long.
-pub(crate) struct AtExit {
-    number: u64,
-}
-
-/// The process that opened the first of [`LIVING`]. One that is forked from it has its own end, too.
+/// The process that first asked for it. One that is forked from it has its own end, too.
 static PROCESS: OnceLock<u64> = OnceLock::new();
 
-/// The scopes of living modules by number.
-static LIVING: Mutex<Vec<(u64, Scope)>> = Mutex::new(Vec::new());
-
-impl AtExit {
-    pub(crate) fn register(scope: &Scope) -> Self {
-        let _inside = enter();
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        PROCESS.get_or_init(|| {
-            rekindle_exec::at_exit(flush_living);
-            rekindle_exec::process_number()
-        });
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        living().push((number, scope.clone()));
-        Self { number }
-    }
-
-    pub(crate) fn forget(&self) {
-        let mut living = living();
-        if let Some(index) = living.iter().position(|(number, _)| *number == self.number) {
-            let scope = living.swap_remove(index);
-            // Dropping the last handle writes files; nobody should wait for that.
-            drop(living);
-            drop(scope);
-        }
-    }
+/// Has the end of the process write the log.
+pub(crate) fn log_at_exit() {
+    let _inside = enter();
+    PROCESS.get_or_init(|| {
+        rekindle_exec::at_exit(end);
+        rekindle_exec::process_number()
+    });
 }
 
-fn living() -> Held<MutexGuard<'static, Vec<(u64, Scope)>>> {
-    held(|| LIVING.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-extern "C" fn flush_living() {
-    // In a process that was forked, what the other one added is that one's, and isn't here any more.
-    flush_scopes();
+extern "C" fn end() {
+    // The log says what was written.
+    Cache::flush_all();
     let is_forked = PROCESS.get() != Some(&rekindle_exec::process_number());
     if let Ok(open) = OPEN.try_lock() {
         let asked = open
@@ -145,16 +117,6 @@ extern "C" fn flush_living() {
         // One that only inherited a cache has nothing to say.
         let used = open.filter(|cache| !is_forked || cache.statistics() != Statistics::default());
         crate::log::write(used);
-    }
-}
-
-fn flush_scopes() {
-    // Another thread that holds the lock as the process ends may never give it back.
-    let Ok(living) = LIVING.try_lock() else {
-        return;
-    };
-    for (_, scope) in living.iter() {
-        scope.flush();
     }
 }
 

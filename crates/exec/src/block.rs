@@ -2,14 +2,16 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::address::HostAddr;
-use crate::arch::make_coherent;
+use crate::arch::{forget_old_code, make_coherent};
+use crate::chunk::{Area, Chunk, Part};
 use crate::entry::CodeAddress;
 use crate::fork_gate;
-use crate::frames::{self, RegisteredFrames};
-use crate::imp::{Access, Memory, page_len};
+use crate::frame_list::absolute;
+use crate::frames;
+use crate::imp::page_len;
 
 /// The largest demand: a chunk of twice this still spans less than 32-bit distances reach.
 const MAX_DEMAND: usize = 512 << 20;
@@ -17,20 +19,63 @@ const MAX_DEMAND: usize = 512 << 20;
 /// Held while published data is written, so that two threads don't write at once. Rare and short.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// Address space with code.
+/// Memory of one or more blocks, which goes when all of them are gone.
 #[derive(Debug)]
-pub(crate) struct Chunk {
-    /// Of the code in it. Dropped before the memory is.
-    frames: Mutex<Vec<RegisteredFrames>>,
-    pub(crate) memory: Memory,
+pub(crate) struct Span {
+    pub(crate) chunk: Arc<Chunk>,
+    /// Whole pages for code or constants, of this chunk as the data is.
+    code: Mutex<Part>,
+    data: Mutex<Vec<Part>>,
 }
 
-impl Chunk {
-    pub(crate) fn reserve(len: usize) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self {
-            frames: Mutex::default(),
-            memory: Memory::reserve(len)?,
-        }))
+impl Span {
+    pub(crate) fn new(code: Part, data: Part) -> Arc<Self> {
+        Arc::new(Self {
+            chunk: Arc::clone(&code.chunk),
+            code: Mutex::new(code),
+            data: Mutex::new(vec![data]),
+        })
+    }
+
+    pub(crate) fn code(&self) -> MutexGuard<'_, Part> {
+        self.code.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds memory for data.
+    pub(crate) fn add_data(&self, part: Part) {
+        let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        let apart = match data.last_mut() {
+            Some(last) => last.join(part),
+            None => Some(part),
+        };
+        data.extend(apart);
+    }
+
+    /// Has the unwinder know the code's frames, by these records.
+    pub(crate) fn add_frames(&self, records: &[Vec<u8>]) {
+        let code = self.code();
+        if code.area() == Area::Code && !code.range.is_empty() {
+            self.chunk.add_frames(&code.range, records);
+        }
+    }
+
+    /// Makes all of the code, or constants, what published memory is.
+    pub(crate) fn protect(&self) -> io::Result<()> {
+        let code = self.code();
+        let (start, len) = (code.range.start, code.range.len());
+        if len == 0 {
+            return Ok(());
+        }
+        make_coherent(self.chunk.memory.at(start), len);
+        if code.used(&code.range) > 0 {
+            forget_old_code();
+        }
+        #[expect(unsafe_code, reason = "the one call")]
+        // SAFETY: the pages belong to this span, and who publishes it let go of its blocks' slices.
+        unsafe {
+            let memory = &self.chunk.memory;
+            memory.protect_shared(start, len, code.area().published())
+        }
     }
 }
 
@@ -72,7 +117,7 @@ impl Demand {
 /// Invariant: its ranges of the chunk belong to this block and what is published from it.
 #[derive(Debug)]
 pub struct Block {
-    pub(crate) chunk: Arc<Chunk>,
+    pub(crate) span: Arc<Span>,
     pub(crate) code: usize,
     pub(crate) data: usize,
     pub(crate) demand: Demand,
@@ -95,12 +140,12 @@ pub struct BlockParts<'b> {
 impl Block {
     /// Where the code will live.
     pub fn code_address(&self) -> HostAddr {
-        HostAddr(self.chunk.memory.at(self.code).expose_provenance() as u64)
+        HostAddr(self.span.chunk.memory.at(self.code).expose_provenance() as u64)
     }
 
     /// Where the writable data lives.
     pub fn data_address(&self) -> HostAddr {
-        HostAddr(self.chunk.memory.at(self.data).expose_provenance() as u64)
+        HostAddr(self.span.chunk.memory.at(self.data).expose_provenance() as u64)
     }
 
     /// Bytes that were asked for code.
@@ -122,11 +167,12 @@ impl Block {
     pub fn parts_mut(&mut self) -> BlockParts<'_> {
         let (code_address, data_address) = (self.code_address(), self.data_address());
         let Self {
-            chunk,
+            span,
             code,
             data,
             demand,
         } = self;
+        let chunk = &span.chunk;
         #[expect(unsafe_code, reason = "memory becomes a slice")]
         // SAFETY: by the invariant the range is this block's alone, it is readable and writable
         // until `publish` consumes the block, and the block keeps the chunk mapped.
@@ -144,23 +190,20 @@ impl Block {
         }
     }
 
-    /// Makes the code executable and read-only for good.
+    /// Writes zeroes over what its memory held before: so many bytes from the start of the code, and of
+    /// the data. The rest holds zeroes.
+    pub(crate) fn clear(&mut self, code_len: usize, data_len: usize) {
+        let BlockParts { code, data, .. } = self.parts_mut();
+        code[..code_len].fill(0);
+        data[..data_len].fill(0);
+    }
+
+    /// Makes the code executable, and read-only as long as it is there; constants just that.
     ///
     /// # Errors
     /// If the system refuses executable memory; some policies do.
     pub fn publish(self) -> io::Result<Published> {
-        let start = self.chunk.memory.at(self.code);
-        let len = self.demand.code_len;
-        make_coherent(start, len);
-        if len > 0 {
-            #[expect(unsafe_code, reason = "the one call")]
-            // SAFETY: the pages belong to this block, whose slices ended with their borrows.
-            unsafe {
-                let memory = &self.chunk.memory;
-                memory.protect_shared(self.code, len, Access::ReadExecute)?;
-            }
-        }
-        Ok(self.into_published())
+        self.publish_knowing(&[])
     }
 
     /// The same for code that can be unwound through: the call frame records in the part `records`
@@ -169,110 +212,62 @@ impl Block {
     /// # Errors
     /// As [`Self::publish`], and if they aren't records of this block's code.
     pub fn publish_with_frames(mut self, records: Range<usize>) -> io::Result<Published> {
-        let has_frames = self.check_frames(&records)?;
-        let mut published = self.publish()?;
-        if has_frames {
-            published.register_frames(records);
-        }
-        Ok(published)
+        let frames = self.frames(records)?;
+        self.publish_knowing(frames.as_slice())
     }
 
-    /// Ends the writing of a block in a batch, whose pages are published later.
-    pub(crate) fn finish(mut self, frames: Option<Range<usize>>) -> io::Result<Published> {
-        let frames = match frames {
-            Some(records) if self.check_frames(&records)? => Some(records),
-            _ => None,
-        };
-        let mut published = self.into_published();
-        if let Some(records) = frames {
-            published.register_frames(records);
-        }
-        Ok(published)
+    fn publish_knowing(self, frames: &[Vec<u8>]) -> io::Result<Published> {
+        self.span.protect()?;
+        self.span.add_frames(frames);
+        Ok(self.into_published())
     }
 
     /// What is left of a block that is written.
-    fn into_published(self) -> Published {
+    pub(crate) fn into_published(self) -> Published {
         Published {
-            chunk: self.chunk,
+            span: self.span,
             code: self.code,
             code_len: self.demand.code_len,
             data: self.data,
             data_len: self.demand.data_len,
-            frames: 0..0,
         }
     }
 
-    /// Judges call frame records in a part of the code's bytes. Returns whether there are any.
-    fn check_frames(&mut self, records: &Range<usize>) -> io::Result<bool> {
+    /// Judges call frame records in a part of the code's bytes, and copies them; none if there are none.
+    pub(crate) fn frames(&mut self, records: Range<usize>) -> io::Result<Option<Vec<u8>>> {
         let code = self.code_address().0;
         let records_at = code + records.start as u64;
         let len = self.demand.code_len as u64;
-        let bytes = self.code_mut().get(records.clone());
+        let bytes = self.code_mut().get(records);
         let bytes = bytes.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(frames::check(bytes, records_at, &(code..code + len))? > 0)
-    }
-
-    /// Makes the pages that would hold code readable and nothing else, for good: for constants
-    /// without code.
-    ///
-    /// # Errors
-    /// If the system refuses.
-    pub fn publish_constants(self) -> io::Result<Published> {
-        let len = self.demand.code_len;
-        if len > 0 {
-            #[expect(unsafe_code, reason = "the one call")]
-            // SAFETY: the pages belong to this block, whose slices ended with their borrows.
-            unsafe {
-                let memory = &self.chunk.memory;
-                memory.protect_shared(self.code, len, Access::Read)?;
-            }
-        }
-        Ok(self.into_published())
+        let count = frames::check(bytes, records_at, &(code..code + len))?;
+        Ok((count > 0).then(|| absolute(bytes, records_at)))
     }
 }
 
-/// Executable code. Keeps its memory, and its data's, mapped.
+/// Executable code. Keeps its memory, and its data's; when the last of those that share it goes, the memory
+/// is used again.
 #[derive(Clone, Debug)]
 pub struct Published {
-    pub(crate) chunk: Arc<Chunk>,
+    pub(crate) span: Arc<Span>,
     pub(crate) code: usize,
     pub(crate) code_len: usize,
     data: usize,
     data_len: usize,
-    /// The part of the code's bytes that the unwinder reads; empty if it reads none.
-    frames: Range<usize>,
 }
 
 impl Published {
-    /// Makes call frame records known that were checked, in a part of the code's bytes.
-    fn register_frames(&mut self, records: Range<usize>) {
-        let start = self.chunk.memory.at(self.code + records.start);
-        #[expect(unsafe_code, reason = "the one call")]
-        // SAFETY: nobody writes these bytes any more: a published block has no writer, the editor of a
-        // batch keeps off `frames`, and the chunk drops the registration before its memory.
-        let registered = unsafe { RegisteredFrames::register(start) };
-        let _inside = fork_gate::enter();
-        let all = self.chunk.frames.lock();
-        all.unwrap_or_else(PoisonError::into_inner).push(registered);
-        self.frames = records;
-    }
-
-    /// Whether the unwinder reads any of a part of the code's bytes.
-    pub(crate) fn has_frames_in(&self, part: &Range<usize>) -> bool {
-        part.start < self.frames.end && self.frames.start < part.end
-    }
-
     /// The address of the code's byte at `offset`, for an [`Entry`](crate::Entry). `None` behind its
     /// last.
     pub fn code_at(&self, offset: usize) -> Option<CodeAddress> {
         let address = self.code_address().offset(offset as u64);
         let is_code = offset < self.code_len;
-        is_code.then(|| CodeAddress::new(address, Arc::clone(&self.chunk) as _))?
+        is_code.then(|| CodeAddress::new(address, Arc::clone(&self.span) as _))?
     }
 
     /// Where the code lives.
     pub fn code_address(&self) -> HostAddr {
-        HostAddr(self.chunk.memory.at(self.code).expose_provenance() as u64)
+        HostAddr(self.span.chunk.memory.at(self.code).expose_provenance() as u64)
     }
 
     /// Writes into the block's data, `offset` bytes from its start.
@@ -289,7 +284,7 @@ impl Published {
         if end > self.data_len {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let to = self.chunk.memory.at(self.data + offset);
+        let to = self.span.chunk.memory.at(self.data + offset);
         let _inside = fork_gate::enter();
         let _guard = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         #[expect(unsafe_code, reason = "writes through a pointer")]
@@ -304,6 +299,6 @@ impl Published {
 
     /// Where the chunk lives that holds the code.
     pub fn chunk_address(&self) -> HostAddr {
-        HostAddr(self.chunk.memory.base().expose_provenance() as u64)
+        HostAddr(self.span.chunk.memory.base().expose_provenance() as u64)
     }
 }

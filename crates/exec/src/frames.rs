@@ -6,6 +6,7 @@
 //! that is where they say. What their rows say of registers is trusted as the code itself is.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// The encoding of code addresses: relative to the field, in 32 bits.
 const PCREL_SDATA4: u8 = 0x1b;
@@ -48,6 +49,12 @@ impl RegisteredFrames {
         unsafe { system::register(start) };
         Self { start }
     }
+}
+
+/// Whether the unwinder looks through all that was registered, rather than in a tree.
+pub(crate) fn looks_through_all() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(system::looks_through_all)
 }
 
 impl Drop for RegisteredFrames {
@@ -131,11 +138,69 @@ mod system {
     //! libgcc's unwinder, which takes a whole list at once.
 
     use core::ptr::with_exposed_provenance;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[expect(unsafe_code, reason = "libgcc's own interface")]
     unsafe extern "C" {
         fn __register_frame(start: *const u8);
         fn __deregister_frame(start: *const u8);
+        fn __register_frame_info(start: *const u8, object: *const Object);
+        fn __deregister_frame_info(start: *const u8) -> *const Object;
+    }
+
+    /// What libgcc keeps of a list; it is smaller. Up to version 12 one of its words is the address of
+    /// the one that was registered before.
+    #[repr(C, align(16))]
+    #[derive(Default)]
+    struct Object([AtomicUsize; 16]);
+
+    /// Bytes that make a list of one function: of the byte at its own start.
+    #[repr(C, align(8))]
+    struct List([u8; 56]);
+
+    impl List {
+        fn new() -> Box<Self> {
+            let mut list = Box::new(Self([0; 56]));
+            let start = std::ptr::from_ref(&*list).addr() as u64;
+            list.0[..21].copy_from_slice(&[
+                17, 0, 0, 0, 0, 0, 0, 0, 1, b'z', b'R', 0, 1, 0x78, 16, 1, 0, 0, 0, 0, 0,
+            ]);
+            // Behind that, an FDE: length, where its CIE is, address, how many bytes.
+            list.0[21..29].copy_from_slice(&[23, 0, 0, 0, 25, 0, 0, 0]);
+            list.0[29..37].copy_from_slice(&start.to_le_bytes());
+            list.0[37] = 1;
+            list
+        }
+    }
+
+    /// Registers two lists and sees whether the second leads to the first.
+    pub(super) fn looks_through_all() -> bool {
+        // Another thread may come in between.
+        (0..3).any(|_| second_leads_to_first())
+    }
+
+    fn second_leads_to_first() -> bool {
+        let lists = [List::new(), List::new()];
+        let objects = [(); 2].map(|()| Box::<Object>::default());
+        for (list, object) in lists.iter().zip(&objects) {
+            #[expect(unsafe_code, reason = "the one call")]
+            // SAFETY: the list is sound, and it and the object, of words that anyone may write, live until
+            // it is let go.
+            unsafe {
+                __register_frame_info(list.0.as_ptr(), std::ptr::from_ref(&**object));
+            }
+        }
+        let first = std::ptr::from_ref(&*objects[0]).addr();
+        let mut words = objects[1].0.iter();
+        let leads = words.any(|word| word.load(Ordering::Relaxed) == first);
+        for list in &lists {
+            #[expect(unsafe_code, reason = "the one call")]
+            // SAFETY: it was registered above.
+            unsafe {
+                __deregister_frame_info(list.0.as_ptr());
+            }
+        }
+        leads
     }
 
     #[expect(unsafe_code, reason = "the caller knows what lies there")]
@@ -160,6 +225,10 @@ mod system {
 
     #[expect(unsafe_code, reason = "has the signature of its twin")]
     pub(super) unsafe fn deregister(_: usize) {}
+
+    pub(super) fn looks_through_all() -> bool {
+        true
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +239,9 @@ pub(crate) mod tests {
 
     /// Bytes of what [`records_at`] makes.
     pub(crate) const RECORDS_LEN: usize = 52;
+
+    /// Bytes of code that it is for.
+    pub(crate) const CODE_LEN: u64 = 16;
 
     fn records(code: u64) -> Vec<u8> {
         records_at(ADDRESS, code)

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rekindle_artifact::Signature;
 use rekindle_exec::fork_gate::enter;
@@ -11,6 +12,7 @@ use rekindle_store::{Digest, OpenError, Opening, ScopeId, Secret, Storage, Store
 
 use crate::config::{CacheConfig, CacheMode};
 use crate::environment::Environment;
+use crate::flush::FlushReport;
 use crate::made_by;
 use crate::names::{LateNames, Names, Symbols};
 use crate::notice::{Notice, UNKNOWN_BUILD};
@@ -18,6 +20,7 @@ use crate::scope::Scope;
 use crate::shared::Shared;
 use crate::statistics::Statistics;
 use crate::variables::default_directory;
+use crate::writer;
 
 /// A handle on a cache; clones share it.
 #[derive(Clone, Debug)]
@@ -42,6 +45,7 @@ impl Cache {
             mode,
             budget_bytes,
             verify_one_in,
+            write_after,
         } = config;
         let mut notices = Vec::new();
         let opening = match mode {
@@ -50,7 +54,7 @@ impl Cache {
             CacheMode::ReadWrite => Opening::Writing,
         };
         if !made_by::is_known() {
-            return Self::new(None, 0, 0, vec![Notice::new(UNKNOWN_BUILD)]);
+            return Self::new(None, 0, 0, None, vec![Notice::new(UNKNOWN_BUILD)]);
         }
         let store = open_store(directory.clone(), opening, storage);
         let store = store
@@ -61,21 +65,25 @@ impl Cache {
                 )));
             })
             .ok();
-        Self::new(store, *budget_bytes, *verify_one_in, notices)
+        if let Some(store) = &store {
+            writer::write_folder(store.path());
+        }
+        Self::new(store, *budget_bytes, *verify_one_in, *write_after, notices)
     }
 
     /// A cache without a persistent layer.
     pub fn in_memory() -> Self {
-        Self::new(None, 0, 0, Vec::new())
+        Self::new(None, 0, 0, None, Vec::new())
     }
 
     fn new(
         store: Option<Store>,
         budget_bytes: u64,
         verify_one_in: u32,
+        write_after: Option<Duration>,
         notices: Vec<Notice>,
     ) -> Self {
-        let shared = Shared::new(store, budget_bytes, verify_one_in, notices);
+        let shared = Shared::new(store, budget_bytes, verify_one_in, write_after, notices);
         Self {
             shared: Arc::new(shared),
         }
@@ -139,7 +147,7 @@ impl Cache {
     pub fn scope(&self, environment: &Environment, scope: ScopeId, symbols: Symbols) -> Scope {
         Scope::open(
             Arc::clone(&self.shared),
-            environment.stored().clone(),
+            Arc::clone(environment.stored()),
             scope,
             Names::Given(symbols),
         )
@@ -151,10 +159,21 @@ impl Cache {
     pub fn scope_with_late_names(&self, environment: &Environment, scope: ScopeId) -> Scope {
         Scope::open(
             Arc::clone(&self.shared),
-            environment.stored().clone(),
+            Arc::clone(environment.stored()),
             scope,
             Names::Late(LateNames::default()),
         )
+    }
+
+    /// Writes what waits of scopes with late names: see [`CacheConfig::write_after`]. Trouble with the disk is
+    /// a [`Notice`].
+    pub fn flush(&self) -> FlushReport {
+        writer::flush_all_of(&self.shared)
+    }
+
+    /// The same for all caches of this process, as its end does.
+    pub fn flush_all() {
+        writer::write_all();
     }
 
     /// Figures of this process's use of the cache.

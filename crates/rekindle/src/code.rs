@@ -32,20 +32,23 @@ enum Origin {
     },
 }
 
-/// What this process compiled.
+/// What lies in this process's own memory.
 struct Compiled {
     artifact: Arc<Artifact>,
     sections: SectionAddresses,
     memory: Published,
+    /// Whether it is a copy of what an image holds.
+    is_copy: bool,
 }
 
 impl Code {
-    /// Code that this process compiled.
+    /// Code in this process's own memory: what it compiled, or a copy of what an image holds.
     pub(crate) fn compiled(
         artifact: Arc<Artifact>,
         memory: Published,
         sections: SectionAddresses,
         text_len_bytes: u32,
+        is_copy: bool,
     ) -> Self {
         Self {
             address: sections.text,
@@ -54,6 +57,7 @@ impl Code {
                 artifact,
                 sections,
                 memory,
+                is_copy,
             })),
         }
     }
@@ -126,7 +130,10 @@ impl Code {
 
     /// Whether the code came from an image, rather than from this process's compiler.
     pub fn is_loaded(&self) -> bool {
-        matches!(self.origin, Origin::Loaded { .. })
+        match &self.origin {
+            Origin::Compiled(compiled) => compiled.is_copy,
+            Origin::Loaded { .. } => true,
+        }
     }
 
     /// What the front kept beside the code.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::variables::variable;
 
@@ -31,6 +32,12 @@ pub struct CacheConfig {
     /// is zero, each if it is one. What differs is counted and named, and the fresh code is used and
     /// kept. By default [`Self::DEFAULT_VERIFY_ONE_IN`].
     pub verify_one_in: u32,
+    /// How long after the last of it what was compiled is written, in scopes with late names (modules of
+    /// `rekindle-cranelift`), by a thread that is there only while something waits; later in a process
+    /// that writes often, and at once where there is much. What still waits is written when the process
+    /// ends. `None` for no thread; zero for none, and to write whenever a module ends. By default
+    /// [`Self::DEFAULT_WRITE_AFTER`].
+    pub write_after: Option<Duration>,
 }
 
 impl CacheConfig {
@@ -42,10 +49,14 @@ impl CacheConfig {
     /// counts what it finds sets `verify_one_in` to zero.
     pub const DEFAULT_VERIFY_ONE_IN: u32 = if cfg!(debug_assertions) { 64 } else { 0 };
 
+    /// By default, what was compiled is written half a second after the last of it.
+    pub const DEFAULT_WRITE_AFTER: Duration = Duration::from_millis(500);
+
     /// The defaults, changed by `REKINDLE_CACHE_DIR` (a folder), `REKINDLE_CACHE` (`off`, `ro` or
-    /// `on`), `REKINDLE_CACHE_SIZE` (bytes, or with a suffix `K`, `M` or `G`) and `REKINDLE_VERIFY`
-    /// (`all`, `off`, or which part of the hits: `1/100`, `0.01`). A mode that isn't one turns the cache
-    /// off, other values that aren't are ignored; [`Self::ignored_variables`] says so.
+    /// `on`), `REKINDLE_CACHE_SIZE` (bytes, or with a suffix `K`, `M` or `G`), `REKINDLE_VERIFY`
+    /// (`all`, `off`, or which part of the hits: `1/100`, `0.01`) and `REKINDLE_WRITE_AFTER` (seconds: `2`,
+    /// `0.5`; or `off`). A mode that isn't one turns the cache off, other values that aren't are
+    /// ignored; [`Self::ignored_variables`] says so.
     pub fn from_env() -> Self {
         Self::from_variables(variable).0
     }
@@ -65,6 +76,7 @@ impl CacheConfig {
         }
         let budget_bytes = read(&variable, &mut ignored, &CACHE_SIZE);
         let verify_one_in = read(&variable, &mut ignored, &VERIFY);
+        let write_after = read(&variable, &mut ignored, &WRITE_AFTER);
         let directory = variable("REKINDLE_CACHE_DIR")
             .filter(|folder| !folder.is_empty())
             .map(PathBuf::from);
@@ -73,6 +85,7 @@ impl CacheConfig {
             mode,
             budget_bytes: budget_bytes.unwrap_or(Self::DEFAULT_BUDGET_BYTES),
             verify_one_in: verify_one_in.unwrap_or(Self::DEFAULT_VERIFY_ONE_IN),
+            write_after: write_after.unwrap_or(Some(Self::DEFAULT_WRITE_AFTER)),
         };
         (config, ignored)
     }
@@ -109,6 +122,13 @@ const VERIFY: Variable<u32> = Variable {
     instead: "ignored",
 };
 
+const WRITE_AFTER: Variable<Option<Duration>> = Variable {
+    name: "REKINDLE_WRITE_AFTER",
+    parse: parse_delay,
+    values: "seconds such as `2` or `0.5`, or `off`",
+    instead: "ignored",
+};
+
 /// Reads a variable. One that is empty says nothing; one that makes no sense is ignored aloud.
 fn read<T>(
     variable: &impl Fn(&str) -> Option<OsString>,
@@ -136,6 +156,7 @@ impl Default for CacheConfig {
             mode: CacheMode::default(),
             budget_bytes: Self::DEFAULT_BUDGET_BYTES,
             verify_one_in: Self::DEFAULT_VERIFY_ONE_IN,
+            write_after: Some(Self::DEFAULT_WRITE_AFTER),
         }
     }
 }
@@ -181,9 +202,35 @@ fn parse_one_in(text: &str) -> Option<u32> {
     }
 }
 
+/// Reads `2`, `0.5` or `off`.
+fn parse_delay(text: &str) -> Option<Option<Duration>> {
+    match text.trim() {
+        off if off.eq_ignore_ascii_case("off") => Some(None),
+        seconds => {
+            let seconds = seconds.parse().ok()?;
+            Duration::try_from_secs_f64(seconds).ok().map(Some)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{CacheConfig, CacheMode, parse_one_in, parse_size};
+    use super::{CacheConfig, CacheMode, parse_delay, parse_one_in, parse_size};
+    use std::time::Duration;
+
+    #[test]
+    fn delays() {
+        let millis = |millis| Some(Some(Duration::from_millis(millis)));
+        assert_eq!(parse_delay("2"), millis(2000));
+        assert_eq!(parse_delay("0.5"), millis(500));
+        assert_eq!(parse_delay("0"), millis(0));
+        assert_eq!(parse_delay("off"), Some(None));
+        for text in ["", "-1", "soon", "inf", "nan"] {
+            assert_eq!(parse_delay(text), None, "{text}");
+        }
+        let given = config(&[("REKINDLE_WRITE_AFTER", "off")]);
+        assert_eq!(given.write_after, None);
+    }
 
     fn read(pairs: &[(&str, &str)]) -> (CacheConfig, Vec<String>) {
         CacheConfig::from_variables(|name| {

@@ -1,5 +1,7 @@
 //! Environments: everything outside the input that changes what a producer's code means.
 
+use std::sync::Arc;
+
 use rekindle_store::Digest;
 
 use crate::made_by;
@@ -12,7 +14,7 @@ use crate::made_by;
 /// of them. Elsewhere it is the build id of the object, program or shared library, that contains them, so
 /// that each build has code of its own, and what another build kept is a miss.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Environment(rekindle_store::Environment);
+pub struct Environment(Arc<rekindle_store::Environment>);
 
 impl Environment {
     /// Starts an environment for `producer`, the name of the compiler that makes the code.
@@ -36,7 +38,7 @@ impl Environment {
         self.0.digest()
     }
 
-    pub(crate) fn stored(&self) -> &rekindle_store::Environment {
+    pub(crate) fn stored(&self) -> &Arc<rekindle_store::Environment> {
         &self.0
     }
 }
@@ -63,7 +65,7 @@ impl EnvironmentBuilder {
 
     /// The environment of the fields so far.
     pub fn build(self) -> Environment {
-        Environment(self.0.build())
+        Environment(Arc::new(self.0.build()))
     }
 }
 

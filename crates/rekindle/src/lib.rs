@@ -31,6 +31,7 @@
 mod bits;
 mod blank;
 mod cache;
+mod claim;
 mod code;
 mod config;
 mod correct;
@@ -45,6 +46,7 @@ mod miss;
 mod names;
 mod notice;
 mod object;
+mod opened;
 mod own;
 mod place;
 mod program;
@@ -52,14 +54,19 @@ mod publish;
 mod reordered;
 mod resident;
 mod sample;
+mod schedule;
 mod scope;
+mod scope_state;
 mod sections;
 mod shared;
+mod shelf;
 mod statistics;
+mod ticket;
 mod variables;
 mod verify;
 mod wanted;
 mod why;
+mod writer;
 
 pub use cache::Cache;
 pub use code::{Code, Located};
@@ -85,8 +92,10 @@ pub use rekindle_store::{
     ImageCheck, ImageInfo, Key, KeyBuilder, OpenError, ScopeId, Storage, System, name_hash,
 };
 pub use reordered::ORDER_ASIDE;
-pub use scope::{Judges, Lookup, Scope, Ticket, Verification, VerifyingProgram};
+pub use scope::{Moved, Scope, VerifyingProgram};
+pub use shelf::Judges;
 pub use statistics::Statistics;
+pub use ticket::{Lookup, Ticket, Verification};
 pub use variables::{default_directory, variable};
 pub use wanted::Wanted;
 pub use why::{FieldDifference, ItemDifference, Why};

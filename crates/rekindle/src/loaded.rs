@@ -2,21 +2,22 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rekindle_artifact::Artifact;
-use rekindle_exec::{CodeAddress, HostAddr, ImageMapping, ImageShape};
+use rekindle_exec::{CodeAddress, HostAddr, ImageMapping, ImageShape, process_number};
 use rekindle_link::{Address, Arch, CALL_FIELD_LEN};
 use rekindle_store::image::{
     Damaged, ImageHeader, ImageView, StoredBinding, StoredBindings, StoredCell, StoredValue,
     Tables, UnverifiedEntry, VerifiedRecord,
 };
 use rekindle_store::{ImageFile, IntactNote, Key, Secret};
+use rustc_hash::FxHashMap;
 
 use crate::bits::Bits;
 use crate::map_image::map_image;
 use crate::miss::MissReason;
-use crate::names::Names;
+use crate::names::Symbols;
 use crate::sections::SectionAddresses;
 use crate::wanted::Wanted;
 
@@ -27,6 +28,8 @@ pub(crate) struct LoadedImage {
     header: ImageHeader,
     secret: Secret,
     binding: Mutex<Binding>,
+    /// The process that mapped it.
+    process: u64,
     /// Whether the unwinder knows the call frame information; false if that is damaged.
     unwinds: OnceLock<bool>,
     /// Whether what is said of direct calls is what was written.
@@ -37,20 +40,30 @@ pub(crate) struct LoadedImage {
 
 /// What was done so far to an image's writable memory.
 #[derive(Debug, Default)]
-struct Binding {
-    /// Which cells hold their values, or wait for them.
+pub(crate) struct Binding {
+    /// Which cells hold their values.
     cells_bound: Bits,
-    /// Which entries' data is in place, so that nothing overwrites data that code may have changed
-    /// since.
+    /// What they hold, by index; of those of an image that scopes share.
+    values: Vec<u64>,
+    /// Which entries were used: their data is in place, so that nothing overwrites data that code may have
+    /// changed since.
     entries_bound: Bits,
-    /// In a scope with late names: cells without a value.
-    waiting: Vec<WaitingCell>,
+    /// The scopes that use entries with writable memory, by their numbers; of an image that scopes share.
+    owners: FxHashMap<u32, u64>,
+}
+
+impl Binding {
+    /// What a cell holds, if it has a value.
+    pub(crate) fn value(&self, index: u32) -> Option<u64> {
+        let is_bound = self.cells_bound.contains(index);
+        is_bound.then(|| self.values.get(index as usize).copied())?
+    }
 }
 
 /// A cell without a value, by its index, and where in the file its name is.
 #[derive(Clone, Copy, Debug)]
-struct WaitingCell {
-    index: u32,
+pub(crate) struct WaitingCell {
+    pub(crate) index: u32,
     name_start: u32,
     name_len: u32,
 }
@@ -79,6 +92,7 @@ impl LoadedImage {
             header: header.clone(),
             secret: secret.clone(),
             binding: Mutex::new(Binding::default()),
+            process: process_number(),
             unwinds: OnceLock::new(),
             calls_are_sound: OnceLock::new(),
             intact_note: Mutex::new(intact_note),
@@ -87,8 +101,7 @@ impl LoadedImage {
 
     /// Whether so much of the image was used that checking the rest is worth it.
     pub(crate) fn is_mostly_used(&self) -> bool {
-        let state = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
-        state.entries_bound.count() * 2 >= self.entry_count()
+        self.binding().entries_bound.count() * 2 >= self.entry_count()
     }
 
     /// Checks all of the image, once. Returns what is to be noted then, so that no later process need
@@ -145,22 +158,44 @@ impl LoadedImage {
         self.view().find(key)
     }
 
-    /// Verifies an entry of this image, and binds it.
+    /// Verifies an entry of this image, and binds it to names whose values are known.
     pub(crate) fn load(
-        self: &Arc<Self>,
+        &self,
         entry: &UnverifiedEntry<'_>,
-        names: &Names,
+        symbols: &Symbols,
         wanted: &Wanted<'_>,
     ) -> Result<VerifiedRecord, MissReason> {
-        let record = entry.verify().map_err(|Damaged| MissReason::Damaged)?;
+        let record = self.verify(entry, wanted)?;
+        self.bind(&record, symbols)?;
+        Ok(record)
+    }
+
+    /// Verifies an entry of this image, if nobody has yet.
+    pub(crate) fn verify(
+        &self,
+        entry: &UnverifiedEntry<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Result<VerifiedRecord, MissReason> {
+        let record = match self.is_used(entry.index()) {
+            true => self.record(entry.index()),
+            false => entry.verify().map_err(|Damaged| MissReason::Damaged)?,
+        };
         if !wanted.accepts(record.signature()) {
             return Err(MissReason::OtherSignature);
         }
-        if !self.unwinds() || !self.calls_are_sound() {
-            return Err(MissReason::Damaged);
+        match self.unwinds() && self.calls_are_sound() {
+            true => Ok(record),
+            false => Err(MissReason::Damaged),
         }
-        self.bind(&self.view(), &record, names, wanted)?;
-        Ok(record)
+    }
+
+    fn binding(&self) -> MutexGuard<'_, Binding> {
+        self.binding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was done to the writable memory; none in a process that was forked from the one that mapped it.
+    pub(crate) fn binding_here(&self) -> Option<MutexGuard<'_, Binding>> {
+        (self.process == process_number()).then(|| self.binding())
     }
 
     /// Makes the image's call frame information known to the unwinder, once. Code that a panic can't
@@ -194,104 +229,132 @@ impl LoadedImage {
     }
 
     /// Puts an entry's data in place and its values into cells and fields, once.
-    fn bind(
-        self: &Arc<Self>,
-        view: &ImageView<'_>,
-        record: &VerifiedRecord,
-        names: &Names,
-        wanted: &Wanted<'_>,
-    ) -> Result<(), MissReason> {
-        let mut state = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
+    fn bind(&self, record: &VerifiedRecord, symbols: &Symbols) -> Result<(), MissReason> {
+        let mut state = self.binding();
         if state.entries_bound.contains(record.index()) {
             return Ok(());
         }
-        let values = match names.late() {
-            Some(_) => self.let_cells_wait(view, record, &mut state, names, wanted)?,
-            None => self.resolve(view, record, &mut state, names)?,
-        };
-        let write = |address: u32, bytes: &[u8]| {
-            self.write(address, bytes).map_err(|_| MissReason::Damaged)
-        };
-        for (source, address) in record.copies(self.header.writable_len()) {
-            let bytes = self
-                .mapping
-                .bytes()
-                .get(source)
-                .ok_or(MissReason::Damaged)?;
-            write(address, bytes)?;
-        }
-        for (address, value) in values {
-            write(address, &value.to_le_bytes())?;
-        }
+        let values = self.resolve(record, &mut state, symbols)?;
+        self.fill(record, &values)?;
         state.entries_bound.insert(record.index());
         Ok(())
     }
 
-    /// Has an entry's cells wait for their values; until then they hold zero, as all writable memory
-    /// does at first. Returns the values to write into fields.
-    fn let_cells_wait(
+    /// Writes the initial contents of an entry's writable memory, and then values at their addresses.
+    fn fill(&self, record: &VerifiedRecord, values: &[(u32, u64)]) -> Result<(), MissReason> {
+        let write = |address: u32, bytes: &[u8]| {
+            self.write(address, bytes).map_err(|_| MissReason::Damaged)
+        };
+        for (source, address) in record.copies(self.header.writable_len()) {
+            let bytes = self.mapping.bytes().get(source);
+            write(address, bytes.ok_or(MissReason::Damaged)?)?;
+        }
+        for (address, value) in values {
+            write(*address, &value.to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Tells of each cell that an entry refers to, and its name. Returns the entry's fields.
+    pub(crate) fn each_cell(
         &self,
-        view: &ImageView<'_>,
         record: &VerifiedRecord,
-        state: &mut Binding,
-        names: &Names,
-        wanted: &Wanted<'_>,
-    ) -> Result<Vec<(u32, u64)>, MissReason> {
-        let Binding {
-            cells_bound,
-            waiting,
-            ..
-        } = state;
-        let waited = waiting.len();
-        let (mut all_exist, mut all_known) = (true, true);
+        mut each: impl FnMut(WaitingCell, &[u8]),
+    ) -> Result<Vec<StoredBinding<'_>>, Damaged> {
+        let view = self.view();
+        let mut all_exist = true;
         let fields = view.bindings_with(record, |index, name| {
             all_exist &= index < self.header.cell_count();
-            if all_exist && cells_bound.insert(index) {
-                all_known &= core::str::from_utf8(name).is_ok_and(|name| wanted.knows(name));
+            if all_exist {
                 // A file has less than 2^32 bytes.
                 let name_start = (name.as_ptr().addr() - view.bytes().as_ptr().addr()) as u32;
                 let name_len = name.len() as u32;
-                waiting.push(WaitingCell {
+                let cell = WaitingCell {
                     index,
                     name_start,
                     name_len,
-                });
+                };
+                each(cell, name);
             }
-        });
-        let values = match fields {
-            Ok(_) if all_exist && !all_known => Err(MissReason::OtherNames),
-            Ok(fields) if all_exist => self.field_values(&fields, names),
-            _ => Err(MissReason::Damaged),
-        };
-        if values.is_err() {
-            // The entry isn't used, so nothing needs what only its cells name.
-            for cell in waiting.drain(waited..) {
-                cells_bound.remove(cell.index);
+        })?;
+        all_exist.then_some(fields).ok_or(Damaged)
+    }
+
+    /// The name of a cell's value. No name stands for nothing.
+    pub(crate) fn name_of(&self, cell: &WaitingCell) -> &str {
+        let start = cell.name_start as usize;
+        let name = self.bytes().get(start..start + cell.name_len as usize);
+        core::str::from_utf8(name.unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Gives a scope an entry's writable memory, if it has any: the first that asks. Returns whether the
+    /// scope may use the entry.
+    pub(crate) fn claim_data(
+        &self,
+        record: &VerifiedRecord,
+        fields: &[StoredBinding<'_>],
+        scope: u64,
+    ) -> Result<bool, MissReason> {
+        if fields.is_empty() && !record.has_writable_memory(self.header.writable_len()) {
+            return Ok(true);
+        }
+        let mut state = self.binding();
+        if let Some(owner) = state.owners.get(&record.index()) {
+            return Ok(*owner == scope);
+        }
+        let values = self.field_values(fields, &|_| None)?;
+        self.fill(record, &values)?;
+        state.owners.insert(record.index(), scope);
+        Ok(true)
+    }
+
+    /// Whether this process used an entry.
+    pub(crate) fn is_used(&self, index: u32) -> bool {
+        self.binding().entries_bound.contains(index)
+    }
+
+    /// Notes that an entry is used.
+    pub(crate) fn note_use(&self, record: &VerifiedRecord) {
+        self.binding().entries_bound.insert(record.index());
+    }
+
+    /// Gives cells their values, which they didn't have, by index.
+    ///
+    /// # Errors
+    /// If calls can't be led where they have to; then no cell got its value.
+    pub(crate) fn bind_cells(&self, state: &mut Binding, new: &[(u32, u64)]) -> io::Result<()> {
+        self.redirect_calls(new)?;
+        state.values.resize(self.header.cell_count() as usize, 0);
+        for (index, value) in new {
+            state.cells_bound.insert(*index);
+            state.values[*index as usize] = *value;
+            // The cell's index was checked when it was told of.
+            if let Err(error) = self.write(index * 8, &value.to_le_bytes()) {
+                tracing::error!(%error, "a cell lies outside of its memory");
             }
         }
-        values
+        Ok(())
     }
 
     /// The values to write into cells and fields, all of them before any is written: an entry that
     /// lacks one stays untouched.
     fn resolve(
         &self,
-        view: &ImageView<'_>,
         record: &VerifiedRecord,
         state: &mut Binding,
-        names: &Names,
+        symbols: &Symbols,
     ) -> Result<Vec<(u32, u64)>, MissReason> {
-        let StoredBindings { cells, fields } = view
-            .bindings(record)
-            .map_err(|Damaged| MissReason::Damaged)?;
-        let mut values = self.field_values(&fields, names)?;
+        let view = self.view();
+        let bindings = view.bindings(record);
+        let StoredBindings { cells, fields } = bindings.map_err(|Damaged| MissReason::Damaged)?;
+        let mut values = self.field_values(&fields, &|name| symbols(name))?;
         let mut new_cells = Vec::new();
         for StoredCell { index, name } in &cells {
             if *index >= self.header.cell_count() {
                 return Err(MissReason::Damaged);
             }
             if !state.cells_bound.contains(*index) {
-                let value = names.cell_value(name).ok_or(MissReason::Unbound)?;
+                let value = symbols(name).ok_or(MissReason::Unbound)?;
                 new_cells.push((*index, value));
             }
         }
@@ -307,60 +370,18 @@ impl LoadedImage {
     fn field_values(
         &self,
         fields: &[StoredBinding<'_>],
-        names: &Names,
+        value_of: &dyn Fn(&str) -> Option<u64>,
     ) -> Result<Vec<(u32, u64)>, MissReason> {
         let value = |StoredBinding { address, value }: &StoredBinding<'_>| {
             let value = match value {
                 StoredValue::Local(offset) => self.mapping.base().0.wrapping_add_signed(*offset),
-                StoredValue::Symbol { name, addend } => names
-                    .field_value(name)
+                StoredValue::Symbol { name, addend } => value_of(name)
                     .ok_or(MissReason::Unbound)?
                     .wrapping_add_signed(*addend),
             };
             Ok((*address, value))
         };
         fields.iter().map(value).collect()
-    }
-
-    /// Fills the cells that wait and whose names `value_of` knows. The other names are added to
-    /// `unknown`.
-    ///
-    /// # Errors
-    /// If calls can't be led where they have to; then no cell was filled.
-    pub(crate) fn bind_names(
-        &self,
-        value_of: &mut dyn FnMut(&str) -> Option<u64>,
-        unknown: &mut Vec<String>,
-    ) -> io::Result<()> {
-        let mut state = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.waiting.is_empty() {
-            return Ok(());
-        }
-        let bytes = self.mapping.bytes();
-        let mut values = Vec::with_capacity(state.waiting.len());
-        let mut still_waiting = Vec::new();
-        for cell in &state.waiting {
-            let start = cell.name_start as usize;
-            let name = &bytes[start..start + cell.name_len as usize];
-            // No name stands for nothing.
-            let name = core::str::from_utf8(name).unwrap_or_default();
-            match value_of(name) {
-                Some(value) => values.push((cell.index, value)),
-                None => {
-                    unknown.push(name.to_owned());
-                    still_waiting.push(*cell);
-                }
-            }
-        }
-        self.redirect_calls(&values)?;
-        state.waiting = still_waiting;
-        for (index, value) in values {
-            // The cell's index was checked when it was told to wait.
-            if let Err(error) = self.write(index * 8, &value.to_le_bytes()) {
-                tracing::error!(%error, "a cell lies outside of its memory");
-            }
-        }
-        Ok(())
     }
 
     /// Leads direct calls of names that stand for something else here to their veneers, which jump where

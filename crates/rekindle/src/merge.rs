@@ -105,8 +105,10 @@ impl Writing<'_> {
             .map(|(key, artifact)| (*key, artifact))
             .collect();
         match self.write_image(&entries, &merged) {
-            Ok(bytes) => {
+            Ok((number, bytes)) => {
                 tracing::debug!(images = merged.len(), bytes, "merged images");
+                let keys = artifacts.iter().map(|(key, _)| key);
+                self.target.shelf.note_moved(keys, number);
                 for image in older {
                     self.remove(image.number);
                 }

@@ -8,7 +8,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use rekindle_exec::{Arena, BatchEditor, Published};
+use rekindle_exec::{Batch, BatchEditor, Published};
 use rekindle_link::{Address, Arch, CALL_FIELD_LEN, Call};
 use rustc_hash::FxHashMap;
 
@@ -118,12 +118,12 @@ impl LateNames {
     }
 
     /// Fills all cells whose names `value_of` knows, and leads calls of those that are close there, in
-    /// code of the arena's batch. The other names are added to `unknown`.
+    /// code of the batch. The other names are added to `unknown`.
     pub(crate) fn bind(
         &self,
         value_of: &mut dyn FnMut(&str) -> Option<u64>,
         unknown: &mut Vec<String>,
-        arena: &Arena,
+        batch: &Batch,
     ) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = &mut *waiting;
@@ -143,7 +143,7 @@ impl LateNames {
             }
         });
         // Those of what isn't known yet go through their veneers for good.
-        let mut editor = arena.edit_batch();
+        let mut editor = batch.edit();
         for call in std::mem::take(&mut waiting.calls) {
             if let Some(value) = values[call.name as usize] {
                 call.lead(&waiting.blocks[call.block as usize], value, &mut editor);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rekindle_artifact::{Artifact, SectionKind};
-use rekindle_exec::{Arena, BlockParts, Demand, HostAddr};
+use rekindle_exec::{Batch, BlockParts, Demand, HostAddr};
 use rekindle_link::{
     Address, Arch, Binding, BindingValue, LinkError, Output, Placement, Places, Plan,
 };
@@ -52,11 +52,13 @@ struct BlockLayout {
     eh_frame: usize,
 }
 
-/// Links an artifact into memory of `arena` and makes it executable.
+/// Links an artifact into memory and makes it executable, or has it wait for that in the batch. It is a copy
+/// if it came from an image.
 pub(crate) fn place(
     artifact: &Arc<Artifact>,
-    arena: &Arena,
+    batch: &Batch,
     names: &Names,
+    is_copy: bool,
 ) -> Result<Code, InsertError> {
     let arch = Arch::host().ok_or(InsertError::UnsupportedMachine)?;
     if artifact.text.bytes.is_empty() {
@@ -82,9 +84,9 @@ pub(crate) fn place(
     };
     let published = match names.late() {
         // Nothing runs before names are bound, so there will be many blocks to publish at once.
-        Some(_) => arena.add_to_batch(layout.demand, fill)?,
+        Some(_) => batch.add(layout.demand, fill)?,
         None => {
-            let mut block = arena.reserve(layout.demand)?;
+            let mut block = batch.arena().reserve(layout.demand)?;
             match fill(block.parts_mut())? {
                 Some(frames) => block.publish_with_frames(frames)?,
                 None => block.publish()?,
@@ -100,6 +102,7 @@ pub(crate) fn place(
         published,
         sections,
         text_len,
+        is_copy,
     ))
 }
 

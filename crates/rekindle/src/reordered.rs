@@ -9,7 +9,6 @@ use rekindle_artifact::{Artifact, KeyPart};
 use rekindle_store::Key;
 
 use crate::loaded::LoadedImage;
-use crate::resident::Resident;
 
 /// The name of the part of a key that is a hash of what the code is made of with no regard to orders and
 /// numbers. It decides nothing; it tells who wonders why a key is another.
@@ -23,7 +22,6 @@ const MAX_TIME: Duration = Duration::from_millis(20);
 pub(crate) fn find<'a>(
     compiled: &'a [(Key, Arc<Artifact>)],
     images: &[Arc<LoadedImage>],
-    resident: &Resident,
 ) -> Option<&'a str> {
     let mut wanted: HashMap<u64, Vec<&str>> = HashMap::new();
     for (_, artifact) in compiled {
@@ -36,13 +34,13 @@ pub(crate) fn find<'a>(
     }
     let replaced: HashSet<&Key> = compiled.iter().map(|(key, _)| key).collect();
     let start = Instant::now();
-    for (number, image) in images.iter().enumerate() {
+    for image in images {
         let view = image.view();
         for entry in view.entries() {
             if start.elapsed() > MAX_TIME {
                 return None;
             }
-            if resident.is_loaded(number, entry.index()) || replaced.contains(&entry.key()) {
+            if image.is_used(entry.index()) || replaced.contains(&entry.key()) {
                 continue;
             }
             let Ok(record) = entry.verify() else { continue };

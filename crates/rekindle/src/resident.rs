@@ -7,23 +7,24 @@ use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use crate::bits::Bits;
+use crate::claim::Claim;
 use crate::code::{Code, Located};
 use crate::loaded::LoadedImage;
 
 /// Code by key and by address.
 #[derive(Debug, Default)]
 pub(crate) struct Resident {
-    /// What this process compiled.
+    /// What lies in this process's own memory: what it compiled, and copies.
     compiled: HashMap<Key, Code, KeyHasher>,
-    /// What it compiled before under keys that have code of another signature now. It may be running.
+    /// What was there before under keys that have other code now: code of another signature, or a copy of
+    /// what an image holds. It may be running.
     replaced: Vec<Code>,
-    /// Which entries were loaded, by the number of their image in the scope. The image has all else:
-    /// an index of its keys, and what code is made of.
-    loaded: Vec<Bits>,
-    count: usize,
-    /// All of them by address, when someone asked: loading must not pay for it. Out of date if
-    /// there are fewer than `count`; code never goes.
+    /// What is used of images. Those have all else: an index of their keys, and what code is made of.
+    pub(crate) claims: Vec<Claim>,
+    /// Whether entries were given up that there was no memory to copy. Nobody knows any more which.
+    pub(crate) has_lost_code: bool,
+    /// All of them by address, when someone asked: loading must not pay for it. Empty if it is out of
+    /// date.
     by_address: Vec<Code>,
 }
 
@@ -32,43 +33,48 @@ impl Resident {
         self.compiled.get(key)
     }
 
-    /// Whether an entry of an image was loaded.
-    pub(crate) fn is_loaded(&self, image: usize, index: u32) -> bool {
-        let entries = self.loaded.get(image);
-        entries.is_some_and(|entries| entries.contains(index))
+    /// Whether an entry of an image is used.
+    pub(crate) fn is_loaded(&self, image: &Arc<LoadedImage>, index: u32) -> bool {
+        let mut claims = self.claims.iter();
+        let claim = claims.find(|claim| Arc::ptr_eq(&claim.image, image));
+        claim.is_some_and(|claim| claim.loaded.contains(index))
     }
 
-    /// Adds code that was compiled, unless the key has some of that signature already. Returns what the
-    /// key has, and whether it is the code given.
+    /// What is used of an image.
+    pub(crate) fn claim(&mut self, image: &Arc<LoadedImage>) -> &mut Claim {
+        self.by_address.clear();
+        let is_of = |claim: &Claim| Arc::ptr_eq(&claim.image, image);
+        let index = self.claims.iter().position(is_of).unwrap_or_else(|| {
+            self.claims.push(Claim::new(image));
+            self.claims.len() - 1
+        });
+        &mut self.claims[index]
+    }
+
+    /// Adds code of this process's memory, unless the key has some of that signature already: what was
+    /// compiled now takes the place of a copy. Returns what the key has, and whether it is the code given.
     pub(crate) fn add(&mut self, key: Key, code: Code) -> (Code, bool) {
+        let is_as_good = |present: &Code| {
+            let is_newer = present.is_loaded() && !code.is_loaded();
+            present.signature() == code.signature() && !is_newer
+        };
         match self.compiled.entry(key) {
-            Entry::Occupied(present) if present.get().signature() == code.signature() => {
+            Entry::Occupied(present) if is_as_good(present.get()) => {
                 return (present.get().clone(), false);
             }
             Entry::Occupied(mut other) => self.replaced.push(other.insert(code.clone())),
             Entry::Vacant(vacant) => drop(vacant.insert(code.clone())),
         }
-        self.count += 1;
+        self.by_address.clear();
         (code, true)
     }
 
-    /// Notes that an entry of an image was loaded. Returns whether that is new: another thread may
-    /// have been faster.
-    pub(crate) fn add_loaded(&mut self, image: usize, index: u32) -> bool {
-        if self.loaded.len() <= image {
-            self.loaded.resize_with(image + 1, Bits::default);
-        }
-        let is_new = self.loaded[image].insert(index);
-        self.count += usize::from(is_new);
-        is_new
-    }
-
-    /// What is at an address; `images` are those of the scope.
-    pub(crate) fn locate(&mut self, pc: HostAddr, images: &[Arc<LoadedImage>]) -> Option<Located> {
-        if self.by_address.len() < self.count {
-            let loaded = self.loaded.iter().zip(images).flat_map(|(entries, image)| {
+    /// What is at an address.
+    pub(crate) fn locate(&mut self, pc: HostAddr) -> Option<Located> {
+        if self.by_address.is_empty() {
+            let loaded = self.claims.iter().flat_map(|Claim { image, loaded, .. }| {
                 let code = |index| Code::loaded(Arc::clone(image), &image.record(index));
-                entries.iter().map(code)
+                loaded.iter().map(code)
             });
             let compiled = self.compiled.values().chain(&self.replaced).cloned();
             self.by_address = compiled.chain(loaded).collect();

@@ -1,20 +1,24 @@
 //! What a cache's scopes share: its store, its figures, and how images are opened.
 
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rekindle_exec::process_number;
+use rekindle_exec::{Arena, PerProcess, process_number};
 use rekindle_link::Arch;
 use rekindle_store::{Digest, Environment, FolderError, ImageError, ScopeFolder, ScopeId, Store};
+use rustc_hash::FxHashMap;
 
 use crate::loaded::LoadedImage;
 use crate::miss::MissReason;
 use crate::notice::{Notice, UNKNOWN_BUILD};
 use crate::object;
+use crate::opened::OpenedImages;
 use crate::program::Program;
 use crate::publish::identity;
 use crate::sample::Sample;
+use crate::schedule::Schedule;
+use crate::shelf::Shelf;
 use crate::statistics::Counters;
 
 /// Names of code with baked addresses that are kept; the others are only counted.
@@ -24,6 +28,10 @@ const MAX_BAKED_NAMES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) store: Option<Store>,
+    /// Memory for what is compiled.
+    pub(crate) arena: Arc<Arena>,
+    /// Of the scopes that share one.
+    shelves: PerProcess<Mutex<Shelves>>,
     pub(crate) budget_bytes: u64,
     notices: Mutex<Vec<Notice>>,
     /// Names of code that bakes an address.
@@ -31,8 +39,11 @@ pub(crate) struct Shared {
     /// The digest of the program and the object that this code is in, once someone asked.
     program_digest: OnceLock<Option<Digest>>,
     pub(crate) sample: Sample,
-    /// When the budget was last looked after.
-    budget_checked: Mutex<Option<Instant>>,
+    /// When the budget was last looked after. What another thread may hold for long is each process's own.
+    budget_checked: PerProcess<Mutex<Option<Instant>>>,
+    /// How long after the last of it code is written.
+    pub(crate) write_after: Option<Duration>,
+    pub(crate) schedule: PerProcess<Mutex<Schedule>>,
     pub(crate) counters: Counters,
 }
 
@@ -72,33 +83,29 @@ fn is_of_process(error: &io::Error) -> bool {
     is_of_files || error.kind() == io::ErrorKind::OutOfMemory
 }
 
-/// A scope's images, as far as they can be used.
-pub(crate) struct OpenedImages {
-    /// The process that opened them.
-    pub(crate) process: u64,
-    /// Newest first.
-    pub(crate) images: Vec<Arc<LoadedImage>>,
-    /// Why a key that none of them holds isn't there.
-    pub(crate) absent: MissReason,
-    /// Whether some can't be used and should be removed.
-    pub(crate) some_refused: bool,
-}
+/// Shelves by the digests of their environments and scopes.
+type Shelves = FxHashMap<(Digest, Digest), Arc<Shelf>>;
 
 impl Shared {
     pub(crate) fn new(
         store: Option<Store>,
         budget_bytes: u64,
         verify_one_in: u32,
+        write_after: Option<Duration>,
         notices: Vec<Notice>,
     ) -> Self {
         Self {
             store,
+            arena: Arc::default(),
+            shelves: PerProcess::default(),
             budget_bytes,
             notices: Mutex::new(notices),
             baked: Mutex::default(),
             program_digest: OnceLock::new(),
             sample: Sample::new(verify_one_in),
-            budget_checked: Mutex::new(None),
+            budget_checked: PerProcess::default(),
+            write_after,
+            schedule: PerProcess::default(),
             counters: Counters::default(),
         }
     }
@@ -161,6 +168,42 @@ impl Shared {
         let is_known = self.program_digest.get().is_none_or(Option::is_some);
         let store = self.store.as_ref().filter(|store| store.is_writable());
         store.filter(|_| is_known)
+    }
+
+    /// What all scopes of an environment and a name share in this process.
+    pub(crate) fn shelf(&self, environment: &Arc<Environment>, scope: &ScopeId) -> Arc<Shelf> {
+        let new = || Arc::new(Shelf::new(Arc::clone(environment), scope.clone(), false));
+        let key = (environment.digest(), scope.digest());
+        Arc::clone(self.shelves().entry(key).or_insert_with(new))
+    }
+
+    /// The shelves of this process's scopes that share one.
+    pub(crate) fn all_shelves(&self) -> Vec<Arc<Shelf>> {
+        self.shelves().values().map(Arc::clone).collect()
+    }
+
+    fn shelves(&self) -> MutexGuard<'_, Shelves> {
+        let shelves = self.shelves.get().lock();
+        shelves.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens and maps an image that this process wrote; none if it is gone, or there is no room.
+    pub(crate) fn open_own(
+        &self,
+        environment: &Environment,
+        scope: &ScopeId,
+        number: u32,
+    ) -> Option<Arc<LoadedImage>> {
+        let store = self.store.as_ref()?;
+        let folder = store.scope_folder(environment, scope).ok()??;
+        let image = self.open_image(store, &folder, number, environment, scope, Arch::host()?);
+        match image {
+            Ok(image) => Some(image),
+            Err(error) => {
+                tracing::debug!(number, ?error, "what this process wrote isn't used");
+                None
+            }
+        }
     }
 
     /// Opens and maps a scope's images.
@@ -329,6 +372,7 @@ impl Shared {
     pub(crate) fn keep_budget(&self, store: &Store, environment: &Environment) {
         let mut checked = self
             .budget_checked
+            .get()
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if checked.is_some_and(|last| last.elapsed() < Duration::from_secs(1)) {

@@ -42,6 +42,8 @@ mod processes;
 mod programs;
 #[cfg(since_0_135)]
 mod provided;
+#[cfg(since_0_135)]
+mod shared;
 mod support;
 #[cfg(since_0_135)]
 mod tables;
@@ -51,5 +53,7 @@ mod told;
 mod unwind;
 #[cfg(since_0_135)]
 mod verify;
+#[cfg(since_0_135)]
+mod waiting;
 #[cfg(since_0_135)]
 mod why;

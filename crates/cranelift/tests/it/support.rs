@@ -35,6 +35,8 @@ pub(crate) fn open(path: &Path) -> Cache {
         directory: Some(path.to_owned()),
         // Tests count what is found.
         verify_one_in: 0,
+        // What one module leaves the next one finds.
+        write_after: Some(std::time::Duration::ZERO),
         ..CacheConfig::default()
     })
 }

@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{InstBuilder, types};
 use cranelift_frontend::FunctionBuilderContext;
 use cranelift_module::{FuncId, FuncOrDataId, Module, ModuleError};
 use rekindle_bench::population::{IMPORTS, Population, signature};
-use rekindle_cranelift::{Cache, CacheConfig, JITModule, KeyBuilder};
+use rekindle_cranelift::{Cache, CacheConfig, CacheMode, JITModule, KeyBuilder};
 
 use crate::support::{Home, build, builder, call, declare, define};
 
@@ -61,6 +61,41 @@ fn a_wrong_key_is_found_out_and_its_entry_replaced() {
         (statistics.hits_verified, statistics.hits_differing),
         (1, 0)
     );
+}
+
+/// Modules share what was found; none takes what another one of the process found wrong.
+#[test]
+fn what_one_module_found_wrong_no_other_of_the_process_runs() {
+    for mode in [CacheMode::ReadWrite, CacheMode::ReadOnly] {
+        let home = Home::new();
+        let first = open(&home, 0);
+        assert_eq!(badly_keyed(&first, 1), 1);
+        first.flush();
+        let cache = Cache::open(&CacheConfig {
+            directory: Some(home.path().join("cache")),
+            mode,
+            verify_one_in: 1,
+            write_after: None,
+            ..CacheConfig::default()
+        });
+        // While it waits for being written, when it is, and when that image is mapped.
+        for _ in 0..4 {
+            assert_eq!(badly_keyed(&cache, 2), 2, "{mode:?}");
+            assert_eq!(badly_keyed(&cache, 2), 2, "{mode:?}");
+            cache.flush();
+        }
+        let statistics = cache.statistics();
+        assert_eq!(statistics.hits_differing, 1, "{mode:?} {statistics:?}");
+        let is_kept = mode == CacheMode::ReadWrite;
+        assert_eq!(statistics.entries_inserted == 1, is_kept, "{statistics:?}");
+        // What was corrected can be found wrong itself.
+        if is_kept {
+            assert_eq!(badly_keyed(&cache, 3), 3);
+            cache.flush();
+            assert_eq!(badly_keyed(&cache, 3), 3);
+            assert_eq!(cache.statistics().hits_differing, 2);
+        }
+    }
 }
 
 const SMALL: Population = Population {

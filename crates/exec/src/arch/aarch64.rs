@@ -1,6 +1,7 @@
 //! AArch64: data cache to the point of unification, then the instruction cache, line by line (Arm
 //! ARM B2.4.4). The barriers order this core; another core that may have fetched the addresses
-//! earlier needs an `isb`, which a first jump to memory that was never executable makes moot.
+//! earlier needs an `isb`, which a first jump to memory that was never executable makes moot. Where there
+//! was other code before, the kernel has every core do one.
 
 pub(super) fn make_coherent(start: *const u8, len: usize) {
     let (data_line, instruction_line) = line_lengths();
@@ -58,4 +59,22 @@ fn synchronise() {
     unsafe {
         core::arch::asm!("isb", options(nostack));
     }
+}
+
+/// `membarrier`'s commands: for every core that runs this process, and to say that this will be asked.
+const SYNC_CORE: libc::c_int = 1 << 5;
+const REGISTER_SYNC_CORE: libc::c_int = 1 << 6;
+
+pub(super) fn forget_old_code() {
+    // A kernel without it has no quicker way either: there the other cores are interrupted as pages
+    // change what they allow.
+    if membarrier(SYNC_CORE) != 0 && membarrier(REGISTER_SYNC_CORE) == 0 {
+        membarrier(SYNC_CORE);
+    }
+}
+
+#[expect(unsafe_code, reason = "the one call")]
+fn membarrier(command: libc::c_int) -> libc::c_long {
+    // SAFETY: the call changes no memory.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) }
 }

@@ -15,3 +15,9 @@ use x86_64 as host;
 pub(crate) fn make_coherent(start: *const u8, len: usize) {
     host::make_coherent(start, len);
 }
+
+/// Has every core forget what it fetched from memory that held other code before. What is there now was
+/// made visible, and no core executes it yet.
+pub(crate) fn forget_old_code() {
+    host::forget_old_code();
+}

@@ -23,10 +23,6 @@ pub(crate) enum Access {
     /// Reading.
     Read,
     /// Reading and writing.
-    #[cfg_attr(
-        miri,
-        expect(dead_code, reason = "Miri's memory can always be written")
-    )]
     ReadWrite,
     /// Reading and executing.
     ReadExecute,
@@ -189,6 +185,18 @@ impl Memory {
         let start = self.range(offset, len)?;
         // SAFETY: the range lies in this mapping; the caller vouches for the references to it.
         unsafe { system::protect(start, len, access) }
+    }
+
+    /// Gives back what a part of shared memory holds: it may be zeroes then.
+    ///
+    /// # Safety
+    /// Nobody relies on what is there.
+    #[expect(unsafe_code, reason = "the caller knows who uses the part")]
+    pub(crate) unsafe fn discard(&self, offset: usize, len: usize) {
+        if let Ok(start) = self.range(offset, len) {
+            // SAFETY: the range lies in this mapping; the caller vouches for who uses it.
+            unsafe { system::discard(start, len) };
+        }
     }
 
     /// Puts an edited copy in the place of a part of shared memory. Who executes it meanwhile executes

@@ -64,6 +64,8 @@ impl Sample {
         CacheConfig {
             directory: Some(self.path()),
             verify_one_in: 0,
+            // What one module leaves the next one finds.
+            write_after: Some(std::time::Duration::ZERO),
             ..CacheConfig::default()
         }
     }

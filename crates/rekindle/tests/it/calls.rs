@@ -5,7 +5,9 @@ use rekindle::{
     SectionKind, Signature, Target, signature_of,
 };
 
-use crate::support::{Answer, Home, call, constant, environment, helper, hit, key, obtain};
+use crate::support::{
+    Answer, Home, RICH_FIRST, call, constant, environment, helper, hit, key, obtain, rich, symbols,
+};
 
 /// Where the field of the call in [`caller`] is.
 const FIELD: usize = 5;
@@ -185,5 +187,64 @@ fn a_name_without_a_value_waits() {
         };
         bind(&scope, &callee.expect("it can be placed"));
         assert_eq!(call(&caller), 3);
+    }
+}
+
+/// Two scopes of one cache use one image, until they mean different things.
+#[test]
+fn code_moves_for_who_gives_a_name_another_value_and_for_nobody_else() {
+    let home = kept();
+    let cache = home.open();
+    let [first, second, third] = [(); 3].map(|()| late_scope(&cache));
+    let [caller, callee] = [0, 1].map(|number| hit(&first, &key(number)));
+    bind(&first, &callee);
+    let shared = [0, 1].map(|number| hit(&third, &key(number)));
+    bind(&third, &shared[1]);
+    assert_eq!(shared[0].address(), caller.address());
+
+    let assumed = hit(&second, &key(0));
+    let other = obtain(&second, &key(2), || self::callee(2)).address().0;
+    let value_of = &mut |name: &str| (name == "callee").then_some(other);
+    assert!(second.bind_names(value_of).is_err(), "code was to move");
+    let second = late_scope(&cache);
+    let own = obtain(&second, &key(2), || self::callee(2)).address().0;
+    let assumed_again = hit(&second, &key(0));
+    let value_of = &mut |name: &str| (name == "callee").then_some(own);
+    let moved = second.settle_names(value_of, &mut Vec::new());
+    let moved = moved.expect("there is memory");
+    assert_eq!(moved.len(), 1);
+    assert_eq!(moved[0].from, assumed.address());
+    assert_eq!(moved[0].from, assumed_again.address());
+    let again = second.settle_names(value_of, &mut Vec::new());
+    assert!(again.expect("there is memory").is_empty());
+    second.bind_names(value_of).expect("executable memory");
+    let moved = &moved[0].to;
+    assert!(moved.is_loaded() && moved.address() != caller.address());
+    assert_eq!(hit(&second, &key(0)).address(), moved.address());
+    assert_eq!([moved, &caller, &shared[0]].map(call), [2, 1, 1]);
+    assert_eq!(cache.statistics().images_mapped, 1);
+}
+
+/// A function that counts its calls in writable memory.
+#[test]
+fn writable_memory_of_code_is_one_scopes_alone() {
+    let home = Home::new();
+    let value_of = |name: &str| symbols()(name);
+    let scope = late_scope(&home.open());
+    let code = obtain(&scope, &key(9), rich);
+    scope.bind_names(&mut { value_of }).expect("memory");
+    assert_eq!([call(&code), call(&code)], [RICH_FIRST, RICH_FIRST + 1]);
+    drop(scope);
+    let cache = home.open();
+    let scopes: Vec<Scope> = (0..3).map(|_| late_scope(&cache)).collect();
+    let codes: Vec<Code> = scopes.iter().map(|scope| hit(scope, &key(9))).collect();
+    for (scope, code) in scopes.iter().zip(&codes) {
+        scope.bind_names(&mut { value_of }).expect("memory");
+        assert!(code.is_loaded());
+    }
+    for count in 0..4 {
+        for code in &codes {
+            assert_eq!(call(code), RICH_FIRST + count);
+        }
     }
 }

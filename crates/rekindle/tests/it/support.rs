@@ -200,6 +200,8 @@ pub(crate) fn config(path: &Path) -> CacheConfig {
         directory: Some(path.to_owned()),
         // Tests count what is believed.
         verify_one_in: 0,
+        // What one module leaves the next one finds.
+        write_after: Some(Duration::ZERO),
         ..CacheConfig::default()
     }
 }

@@ -222,6 +222,11 @@ impl VerifiedRecord {
             })
     }
 
+    /// Whether the entry has writable memory: what code writes there is its own, and must not be another's.
+    pub fn has_writable_memory(&self, writable_len: u64) -> bool {
+        self.record.bss_len > 0 || self.copies(writable_len).next().is_some()
+    }
+
     /// The places of metadata and tables in the file.
     pub(crate) fn side(&self) -> (Range<usize>, Range<usize>, Range<usize>) {
         let EntryRecord {
