@@ -235,7 +235,7 @@ impl JITModule {
             unlike_any()
         };
         let found = {
-            let knows = |reference: &str| self.knows(reference);
+            let knows = |reference: &str| self.known(reference);
             self.scope.lookup_wanted(&key, &Wanted::new(&knows))
         };
         if let Lookup::Hit(code) = &found {

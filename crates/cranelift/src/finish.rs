@@ -1,6 +1,7 @@
 //! Finalization: relocations of what is in memory, and values for all cells.
 
 use cranelift_module::{ModuleError, ModuleResult};
+use rekindle::Asked;
 
 use crate::declarations::Standing;
 use crate::memory::{self, BranchProtection};
@@ -33,7 +34,7 @@ impl JITModule {
         published.map_err(|error| ModuleError::Backend(error.into()))?;
         let unknown = self
             .scope
-            .bind_names(&mut |name| self.address_of_reference(name))
+            .bind_names(&mut |asked| self.address_asked_for(asked))
             .map_err(memory::no_memory)?;
         let in_programs = self.programs.iter().flat_map(|program| {
             let value_of = &mut |name: &str| self.address_of_programs_reference(name);
@@ -52,7 +53,7 @@ impl JITModule {
     /// another meaning.
     fn settle(&mut self) -> ModuleResult<()> {
         loop {
-            let value_of = &mut |name: &str| self.address_of_reference(name);
+            let value_of = &mut |asked: Asked<'_>| self.address_asked_for(asked);
             let moved = self.scope.settle_names(value_of, &mut Vec::new());
             let moved = moved.map_err(memory::no_memory)?;
             if moved.is_empty() {

@@ -158,7 +158,7 @@ impl JITModule {
     /// ticket of a first time.
     fn find_under(&self, key: Key, id: FuncId, ticket: Option<Ticket>) -> Found {
         let name = self.declarations.function(id).name;
-        let knows = |reference: &str| self.knows(reference);
+        let knows = |reference: &str| self.known(reference);
         let wanted = Wanted::new(&knows).with_signature(name_tag(&self.cache, name, id.as_u32()));
         let found = match ticket {
             None => self.scope.lookup_wanted(&key, &wanted),

@@ -10,7 +10,7 @@ use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_module::{
     DataId, FuncId, FuncOrDataId, Linkage, ModuleDeclarations, ModuleRelocTarget, ModuleResult,
 };
-use rekindle::{Cache, Code, HostAddr, Located, Moved, Scope, ScopeId, Statistics};
+use rekindle::{Asked, Cache, Code, HostAddr, Known, Located, Moved, Scope, ScopeId, Statistics};
 use rustc_hash::FxHashMap;
 
 use crate::builder::JITBuilder;
@@ -314,10 +314,11 @@ impl JITModule {
 
     /// Whether what code refers to by this text of a [`Reference`] is here what it was when the code
     /// was compiled. If not, or if that can't be said yet, the code must not be used.
-    pub(crate) fn knows(&self, reference: &str) -> bool {
-        match Reference::parse(reference) {
-            Some(Reference::Named(named)) => match self.declarations.standing(&named) {
-                Standing::Same(_) => true,
+    pub(crate) fn known(&self, reference: &str) -> Option<Known> {
+        let is_known = match Reference::parse(reference)? {
+            Reference::Named(named) => match self.declarations.standing(&named) {
+                // What is the same now may become something that the code may find, too, but nothing else.
+                Standing::Same(id) => return Some(number_of(id).map_or(Known::ByName, Known::As)),
                 Standing::Changed(_) | Standing::Other => false,
                 // A keyed function that wasn't built declared nothing. What the host has it may find
                 // there; of anything else nobody knows yet what it will be.
@@ -326,11 +327,19 @@ impl JITModule {
                 }
             },
             // Under a key that says so.
-            Some(Reference::Function(_) | Reference::Data(_) | Reference::LibCall(_)) => true,
-            Some(Reference::Object(build_id, offset)) => {
+            Reference::Function(_) | Reference::Data(_) | Reference::LibCall(_) => true,
+            Reference::Object(build_id, offset) => {
                 Objects::now().address_of(build_id, offset).is_some()
             }
-            None => false,
+        };
+        is_known.then_some(Known::ByName)
+    }
+
+    /// The address that a scope asks for. `None` as of [`Self::address_of_reference`].
+    pub(crate) fn address_asked_for(&self, asked: Asked<'_>) -> Option<u64> {
+        match asked {
+            Asked::Number(number) => Some(self.address_of_id(id_of(number))),
+            Asked::Name(reference) => self.address_of_reference(reference),
         }
     }
 
@@ -465,6 +474,22 @@ impl JITModule {
 }
 
 /// An address as a pointer, which only the embedder's `unsafe` code can use.
+/// The number by which a scope asks for what is declared as `id`, if there is one.
+fn number_of(id: FuncOrDataId) -> Option<u32> {
+    match id {
+        FuncOrDataId::Func(id) => id.as_u32().checked_mul(2),
+        FuncOrDataId::Data(id) => id.as_u32().checked_mul(2)?.checked_add(1),
+    }
+}
+
+/// What [`number_of`] gave a number for.
+fn id_of(number: u32) -> FuncOrDataId {
+    match number % 2 {
+        0 => FuncOrDataId::Func(FuncId::from_u32(number / 2)),
+        _ => FuncOrDataId::Data(DataId::from_u32(number / 2)),
+    }
+}
+
 fn pointer(address: HostAddr) -> *const u8 {
     core::ptr::with_exposed_provenance(address.0 as usize)
 }

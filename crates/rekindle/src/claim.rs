@@ -14,7 +14,7 @@ use rekindle_store::image::{Damaged, VerifiedRecord};
 use crate::bits::Bits;
 use crate::loaded::{Binding, LoadedImage, WaitingCell};
 use crate::miss::MissReason;
-use crate::wanted::Wanted;
+use crate::wanted::{Asked, Known, Wanted};
 
 /// What a scope uses of an image.
 #[derive(Debug)]
@@ -56,8 +56,13 @@ impl Claim {
         let mut all_known = true;
         let fields = image.each_cell(record, |cell, name| {
             if cells.insert(cell.index) {
-                all_known &= core::str::from_utf8(name).is_ok_and(|name| wanted.knows(name));
-                new.push(cell);
+                let name = core::str::from_utf8(name).ok();
+                let known = name.and_then(|name| wanted.knows(name));
+                all_known &= known.is_some();
+                new.push(WaitingCell {
+                    known: known.unwrap_or(Known::ByName),
+                    ..cell
+                });
             }
         });
         let result = match fields {
@@ -79,8 +84,11 @@ impl Claim {
     }
 
     /// The values of the cells that wait, as far as they are known.
-    fn values(&self, value_of: &mut dyn FnMut(&str) -> Option<u64>) -> Vec<Option<u64>> {
-        let value = |cell: &WaitingCell| value_of(self.image.name_of(cell));
+    fn values(&self, value_of: &mut dyn FnMut(Asked<'_>) -> Option<u64>) -> Vec<Option<u64>> {
+        let value = |cell: &WaitingCell| match cell.known {
+            Known::As(number) => value_of(Asked::Number(number)),
+            Known::ByName => value_of(Asked::Name(self.image.name_of(cell))),
+        };
         self.waiting.iter().map(value).collect()
     }
 
@@ -166,7 +174,7 @@ impl Claim {
 /// If calls can't be led where they have to.
 pub(crate) fn settle(
     claims: &mut [Claim],
-    value_of: &mut dyn FnMut(&str) -> Option<u64>,
+    value_of: &mut dyn FnMut(Asked<'_>) -> Option<u64>,
     unknown: &mut Vec<String>,
 ) -> io::Result<Vec<Misfit>> {
     // Whoever is asked for values may look up code of other scopes, and bind their names.

@@ -97,5 +97,5 @@ pub use shelf::Judges;
 pub use statistics::Statistics;
 pub use ticket::{Lookup, Ticket, Verification};
 pub use variables::{default_directory, variable};
-pub use wanted::Wanted;
+pub use wanted::{Asked, Known, Knows, Wanted};
 pub use why::{FieldDifference, ItemDifference, Why};

@@ -19,6 +19,7 @@ use crate::map_image::map_image;
 use crate::miss::MissReason;
 use crate::names::Symbols;
 use crate::sections::SectionAddresses;
+use crate::wanted::Known;
 use crate::wanted::Wanted;
 
 /// A mapped image.
@@ -66,6 +67,8 @@ pub(crate) struct WaitingCell {
     pub(crate) index: u32,
     name_start: u32,
     name_len: u32,
+    /// What the front knows its name by.
+    pub(crate) known: Known,
 }
 
 impl LoadedImage {
@@ -273,6 +276,7 @@ impl LoadedImage {
                     index,
                     name_start,
                     name_len,
+                    known: Known::ByName,
                 };
                 each(cell, name);
             }

@@ -22,7 +22,7 @@ use crate::shared::Shared;
 use crate::shelf::{Judges, Shelf};
 use crate::ticket::{Lookup, Ticket, Verification};
 use crate::verify::{differing_in_program, differing_parts};
-use crate::wanted::Wanted;
+use crate::wanted::{Asked, Wanted};
 use crate::writer;
 
 /// A handle on a scope; clones share it, from any thread.
@@ -234,7 +234,7 @@ impl Scope {
     /// run then, and asking again gives the same.
     pub fn settle_names(
         &self,
-        value_of: &mut dyn FnMut(&str) -> Option<u64>,
+        value_of: &mut dyn FnMut(Asked<'_>) -> Option<u64>,
         unknown: &mut Vec<String>,
     ) -> io::Result<Vec<Moved>> {
         let _inside = enter();
@@ -268,7 +268,7 @@ impl Scope {
     /// scope may run then.
     pub fn bind_names(
         &self,
-        value_of: &mut dyn FnMut(&str) -> Option<u64>,
+        value_of: &mut dyn FnMut(Asked<'_>) -> Option<u64>,
     ) -> io::Result<Vec<String>> {
         let _inside = enter();
         let mut unknown = Vec::new();
@@ -281,7 +281,8 @@ impl Scope {
             return Err(io::Error::other(why));
         }
         // While its bytes may still be written.
-        names.bind(value_of, &mut unknown, &self.inner.batch);
+        let by_name = &mut |name: &str| value_of(Asked::Name(name));
+        names.bind(by_name, &mut unknown, &self.inner.batch);
         self.inner.batch.publish()?;
         if let Some(shelf) = self.inner.shelf_if_used() {
             writer::note(&self.inner.cache, shelf);

@@ -221,7 +221,7 @@ impl ScopeState {
         }
         let is_known = |relocation: &Relocation| match &relocation.target {
             Target::Section(_) => true,
-            Target::Symbol(name) => wanted.knows(name),
+            Target::Symbol(name) => wanted.knows(name).is_some(),
         };
         if !artifact.relocations.iter().all(is_known) {
             return Err(MissReason::OtherNames);

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use rekindle::{Lookup, Scope};
+use rekindle::{Asked, Lookup, Scope};
 use rekindle_store::Secret;
 use rekindle_store::image::fuzzing;
 
@@ -98,7 +98,10 @@ impl Subject for Opened {
         let scope = scope(&cache);
         let mut way = vec![which as u64];
         way.push(self.use_entries(&scope));
-        let unknown = scope.bind_names(&mut |name| value_of(name));
+        let unknown = scope.bind_names(&mut |asked| match asked {
+            Asked::Name(name) => value_of(name),
+            Asked::Number(_) => None,
+        });
         way.push(unknown.map_or(99, |unknown| unknown.len() as u64));
         if let Some(program) = scope.open_program(&program_id()) {
             let unknown = program.bind_names(&mut |name| value_of(name));

@@ -1,8 +1,8 @@
 //! Calls of code of the same image lead straight there, as long as the name stands for it.
 
 use rekindle::{
-    Artifact, Cache, Code, Lookup, Relocation, RelocationKind, Scope, ScopeId, Section,
-    SectionKind, Signature, Target, signature_of,
+    Artifact, Asked, Cache, Code, Known, Lookup, Relocation, RelocationKind, Scope, ScopeId,
+    Section, SectionKind, Signature, Target, Wanted, signature_of,
 };
 
 use crate::support::{
@@ -57,10 +57,18 @@ fn scope_with_helper(cache: &Cache) -> Scope {
     )
 }
 
+/// Values of names that are known by nothing else.
+fn by_name(value_of: impl Fn(&str) -> Option<u64>) -> impl FnMut(Asked<'_>) -> Option<u64> {
+    move |asked| match asked {
+        Asked::Name(name) => value_of(name),
+        Asked::Number(_) => None,
+    }
+}
+
 /// Gives `callee` its meaning.
 fn bind(scope: &Scope, callee: &Code) {
     let address = callee.address().0;
-    let unknown = scope.bind_names(&mut |name| (name == "callee").then_some(address));
+    let unknown = scope.bind_names(&mut by_name(|name| (name == "callee").then_some(address)));
     assert!(unknown.expect("executable memory").is_empty());
 }
 
@@ -168,6 +176,21 @@ fn a_name_that_two_entries_have_is_called_through_its_cell() {
 }
 
 #[test]
+fn a_name_that_was_known_by_a_number_is_asked_for_by_it() {
+    let home = kept();
+    let scope = late_scope(&home.open());
+    let knows = |name: &str| (name == "callee").then_some(Known::As(7));
+    let found = scope.lookup_wanted(&key(0), &Wanted::new(&knows));
+    let Lookup::Hit(caller) = found else {
+        panic!("{found:?}");
+    };
+    let address = hit(&scope, &key(1)).address().0;
+    let unknown = scope.bind_names(&mut |asked| (asked == Asked::Number(7)).then_some(address));
+    assert!(unknown.expect("executable memory").is_empty());
+    assert_eq!(call(&caller), 1);
+}
+
+#[test]
 fn a_name_without_a_value_waits() {
     let home = kept();
     for is_fresh in [false, true] {
@@ -204,12 +227,12 @@ fn code_moves_for_who_gives_a_name_another_value_and_for_nobody_else() {
 
     let assumed = hit(&second, &key(0));
     let other = obtain(&second, &key(2), || self::callee(2)).address().0;
-    let value_of = &mut |name: &str| (name == "callee").then_some(other);
+    let value_of = &mut by_name(|name| (name == "callee").then_some(other));
     assert!(second.bind_names(value_of).is_err(), "code was to move");
     let second = late_scope(&cache);
     let own = obtain(&second, &key(2), || self::callee(2)).address().0;
     let assumed_again = hit(&second, &key(0));
-    let value_of = &mut |name: &str| (name == "callee").then_some(own);
+    let value_of = &mut by_name(|name| (name == "callee").then_some(own));
     let moved = second.settle_names(value_of, &mut Vec::new());
     let moved = moved.expect("there is memory");
     assert_eq!(moved.len(), 1);
@@ -229,17 +252,17 @@ fn code_moves_for_who_gives_a_name_another_value_and_for_nobody_else() {
 #[test]
 fn writable_memory_of_code_is_one_scopes_alone() {
     let home = Home::new();
-    let value_of = |name: &str| symbols()(name);
+    let value_of = || by_name(|name| symbols()(name));
     let scope = late_scope(&home.open());
     let code = obtain(&scope, &key(9), rich);
-    scope.bind_names(&mut { value_of }).expect("memory");
+    scope.bind_names(&mut value_of()).expect("memory");
     assert_eq!([call(&code), call(&code)], [RICH_FIRST, RICH_FIRST + 1]);
     drop(scope);
     let cache = home.open();
     let scopes: Vec<Scope> = (0..3).map(|_| late_scope(&cache)).collect();
     let codes: Vec<Code> = scopes.iter().map(|scope| hit(scope, &key(9))).collect();
     for (scope, code) in scopes.iter().zip(&codes) {
-        scope.bind_names(&mut { value_of }).expect("memory");
+        scope.bind_names(&mut value_of()).expect("memory");
         assert!(code.is_loaded());
     }
     for count in 0..4 {

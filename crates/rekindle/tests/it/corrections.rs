@@ -9,8 +9,8 @@ use crate::support::{
     Fake, Home, call, config, constant, environment, hit, key, miss, obtain, scope, symbols,
 };
 use rekindle::{
-    Artifact, Cache, CacheConfig, Code, Lookup, MissReason, ProgramDraft, ProgramPart, ScopeId,
-    Signature, Wanted,
+    Artifact, Cache, CacheConfig, Code, Known, Lookup, MissReason, ProgramDraft, ProgramPart,
+    ScopeId, Signature, Wanted,
 };
 
 /// What the wrong code returns, and what takes its place.
@@ -319,7 +319,7 @@ fn code_of_another_signature_takes_the_place_of_what_was_inserted() {
     let home = Home::new();
     let first = scope(&home.open());
     let of_answers = obtain(&first, &key(1), || constant(1));
-    let knows = |_: &str| true;
+    let knows = |_: &str| Some(Known::ByName);
     let wanted = Wanted::new(&knows).with_signature(Signature(7));
     let Lookup::Miss(ticket) = first.lookup_wanted(&key(1), &wanted) else {
         panic!("it has another signature")
