@@ -54,15 +54,13 @@ impl Claim {
         let (image, cells) = (&*self.image, &mut self.cells);
         let mut new = Vec::new();
         let mut all_known = true;
-        let fields = image.each_cell(record, |cell, name| {
+        let fields = image.each_cell(record, |mut cell, name| {
             if cells.insert(cell.index) {
                 let name = core::str::from_utf8(name).ok();
                 let known = name.and_then(|name| wanted.knows(name));
                 all_known &= known.is_some();
-                new.push(WaitingCell {
-                    known: known.unwrap_or(Known::ByName),
-                    ..cell
-                });
+                cell.known = known.unwrap_or(Known::ByName);
+                new.push(cell);
             }
         });
         let result = match fields {
