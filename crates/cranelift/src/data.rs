@@ -52,6 +52,8 @@ pub(crate) struct ProcessMemory {
     pending: Vec<Pending>,
     blocks: Vec<PendingBlock>,
     published: Vec<Published>,
+    /// Whether [`Self::publish`] was left before its end: nobody knows which objects are as they should be.
+    is_unfinished: bool,
 }
 
 /// An object whose relocations wait.
@@ -187,6 +189,11 @@ impl ProcessMemory {
     ) -> Result<(), PublishError> {
         let arch = Arch::host().ok_or(io::ErrorKind::Unsupported);
         let arch = arch.map_err(io::Error::from)?;
+        if self.is_unfinished {
+            let why = "an earlier finalization of this module failed";
+            return Err(io::Error::other(why).into());
+        }
+        self.is_unfinished = true;
         for pending in mem::take(&mut self.pending) {
             let address = self.address(&pending).0;
             let mut patch = Patch {
@@ -201,6 +208,7 @@ impl ProcessMemory {
         for PendingBlock { block, .. } in mem::take(&mut self.blocks) {
             self.published.push(block.publish()?);
         }
+        self.is_unfinished = false;
         Ok(())
     }
 }

@@ -3,9 +3,11 @@
 use cranelift_module::{ModuleError, ModuleResult};
 use rekindle::Asked;
 
+use crate::data::{ProcessMemory, PublishError};
 use crate::declarations::Standing;
 use crate::memory::{self, BranchProtection};
 use crate::module::JITModule;
+use crate::provided::ProvidedMemory;
 use crate::reference::Reference;
 
 impl JITModule {
@@ -23,15 +25,8 @@ impl JITModule {
             return Ok(());
         }
         self.settle()?;
-        let mut memory = std::mem::take(&mut self.memory);
-        let mut provided = self.provided.take();
-        let value_of = &|target: &_| self.address_of(target);
-        let published = memory.publish(value_of).and_then(|()| match &mut provided {
-            Some(provided) => provided.publish(value_of, self.branch_protection()),
-            None => Ok(()),
-        });
-        (self.memory, self.provided) = (memory, provided);
-        published.map_err(|error| ModuleError::Backend(error.into()))?;
+        self.publish_memory()
+            .map_err(|error| ModuleError::Backend(error.into()))?;
         let unknown = self
             .scope
             .bind_names(&mut |asked| self.address_asked_for(asked))
@@ -49,9 +44,34 @@ impl JITModule {
         Ok(())
     }
 
+    /// Relocates and protects what the module has in memory of its own. Whatever comes of it, a panic
+    /// included, the module keeps what is in use already.
+    fn publish_memory(&mut self) -> Result<(), PublishError> {
+        let mut taken = Taken {
+            memory: std::mem::take(&mut self.memory),
+            provided: self.provided.take(),
+            module: self,
+        };
+        let Taken {
+            memory,
+            provided,
+            module,
+        } = &mut taken;
+        let module = &**module;
+        let value_of = &|target: &_| module.address_of(target);
+        memory.publish(value_of)?;
+        match provided {
+            Some(provided) => provided.publish(value_of, module.branch_protection()),
+            None => Ok(()),
+        }
+    }
+
     /// Has functions of the cache move that refer to a name to which another module of this process gave
     /// another meaning.
     fn settle(&mut self) -> ModuleResult<()> {
+        if self.cannot_finalize {
+            return Err(address_was_known());
+        }
         loop {
             let value_of = &mut |asked: Asked<'_>| self.address_asked_for(asked);
             let moved = self.scope.settle_names(value_of, &mut Vec::new());
@@ -59,12 +79,15 @@ impl JITModule {
             if moved.is_empty() {
                 return Ok(());
             }
-            if self.gave_address_early.get() {
-                return Err(ModuleError::Backend(anyhow::anyhow!(
-                    "a function must move whose address was asked for before the module was finalized"
-                )));
-            }
+            let is_known = self.gave_address_early.get();
             self.move_functions(&moved);
+            if is_known {
+                // Whoever has the address may call what isn't there any more, whenever that is.
+                self.cannot_finalize = true;
+            }
+            if self.cannot_finalize {
+                return Err(address_was_known());
+            }
         }
     }
 
@@ -98,5 +121,25 @@ impl JITModule {
                 ))
             }
         }
+    }
+}
+
+fn address_was_known() -> ModuleError {
+    ModuleError::Backend(anyhow::anyhow!(
+        "a function must move whose address was asked for before the module was finalized"
+    ))
+}
+
+/// A module's memory while it is published; dropped, it is the module's again.
+struct Taken<'a> {
+    memory: ProcessMemory,
+    provided: Option<ProvidedMemory>,
+    module: &'a mut JITModule,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.module.memory = std::mem::take(&mut self.memory);
+        self.module.provided = self.provided.take();
     }
 }

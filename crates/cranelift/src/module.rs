@@ -63,6 +63,8 @@ pub struct JITModule {
     pub(crate) generation: u32,
     /// Whether someone has the address of a function that wasn't finalized.
     pub(crate) gave_address_early: Cell<bool>,
+    /// Whether such a function moved.
+    pub(crate) cannot_finalize: bool,
     pub(crate) memory: ProcessMemory,
     /// The embedder's memory, which is used instead of `memory` and everything else.
     pub(crate) provided: Option<ProvidedMemory>,
@@ -156,6 +158,7 @@ impl JITModule {
             has_unfinalized: false,
             generation: 0,
             gave_address_early: Cell::new(false),
+            cannot_finalize: false,
             memory,
             provided: provided.map(ProvidedMemory::new),
             writer: Writer::new(),
@@ -188,9 +191,24 @@ impl JITModule {
     /// # Panics
     /// If the name stands for nothing, as in `cranelift-jit`.
     pub fn get_address(&self, name: &ModuleRelocTarget) -> *const u8 {
-        self.gave_address_early
-            .set(self.gave_address_early.get() || self.has_unfinalized);
+        if self.may_move(name) {
+            self.gave_address_early.set(true);
+        }
         pointer(HostAddr(self.address_of(name)))
+    }
+
+    /// Whether this is a function of the cache that was defined since the last finalization.
+    fn may_move(&self, name: &ModuleRelocTarget) -> bool {
+        let function = match name {
+            ModuleRelocTarget::User { .. } if ModuleDeclarations::is_function(name) => {
+                self.functions[FuncId::from_name(name)].as_ref()
+            }
+            ModuleRelocTarget::FunctionOffset(id, _) => self.functions[*id].as_ref(),
+            _ => None,
+        };
+        let is_new = |function: &&Function| function.generation == self.generation;
+        let code = function.filter(is_new).and_then(|it| it.code.as_ref());
+        code.is_some_and(Code::is_loaded)
     }
 
     /// The entry point of a function.

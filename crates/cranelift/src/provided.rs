@@ -15,6 +15,8 @@ use crate::relocate::{Patch, VENEER_LEN, veneer_count};
 pub(crate) struct ProvidedMemory {
     provider: Box<dyn JITMemoryProvider + Send>,
     pending: Vec<Pending>,
+    /// Whether [`Self::publish`] was left before its end.
+    is_unfinished: bool,
 }
 
 struct Pending {
@@ -30,6 +32,7 @@ impl ProvidedMemory {
         Self {
             provider,
             pending: Vec::new(),
+            is_unfinished: false,
         }
     }
 
@@ -84,6 +87,11 @@ impl ProvidedMemory {
         protection: BranchProtection,
     ) -> Result<(), PublishError> {
         let arch = Arch::host().ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
+        if self.is_unfinished {
+            let why = "an earlier finalization of this module failed";
+            return Err(PublishError::Provider(why.to_owned()));
+        }
+        self.is_unfinished = true;
         for mut pending in std::mem::take(&mut self.pending) {
             let mut patch = Patch {
                 arch,
@@ -95,7 +103,9 @@ impl ProvidedMemory {
             write(&pending);
         }
         let finalized = self.provider.finalize(protection);
-        finalized.map_err(|error| PublishError::Provider(error.to_string()))
+        finalized.map_err(|error| PublishError::Provider(error.to_string()))?;
+        self.is_unfinished = false;
+        Ok(())
     }
 
     /// Frees all memory.

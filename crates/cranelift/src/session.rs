@@ -105,6 +105,10 @@ pub(crate) fn log_at_exit() {
 extern "C" fn end() {
     // The log says what was written.
     Cache::flush_all();
+    rekindle::in_silence(write_log);
+}
+
+fn write_log() {
     let is_forked = PROCESS.get() != Some(&rekindle_exec::process_number());
     if let Ok(open) = OPEN.try_lock() {
         let asked = open

@@ -1,7 +1,18 @@
 //! Threads that a program doesn't notice.
+//!
+//! They handle none of its signals but those that a thread's own fault raises, which can't wait.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
+
+/// What a thread raises itself.
+const FAULTS: [libc::c_int; 5] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGTRAP,
+];
 
 /// Starts a thread that handles none of the process's signals, with a stack of so many bytes.
 ///
@@ -31,6 +42,13 @@ impl Blocked {
         // SAFETY: the set is this function's, and the call fills it.
         unsafe {
             libc::sigfillset(all.as_mut_ptr());
+        }
+        for fault in FAULTS {
+            #[expect(unsafe_code, reason = "the one call")]
+            // SAFETY: the set was filled.
+            unsafe {
+                libc::sigdelset(all.as_mut_ptr(), fault);
+            }
         }
         #[expect(unsafe_code, reason = "the one call")]
         // SAFETY: the first set was filled, the second is filled by the call where it succeeds.
@@ -84,6 +102,10 @@ mod tests {
         let inside = receiver.recv().expect("it was sent");
         for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGALRM, libc::SIGCHLD] {
             assert_eq!(inside >> (signal - 1) & 1, 1, "{signal}");
+        }
+        for signal in super::FAULTS {
+            let is = |blocked: u64| blocked >> (signal - 1) & 1;
+            assert_eq!(is(inside), is(before), "{signal}");
         }
         assert_eq!(blocked(), before);
     }

@@ -45,4 +45,4 @@ pub use host::{at_exit, find_symbol};
 pub use image::{ImageMapping, ImageShape};
 pub use image_ranges::{cover_lost_page, is_in_image, may_have_run_zeroes};
 pub use objects::{LoadedObject, is_mapped, loaded_objects};
-pub use process::{PerProcess, process_number};
+pub use process::{PerProcess, is_forked, process_number};

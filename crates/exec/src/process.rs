@@ -24,6 +24,12 @@ pub fn process_number() -> u64 {
     }
 }
 
+/// Whether this process was forked from one that had asked for its number.
+pub fn is_forked() -> bool {
+    let number = process_number();
+    wiped_on_fork().is_some() && number > 1
+}
+
 /// A value that each process has for itself: one that was forked starts with a new one, and never waits for
 /// what a thread of the other process held.
 #[derive(Debug)]
@@ -90,7 +96,7 @@ fn wiped_on_fork() -> Option<&'static AtomicU64> {
 
 #[cfg(all(test, not(miri)))]
 mod tests {
-    use super::{PerProcess, process_number};
+    use super::{PerProcess, is_forked, process_number};
     use crate::in_child::in_child;
     use std::sync::Mutex;
 
@@ -111,8 +117,8 @@ mod tests {
     fn a_forked_process_has_another_number() {
         let own = process_number();
         assert!(own != 0 && own == process_number());
-        let status = in_child(|| process_number() != own && process_number() != 0);
-        assert_eq!(status, 0);
+        let is_new = || process_number() != own && process_number() != 0 && is_forked();
+        assert_eq!(in_child(is_new), 0);
         assert_eq!(process_number(), own);
     }
 }

@@ -346,9 +346,12 @@ impl Modules {
         }));
     }
 
-    /// Forgets the modules of which some text lies in `range`.
-    pub(crate) fn forget(&mut self, range: &Range<u64>) {
-        self.modules.retain(|module| !module.overlaps(range));
+    /// Forgets the modules of which some text lies in `range`. Returns all of their text: nobody hears any
+    /// more of who writes their files, so nothing that was made of it can be relied on.
+    pub(crate) fn forget(&mut self, range: &Range<u64>) -> Vec<Range<u64>> {
+        let forgotten = self.modules.extract_if(.., |module| module.overlaps(range));
+        let text = forgotten.flat_map(|module| module.text_ranges().to_vec());
+        text.collect()
     }
 
     /// The module that holds `pc` in one of its text ranges.

@@ -99,3 +99,4 @@ pub use ticket::{Lookup, Ticket, Verification};
 pub use variables::{default_directory, variable};
 pub use wanted::{Asked, Known, Knows, Wanted};
 pub use why::{FieldDifference, ItemDifference, Why};
+pub use writer::in_silence;

@@ -23,6 +23,9 @@ pub(crate) struct Resident {
     pub(crate) claims: Vec<Claim>,
     /// Whether entries were given up that there was no memory to copy. Nobody knows any more which.
     pub(crate) has_lost_code: bool,
+    /// Whether names were bound while others weren't known: what was bound then is never bound again, so what it
+    /// leads to can't move any more.
+    pub(crate) is_bound_in_part: bool,
     /// All of them by address, when someone asked: loading must not pay for it. Empty if it is out of
     /// date.
     by_address: Vec<Code>,

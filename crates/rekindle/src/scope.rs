@@ -230,8 +230,10 @@ impl Scope {
     /// what moved may have to move, too. The names that aren't known are added to `unknown`.
     ///
     /// # Errors
-    /// If there is no memory for a copy, or the system refuses to change code. Nothing of the scope may
-    /// run then, and asking again gives the same.
+    /// If there is no memory for a copy, or the system refuses to change code; if names were bound before while
+    /// others weren't known. Nothing of the scope may run then, and asking again gives the same.
+    ///
+    /// `value_of` must not use this scope, nor wait for a thread that does.
     pub fn settle_names(
         &self,
         value_of: &mut dyn FnMut(Asked<'_>) -> Option<u64>,
@@ -247,6 +249,10 @@ impl Scope {
         let misfits = settle(&mut resident.claims, value_of, unknown)?;
         let mut moved = Vec::new();
         resident.has_lost_code = !misfits.is_empty();
+        if resident.has_lost_code && resident.is_bound_in_part {
+            let why = "code has to move to which names were bound already";
+            return Err(io::Error::other(why));
+        }
         for (claim, index) in misfits {
             let image = Arc::clone(&resident.claims[claim].image);
             let record = image.record(index);
@@ -279,6 +285,9 @@ impl Scope {
             self.inner.write().has_lost_code = true;
             let why = "another scope of the cache gave a name another value, and code has to move";
             return Err(io::Error::other(why));
+        }
+        if !unknown.is_empty() {
+            self.inner.write().is_bound_in_part = true;
         }
         // While its bytes may still be written.
         let by_name = &mut |name: &str| value_of(Asked::Name(name));

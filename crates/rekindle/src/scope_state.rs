@@ -277,5 +277,9 @@ impl Drop for ScopeState {
         if let Some(shelf) = self.shelf_if_used() {
             writer::end(&self.cache, shelf);
         }
+        if let ShelfOf::Cache(shelves) = &mut self.shelf {
+            *shelves = PerProcess::new();
+            self.cache.drop_idle_shelves();
+        }
     }
 }

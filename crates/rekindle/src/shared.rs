@@ -24,6 +24,9 @@ use crate::statistics::Counters;
 /// Names of code with baked addresses that are kept; the others are only counted.
 const MAX_BAKED_NAMES: usize = 64;
 
+/// So many shelves are kept that no scope uses.
+const MAX_IDLE_SHELVES: usize = 64;
+
 /// What a cache's scopes share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -180,6 +183,20 @@ impl Shared {
     /// The shelves of this process's scopes that share one.
     pub(crate) fn all_shelves(&self) -> Vec<Arc<Shelf>> {
         self.shelves().values().map(Arc::clone).collect()
+    }
+
+    /// Lets go of shelves that no scope uses, where there are many: a scope of that name that comes later maps
+    /// its images anew.
+    pub(crate) fn drop_idle_shelves(&self) {
+        let mut shelves = self.shelves();
+        if shelves.len() <= MAX_IDLE_SHELVES {
+            return;
+        }
+        let is_idle = |shelf: &Arc<Shelf>| Arc::strong_count(shelf) == 1 && !shelf.has_waiting();
+        let idle: Shelves = shelves.extract_if(|_, shelf| is_idle(shelf)).collect();
+        drop(shelves);
+        // Unmapping takes its time.
+        drop(idle);
     }
 
     fn shelves(&self) -> MutexGuard<'_, Shelves> {

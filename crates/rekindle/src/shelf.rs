@@ -2,6 +2,7 @@
 //! waits for being written.
 
 use core::fmt;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
@@ -29,8 +30,8 @@ pub(crate) struct Shelf {
     pub(crate) is_private: bool,
     /// The images that existed when a key was first looked up: who only opens programs needs none.
     pub(crate) opened: OnceLock<OpenedImages>,
-    /// Of the images that this process wrote, those that were looked into since. Newest last.
-    own: RwLock<Vec<Arc<LoadedImage>>>,
+    /// Of the images that this process wrote, those that were looked into since.
+    own: RwLock<OwnImages>,
     /// The numbers of the images that hold what this process wrote.
     written: Mutex<FxHashMap<Key, u32>>,
     pub(crate) queue: Own<Queue>,
@@ -40,12 +41,39 @@ pub(crate) struct Shelf {
     /// Makes what says, at a flush, which of the queue is kept.
     pub(crate) judges: OnceLock<Judges>,
     /// Keys under which images that were mapped hold what isn't to be used any more. Once what takes its place
-    /// is written, the number of images in `own` that were there before.
+    /// is written, the number of images that were in `own` before.
     corrected: RwLock<FxHashMap<Key, Option<usize>>>,
     /// Whether there are any.
     has_corrected: AtomicBool,
     /// Held by who writes, so that who comes after knows that all is there that waited.
     pub(crate) writing: PerProcess<Mutex<()>>,
+}
+
+/// Images that this process wrote and looked into, with their numbers; newest last.
+#[derive(Debug, Default)]
+struct OwnImages {
+    images: VecDeque<(u32, Arc<LoadedImage>)>,
+    /// How many older ones were let go of; who uses code of them keeps them.
+    gone: usize,
+}
+
+impl OwnImages {
+    /// How many there ever were.
+    fn count(&self) -> usize {
+        self.gone + self.images.len()
+    }
+
+    fn has(&self, number: u32) -> bool {
+        self.images.iter().any(|(own, _)| *own == number)
+    }
+
+    fn add(&mut self, number: u32, image: Arc<LoadedImage>) {
+        if self.images.len() >= MAX_OWN_IMAGES {
+            self.images.pop_front();
+            self.gone += 1;
+        }
+        self.images.push_back((number, image));
+    }
 }
 
 /// What waits for being written.
@@ -168,7 +196,7 @@ impl Shelf {
             .unwrap_or_else(PoisonError::into_inner);
         for Wrong { key, .. } in wrong {
             match is_rewritten(key) {
-                true => corrected.insert(*key, Some(own.len())),
+                true => corrected.insert(*key, Some(own.count())),
                 false => corrected.remove(key),
             };
         }
@@ -248,15 +276,15 @@ impl Shelf {
             }
             false => None,
         };
-        let before = since.map_or(0, |before| before.unwrap_or(own.len()));
-        let newer = own.iter().skip(before);
+        let before = since.map_or(0, |before| before.unwrap_or(own.count()));
+        let newer = own.images.iter().skip(before.saturating_sub(own.gone));
         Images {
-            own: newer.rev().map(Arc::clone).collect(),
+            own: newer.rev().map(|(_, image)| Arc::clone(image)).collect(),
             is_corrected: since.is_some(),
         }
     }
 
-    /// Opens the image in which this process wrote a key, unless it was opened.
+    /// Opens the image in which this process wrote a key, unless it is open.
     pub(crate) fn open_own(
         &self,
         key: &Key,
@@ -268,13 +296,15 @@ impl Shelf {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let number = *written.get(key)?;
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
-        let image = match own.len() < MAX_OWN_IMAGES {
-            true => open(number),
-            false => None,
-        };
-        // Those that it holds are found there; where it is gone, they are compiled and written again.
-        written.retain(|_, other| *other != number);
-        own.extend(image.clone());
+        if own.has(number) {
+            return None;
+        }
+        let image = open(number);
+        match &image {
+            Some(image) => own.add(number, Arc::clone(image)),
+            // Where it is gone, they are compiled and written again.
+            None => written.retain(|_, other| *other != number),
+        }
         image
     }
 }

@@ -5,13 +5,14 @@
 //! the program's signals. A process that is forked has none of its own before it compiles something, and
 //! waits for no lock that the other's thread may have held.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rekindle_exec::fork_gate::enter;
-use rekindle_exec::{PerProcess, spawn_quiet};
+use rekindle_exec::{PerProcess, is_forked, spawn_quiet};
 use rekindle_store::Store;
 
 use crate::flush::{FlushReport, flush, flush_within, lock_by, wait_for_writer};
@@ -81,8 +82,21 @@ pub(crate) fn register(cache: &Arc<Shared>) {
 
 /// A scope or module ends whose code may wait.
 pub(crate) fn end(cache: &Arc<Shared>, shelf: &Shelf) {
-    if cache.write_after == Some(Duration::ZERO) || shelf.is_private {
+    let is_at_once = cache.write_after == Some(Duration::ZERO) || shelf.is_private;
+    if is_at_once || (may_end_unheard(cache) && shelf.has_waiting()) {
         flush(cache, shelf);
+    }
+}
+
+/// Whether the process may end without a word, soon: workers that were forked often leave by `_exit`. One that
+/// wrote some times is there to stay.
+fn may_end_unheard(cache: &Shared) -> bool {
+    const SHORT: u32 = 8;
+    is_forked() && {
+        let mut schedule = schedule(cache);
+        let is_short = schedule.times < SHORT;
+        schedule.times += u32::from(is_short);
+        is_short
     }
 }
 
@@ -95,8 +109,16 @@ fn schedule(cache: &Shared) -> MutexGuard<'_, Schedule> {
 fn start(cache: &Arc<Shared>, after: Duration) -> Option<Thread> {
     let weak = Arc::downgrade(cache);
     let run = move || {
-        while let Some(delay) = step(&weak, after) {
-            std::thread::park_timeout(delay);
+        let work = || {
+            while let Some(delay) = step(&weak, after) {
+                std::thread::park_timeout(delay);
+            }
+        };
+        if catch_unwind(AssertUnwindSafe(work)).is_err()
+            && let Some(cache) = weak.upgrade()
+        {
+            // Who has something to write next starts another.
+            schedule(&cache).thread = None;
         }
     };
     match spawn_quiet("rekindle-write", STACK_LEN, run) {
@@ -137,6 +159,7 @@ pub(crate) fn flush_all_of(cache: &Shared) -> FlushReport {
         report.entries_written += written.entries_written;
         report.bytes_written += written.bytes_written;
     }
+    cache.drop_idle_shelves();
     report
 }
 
@@ -174,6 +197,15 @@ extern "C" fn at_exit() {
     write_all();
 }
 
+/// Does what the end of a process does. Whoever listens to events may use a thread's variables, which are
+/// gone by then: nobody is told. A panic doesn't leave it, and costs what is left to do.
+pub fn in_silence(work: impl FnOnce()) {
+    let nobody = tracing::Dispatch::none();
+    let silent = || tracing::dispatcher::with_default(&nobody, work);
+    // The panic was reported already.
+    let _ = catch_unwind(AssertUnwindSafe(silent));
+}
+
 /// Writes what waits in all caches of this process.
 pub(crate) fn write_all() {
     let _inside = enter();
@@ -182,7 +214,9 @@ pub(crate) fn write_all() {
     let caches = caches.map(|caches| caches.clone()).unwrap_or_default();
     for cache in caches.iter().filter_map(Weak::upgrade) {
         for shelf in cache.all_shelves() {
-            flush_within(&cache, &shelf, end);
+            in_silence(|| {
+                flush_within(&cache, &shelf, end);
+            });
         }
     }
 }

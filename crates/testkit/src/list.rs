@@ -37,6 +37,7 @@ macro_rules! every_program {
             selfmod = c("selfmod.c");
             rewritten = c("rewritten.c");
             changed = c("changed.c");
+            forgotten = c("forgotten.c");
             streams_closed = c("streams_closed.c");
             truncated = c("truncated.c").flags(&["-pthread"]);
             fences = c("fences.c").flags(&["-pthread"]);

@@ -221,3 +221,28 @@ fn a_library_that_was_open_before_it_was_mapped_runs_as_it_was_written() {
         }
     }
 }
+
+/// Once a part of a program's text has another protection, nobody hears of who writes to its file: nothing of
+/// the rest may be relied on either.
+#[test]
+fn text_that_is_forgotten_in_part_is_looked_at_again_as_a_whole() {
+    let original = build(program("forgotten")).expect("it builds");
+    for options in [
+        &["--finish-compiles"][..],
+        &["--tier=interp"],
+        &["--tier=quick"],
+    ] {
+        for round in 0..2 {
+            let session = Session::new();
+            let elf = session.path().join("forgotten");
+            fs::copy(&original, &elf).expect("it can be copied");
+            let command = session.command(options, &elf, &["write"]);
+            let seen = Invocation::new(command, session.path()).run();
+            assert_eq!(
+                seen.ending,
+                Ending::Code(2),
+                "{options:?}, {round}: {seen:?}"
+            );
+        }
+    }
+}

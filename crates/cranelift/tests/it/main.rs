@@ -20,6 +20,7 @@ mod compiled;
 mod corners;
 mod environment;
 #[cfg(since_0_135)]
+mod failing;
 mod figures;
 #[cfg(since_0_135)]
 mod forks;

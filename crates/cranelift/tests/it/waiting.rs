@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cranelift_codegen::ir::InstBuilder;
@@ -114,6 +115,79 @@ fn what_waits_is_written_when_the_process_ends() {
         assert_eq!(in_new_process(test, &folder, variables), expected);
         assert_eq!(entries(&folder), 4);
     }
+}
+
+/// Listens to all events, and panics once the program has ended, as those do that use a thread's variables.
+struct Listener;
+
+static HAS_ENDED: AtomicBool = AtomicBool::new(false);
+
+impl tracing::Subscriber for Listener {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        assert!(
+            !HAS_ENDED.load(Ordering::SeqCst),
+            "nothing is here any more"
+        );
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn who_listens_to_events_is_told_none_when_the_process_ends() {
+    if let Some(folder) = childs_folder() {
+        tracing::subscriber::set_global_default(Listener).expect("it is the first");
+        let cache = open_with(&folder, Some(Duration::from_secs(1000)));
+        std::mem::forget(one(&cache, 1));
+        println!("result: ended");
+        HAS_ENDED.store(true, Ordering::SeqCst);
+        std::process::exit(0);
+    }
+    let home = Home::new();
+    let folder = home.path().join("cache");
+    let test = "waiting::who_listens_to_events_is_told_none_when_the_process_ends";
+    assert_eq!(in_new_process(test, &folder, &[]), "ended");
+    assert_eq!(entries(&folder), 1);
+}
+
+/// As the workers of a pool do that a language's own library forks.
+#[test]
+fn a_forked_worker_that_leaves_without_a_word_has_kept_what_it_compiled() {
+    if let Some(folder) = childs_folder() {
+        let cache = open_with(&folder, Some(Duration::from_secs(1000)));
+        drop(one(&cache, 1));
+        // SAFETY: what the child does takes no lock that another thread of this process holds.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            drop(one(&cache, 2));
+            // SAFETY: ends the child, and nothing else.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = 0;
+        // SAFETY: the child is this process's own, and the status outlives the call.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        println!("result: {status} {}", images(&folder));
+        return;
+    }
+    let home = Home::new();
+    let folder = home.path().join("cache");
+    let test = "waiting::a_forked_worker_that_leaves_without_a_word_has_kept_what_it_compiled";
+    assert_eq!(in_new_process(test, &folder, &[]), "0 1");
+    assert_eq!(entries(&folder), 2);
 }
 
 #[test]

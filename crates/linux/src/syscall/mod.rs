@@ -386,7 +386,7 @@ impl Kernel {
         let mut memory = self.process.memory();
         let result = change(&mut memory);
         for range in memory.space.take_stale_code() {
-            memory.modules.forget(&range);
+            self.stale_code.extend(memory.modules.forget(&range));
             self.stale_code.push(range);
         }
         result

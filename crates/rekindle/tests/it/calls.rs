@@ -271,3 +271,57 @@ fn writable_memory_of_code_is_one_scopes_alone() {
         }
     }
 }
+
+/// A process that compiles and writes for long finds all that it wrote, and writes nothing twice.
+#[test]
+fn a_process_finds_what_it_wrote_in_more_images_than_it_maps() {
+    const IMAGES: u64 = 150;
+    let home = Home::new();
+    let cache = home.open();
+    for number in 0..IMAGES {
+        let scope = late_scope(&cache);
+        obtain(&scope, &key(number), || constant(number as u32));
+        assert_eq!(scope.flush().entries_written, 1);
+        hit(&late_scope(&cache), &key(number));
+    }
+    for round in 0..2 {
+        for number in 0..IMAGES {
+            let scope = late_scope(&cache);
+            let code = hit(&scope, &key(number));
+            scope.bind_names(&mut |_| None).expect("executable memory");
+            assert_eq!(call(&code), number, "{round}");
+            assert_eq!(scope.flush().entries_written, 0);
+        }
+    }
+    assert_eq!(cache.statistics().entries_inserted, IMAGES);
+}
+
+#[test]
+fn names_of_scopes_that_come_and_go_keep_no_image_mapped() {
+    let home = Home::new();
+    let cache = home.open();
+    let plugin = |number: u64| {
+        let name = ScopeId::from_name(&format!("plugin {number}"));
+        cache.scope_with_late_names(&environment(), name)
+    };
+    let mapped = || {
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux has it");
+        maps.lines()
+            .filter(|line| line.contains(&*home.path().to_string_lossy()))
+            .count()
+    };
+    for number in 0..300 {
+        obtain(&plugin(number), &key(1), || constant(7));
+    }
+    drop(cache);
+    let cache = home.open();
+    let plugin = |number: u64| {
+        let name = ScopeId::from_name(&format!("plugin {number}"));
+        cache.scope_with_late_names(&environment(), name)
+    };
+    for number in 0..300 {
+        hit(&plugin(number), &key(1));
+    }
+    let now = mapped();
+    assert!((1..=3 * 65).contains(&now), "{now} mappings");
+}
