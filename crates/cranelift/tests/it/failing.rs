@@ -38,7 +38,7 @@ fn a_panic_in_a_finalization_takes_nothing_from_what_was_finalized_before() {
     let missing = module.declare_function("nobody_has_this", Linkage::Import, &missing);
     let missing = missing.expect("a new name");
     define_bytes(&mut module, "after", 8, Some(missing));
-    let failed = catch_unwind(AssertUnwindSafe(|| module.finalize_definitions()));
+    let failed = catch_unwind(AssertUnwindSafe(|| module.finalize_definitions().is_ok()));
     assert!(failed.is_err(), "nobody has that function");
     let others: Vec<JITModule> = (0..16)
         .map(|_| {
@@ -49,9 +49,9 @@ fn a_panic_in_a_finalization_takes_nothing_from_what_was_finalized_before() {
         })
         .collect();
     assert_eq!(bytes(&module, before), [7; 64]);
-    let again = catch_unwind(AssertUnwindSafe(|| module.finalize_definitions()));
+    let again = catch_unwind(AssertUnwindSafe(|| module.finalize_definitions().is_ok()));
     assert!(
-        !matches!(again, Ok(Ok(()))),
+        !matches!(again, Ok(true)),
         "one of its objects lacks an address"
     );
     drop(others);
