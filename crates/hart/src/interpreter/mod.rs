@@ -66,9 +66,9 @@ fn fault_at(address: u64) -> Exit {
 
 /// The address of the part of an access at `address` that faulted, of which the host says that it is
 /// `reported`: the start of the second page where the access crosses into one. The host says nothing
-/// of addresses that aren't canonical, and isn't asked about those that are the engine's.
+/// of addresses that aren't canonical, and isn't asked about those that are the engine's: that is 0.
 pub fn faulting_part(address: u64, reported: u64) -> u64 {
-    let is_inside = reported.wrapping_sub(address) < 8;
+    let is_inside = reported != 0 && reported.wrapping_sub(address) < 8;
     if is_inside { reported } else { address }
 }
 

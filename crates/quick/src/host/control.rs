@@ -16,7 +16,7 @@ pub enum ExitKind {
     /// A direct exit that isn't linked, to the guest PC; the second scratch register holds the host
     /// address of its field.
     Direct,
-    /// An indirect jump to a guest PC, of which bit 0 doesn't count, that the jump cache doesn't hold.
+    /// An indirect jump to a guest PC that the jump cache doesn't hold.
     Indirect,
     /// The system call at the guest PC.
     Syscall,
@@ -55,7 +55,7 @@ pub trait ControlHost {
     /// first scratch register.
     fn branch_attention(&mut self, offset: i32) -> Jump;
     /// Goes where the jump cache, which the state holds at `offset`, says of the guest PC in the
-    /// first scratch register; or elsewhere. Overwrites the second one.
+    /// first scratch register, which is even; or elsewhere. Overwrites the second one.
     fn jump_cached(&mut self, offset: i32) -> Jump;
     /// The second scratch register = the host address of a jump's field.
     fn field_address(&mut self, jump: Jump);

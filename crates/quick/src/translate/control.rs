@@ -70,8 +70,10 @@ impl<H: Host> Translator<H> {
         let base = self.read(rs1, S0);
         self.host
             .binary_immediate(Binary::Add, Width::Double, S0, base, offset);
+        // Bit 0 is ignored; and an odd address may be what stands for no code in the jump cache.
+        self.host
+            .binary_immediate(Binary::And, Width::Double, S0, S0, -2);
         self.guest_address(rd, self.next, S1);
-        // An odd address isn't in the jump cache, and made even outside.
         let jump = self.host.jump_cached(layout::JUMP_CACHE);
         self.deferred.push(Deferred::Indirect { jump });
         after_jump(rd)

@@ -2,14 +2,17 @@
 //!
 //! | host | holds |
 //! |---|---|
-//! | `rdi rsi rbx rcx r8 r9 r10 r11 r14 rbp r12 r13` | the guest's `a5 sp a0 a4 ra s0 a1 s1 a3 a2 s2 s3` |
+//! | `rdi rsi rbx rcx r8 r9 r10 r11 r14 r15 r12 r13` | the guest's `a5 sp a0 a4 ra s0 a1 s1 a3 a2 s2 s3` |
 //! | `rax`, `rdx` | scratch |
-//! | `r15` | the guest's state and 128, so that every integer register is within a byte's reach |
+//! | `rbp` | the guest's state and 128, so that every integer register is within a byte's reach |
 //! | `rsp` | the host's stack: that of whoever entered |
 //! | `xmm3` to `xmm14` | the guest's `fa0` to `fa7`, `fs0`, `fs1`, `ft0`, `ft1` |
 //! | `xmm0` to `xmm2` | scratch |
 //! | `xmm15` | ones in the second word and zeros elsewhere, which boxes a single |
 //! | MXCSR | the guest's rounding mode, and the exceptions since it was entered |
+//!
+//! No register of the guest's lives in `rbp` or `rsp`. With these as a base the host takes an address for
+//! one on its stack: where it isn't canonical, the fault is another one, and Linux sends `SIGBUS`.
 //!
 //! Whoever enters does so through the code of [`Trampolines`], with a rounding mode that the host
 //! has: 0 to 3.
@@ -36,13 +39,14 @@ const RAX: u8 = 0;
 const RDX: u8 = 2;
 const RCX: u8 = 1;
 const RSP: u8 = 4;
-const STATE: u8 = 15;
+const RBP: u8 = 5;
+const STATE: u8 = RBP;
 /// How far into the state its register points.
 const BIAS: i32 = 128;
 /// Boxes a single.
 const BOX: u8 = 15;
 
-const REGISTERS: [u8; PINNED + 2] = [7, 6, 3, 1, 8, 9, 10, 11, 14, 5, 12, 13, RAX, RDX];
+const REGISTERS: [u8; PINNED + 2] = [7, 6, 3, 1, 8, 9, 10, 11, 14, 15, 12, 13, RAX, RDX];
 
 /// The host's number of a register.
 #[inline]
@@ -195,4 +199,17 @@ impl Host for Emitter {
     }
 }
 
+/// Whether no guest address is taken for one on the host's stack.
+const fn are_no_stack_s() -> bool {
+    let mut index = 0;
+    while index < REGISTERS.len() {
+        if matches!(REGISTERS[index], RSP | RBP) {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+const _: () = assert!(are_no_stack_s());
 const _: () = assert!(S0.0 as usize == PINNED && S1.0 as usize == PINNED + 1);

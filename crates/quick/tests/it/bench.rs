@@ -1,7 +1,9 @@
 //! Guest memory with code and data, and both ways of running it.
 
-use rekindle_hart::guest_memory::{Pages, copy_in, copy_out};
-use rekindle_hart::{CodeRange, Exit, FaultKind, GuestFault, GuestState, Interpreter};
+use rekindle_hart::guest_memory::{Pages, copy_in, copy_out, load16};
+use rekindle_hart::{
+    CodeRange, Exit, FaultKind, GuestFault, GuestState, Interpreter, faulting_part, fetch,
+};
 use rekindle_quick::ExitKind;
 use rekindle_quick::x86_64::enter_mxcsr;
 use rv_isa::Inst;
@@ -140,8 +142,7 @@ impl Bench {
                 self.runner.run(state, &bytes, floats)
             };
             match left {
-                Left::Exit(ExitKind::Direct | ExitKind::Attention) => {}
-                Left::Exit(ExitKind::Indirect) => state.pc &= !1,
+                Left::Exit(ExitKind::Direct | ExitKind::Indirect | ExitKind::Attention) => {}
                 Left::Exit(ExitKind::Syscall) => return Exit::Syscall,
                 Left::Exit(ExitKind::Interpret) => {
                     self.interpreted += 1;
@@ -152,9 +153,27 @@ impl Bench {
                 }
                 Left::Fault { address, signal } => {
                     let kind = FaultKind::from_signal(signal);
+                    // The host doesn't always say which it is.
+                    let address = faulting_part(accessed(state), address);
                     return Exit::Fault(GuestFault { address, kind });
                 }
             }
         }
     }
+}
+
+/// The address that the instruction at the guest PC accesses.
+fn accessed(state: &GuestState) -> u64 {
+    let decoded = fetch(state.pc, load16).expect("it is mapped");
+    let (base, offset) = match decoded.expect("it was translated").inst {
+        Inst::Load { rs1, offset, .. }
+        | Inst::Store { rs1, offset, .. }
+        | Inst::FpLoad { rs1, offset, .. }
+        | Inst::FpStore { rs1, offset, .. } => (rs1, offset),
+        Inst::LoadReserved { rs1, .. }
+        | Inst::StoreConditional { rs1, .. }
+        | Inst::Amo { rs1, .. } => (rs1, 0),
+        other => panic!("{other:?} faults"),
+    };
+    state.x[base.index()].wrapping_add_signed(offset.into())
 }

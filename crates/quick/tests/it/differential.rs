@@ -404,14 +404,73 @@ fn registers_are_exact_at_faults() {
             continue;
         }
         program[at] = access(&mut random, pool, rs1);
-        let address = Inst::AluImm {
-            op: AluImmOp::Addi,
-            rd: rs1,
-            rs1: XReg::ZERO,
-            imm: random.pick(&[0, 8, 2040, 6]),
-        };
-        program.insert(at, address);
+        let (imm, shift) = random.pick(WILD);
+        let address = wild_address(rs1, imm, shift);
+        program.splice(at..at, address);
         compare(&mut bench, &mut random, &roles, &program, 0);
+    }
+}
+
+/// Where no guest has memory, as a number and how far it is shifted: low, high, and where no host has
+/// any, which hosts tell in other ways than that nothing is mapped.
+const WILD: &[(i32, i32)] = &[
+    (0, 0),
+    (8, 0),
+    (2040, 0),
+    (6, 0),
+    (-8, 0),
+    (-4, 0),
+    (1, 63),
+    (1, 48),
+    (-1, 47),
+    (-3, 46),
+];
+
+/// Makes such an address.
+fn wild_address(rd: XReg, imm: i32, shift: i32) -> [Inst; 2] {
+    let make = |op, rs1, imm| Inst::AluImm { op, rd, rs1, imm };
+    [
+        make(AluImmOp::Addi, XReg::ZERO, imm),
+        make(AluImmOp::Slli, rd, shift),
+    ]
+}
+
+/// Whichever register holds the address: hosts may take some for addresses of their stack.
+#[test]
+fn wild_accesses_raise_the_same_signal_by_every_register() {
+    let mut bench = Bench::new();
+    let mut random = Random(10);
+    for register in 1..32 {
+        let rs1 = XReg::new(register);
+        for (imm, shift) in WILD.repeat(6) {
+            let roles = roles(&mut random);
+            let access = access(&mut random, &roles.pool, rs1);
+            let [make, move_up] = wild_address(rs1, imm, shift);
+            let program = [make, move_up, access];
+            compare(&mut bench, &mut random, &roles, &program, 0);
+        }
+    }
+}
+
+/// Where an indirect jump leads to that no code can be at, nor anything that stands for none.
+#[test]
+fn wild_jumps_agree() {
+    let mut bench = Bench::new();
+    let mut random = Random(11);
+    for offset in [-1, -2, -3, -4, -2047, -2048] {
+        for rd in [XReg::ZERO, XReg::RA] {
+            for rs1 in [XReg::ZERO, XReg::A0, XReg::new(28)] {
+                let roles = roles(&mut random);
+                let zero = Inst::AluImm {
+                    op: AluImmOp::Andi,
+                    rd: rs1,
+                    rs1,
+                    imm: 0,
+                };
+                let jump = Inst::Jalr { rd, rs1, offset };
+                compare(&mut bench, &mut random, &roles, &[zero, jump], 0);
+            }
+        }
     }
 }
 
