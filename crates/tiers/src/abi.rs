@@ -8,6 +8,17 @@
 //! code whose recorded signature is that of regions, made by our translator and authenticated by
 //! the cache; it lives as long as the process, since scopes and their mappings are kept to the end;
 //! and slots are inside the zeroed data of such code, which is as long as its tables say.
+//!
+//! Pieces do go. A [`PieceCode`] is made only from code whose signature is that of pieces, at an entry of its
+//! tables. These rules, which the single-pass tier and the dispatch loop keep, say how long it is there:
+//!
+//! 1. Who removes pieces raises the tier's generation, under the lock under which they are looked up.
+//! 2. Who lets go of them has seen under that lock that they were removed, has published a change of
+//!    code since, and has waited until every thread was out of guest code, or had entered it having
+//!    seen that change.
+//! 3. A thread says that it enters before it looks at the generation, and that it has left after its last
+//!    use. Where the generation isn't the one that it knows, it forgets its jumps and all else that it
+//!    remembers before it uses any of it. What it looks up after that is there until it has left.
 
 #![expect(
     unsafe_code,
@@ -233,7 +244,9 @@ pub(crate) fn enter_piece(
     let enter = std::ptr::with_exposed_provenance::<()>(doors.enter as usize);
     // SAFETY: it is the trampoline that is a function of this type.
     let enter: unsafe extern "sysv64" fn(u64, u64) -> u64 = unsafe { std::mem::transmute(enter) };
-    // SAFETY: `code` is an entry of a piece, by its type, and `state` is exclusively ours.
+    // SAFETY: `code` is an entry of a piece, by its type, and still there, as are those that the jumps
+    // of `state` lead to: by the file's rules, the caller has looked at the generation since it said
+    // that it enters. `state` is exclusively ours.
     let left = unsafe { enter(address, code.0) };
     faults::disarm();
     state.fflags |= x86_64::fflags_of(state.mxcsr());
@@ -251,7 +264,9 @@ pub(crate) fn restore_landing(state: &mut GuestState, record: &FaultRecord) {
 
 /// Has indirect jumps to `guest_pc` find `code`, which is its entry, without the engine.
 pub(crate) fn remember_piece(state: &mut GuestState, guest_pc: u64, code: PieceCode) {
-    // SAFETY: a piece is let go of only when no thread remembers it: whoever removes it has the jumps forgotten.
+    // SAFETY: it is the entry of `guest_pc`. It may go while this thread is out of guest code; by the
+    // file's rules, the generation is another one then, at which the thread looks when it enters next,
+    // and forgets its jumps before one is used.
     unsafe { state.remember_jump(guest_pc, code.0) };
 }
 

@@ -43,7 +43,8 @@ pub struct Quick {
 #[derive(Debug)]
 struct Shared {
     pieces: Mutex<Pieces>,
-    /// How often pieces were removed.
+    /// How often pieces were removed. Raised while these are locked: who sees a removal there, and waits
+    /// for all threads to come by, knows that they have heard of it. See the rules in `abi.rs`.
     generation: AtomicU64,
 }
 
@@ -96,16 +97,18 @@ impl Quick {
     /// The exit for a fault in a piece; the state becomes that before its instruction.
     fn fault(&self, state: &mut GuestState) -> Exit {
         let Some(record) = faults::take_fault() else {
-            return Exit::Dispatch;
+            unreachable!("a fault in a piece that nobody recorded");
         };
         abi::restore_landing(state, &record);
-        let mut address = record.address;
-        if let Some(pc) = self.shared.lock().guest_pc(record.host_pc) {
-            state.pc = pc;
-            if let Some(accessed) = operands::accessed_address(state) {
-                address = faulting_part(accessed, record.address);
-            }
-        }
+        let Some(pc) = self.shared.lock().guest_pc(record.host_pc) else {
+            // It isn't the guest's: its state says nothing, and so would a signal.
+            unreachable!("a fault in code of no piece: {record:x?}");
+        };
+        state.pc = pc;
+        let address = match operands::accessed_address(state) {
+            Some(accessed) => faulting_part(accessed, record.address),
+            None => record.address,
+        };
         let kind = FaultKind::from_signal(record.signal);
         Exit::Fault(GuestFault { address, kind })
     }
@@ -120,16 +123,17 @@ impl Quick {
             interpreter.set_compiled(pc, true);
         }
     }
-
-    /// Removes the pieces that hold what `is_gone` says of guest code and its bytes.
-    fn remove(&self, range: &Range<u64>, is_gone: impl FnMut(u64, &[u8]) -> bool) {
-        if self.shared.lock().remove(range, is_gone) {
-            self.shared.generation.fetch_add(1, Ordering::AcqRel);
-        }
-    }
 }
 
 impl Shared {
+    /// Runs `work` on what threads share, and publishes that pieces went if it says so.
+    fn change(&self, work: impl FnOnce(&mut Pieces) -> bool) {
+        let mut pieces = self.lock();
+        if work(&mut pieces) {
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pieces> {
         // A panic while it was held leaves maps as they were before or after one change.
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
@@ -180,7 +184,7 @@ impl Translator for Quick {
                 return Entered::Step;
             };
             match left {
-                LeftPiece::Exit(ExitKind::Direct | ExitKind::Indirect) => state.pc &= !1,
+                LeftPiece::Exit(ExitKind::Direct | ExitKind::Indirect) => {}
                 LeftPiece::Exit(ExitKind::Syscall) => return Entered::Exit(Exit::Syscall),
                 LeftPiece::Exit(ExitKind::Interpret) => return Entered::Step,
                 LeftPiece::Exit(ExitKind::Attention) => return Entered::Exit(Exit::Dispatch),
@@ -197,8 +201,10 @@ impl Translator for Quick {
     fn finish(&mut self, _: FindModule<'_>, _: &mut Interpreter) {}
 
     fn invalidate(&mut self, range: &Range<u64>) {
-        self.shared.lock().forget_modules(range);
-        self.remove(range, |_, _| true);
+        self.shared.change(|pieces| {
+            pieces.forget_modules(range);
+            pieces.remove(range, |_, _| true)
+        });
     }
 
     fn removals(&self) -> u64 {
@@ -210,9 +216,9 @@ impl Translator for Quick {
     }
 
     fn check_sources(&mut self) {
-        self.remove(&(0..u64::MAX), |start, bytes| {
-            !pieces::is_in_memory(start, bytes)
-        });
+        let is_gone = |start, bytes: &[u8]| !pieces::is_in_memory(start, bytes);
+        self.shared
+            .change(|pieces| pieces.remove(&(0..u64::MAX), is_gone));
     }
 
     fn make_faults_exact(&mut self) -> bool {

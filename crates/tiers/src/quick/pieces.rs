@@ -23,17 +23,20 @@ const ALIGN: u32 = 16;
 /// A piece that is there.
 #[derive(Debug)]
 struct Installed {
-    /// Keeps it mapped.
-    _code: Code,
+    /// Keeps it mapped: a scope keeps what it was given to its end, so this has a scope of its own.
+    _scope: Scope,
+    text_len: u32,
     piece: Piece,
     /// The guest's bytes that it was made from.
     source: Vec<u8>,
+    /// Whether it was removed, and only waits for being let go of.
+    is_removed: bool,
 }
 
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Pieces {
-    scope: Scope,
+    memory: CodeMemory,
     translator: Translator<Emitter>,
     modules: Vec<Arc<dyn CodeModule>>,
     /// By the host address of their code. One that was removed stays until it is retired.
@@ -56,15 +59,17 @@ pub(super) fn is_in_memory(start: u64, bytes: &[u8]) -> bool {
 impl Pieces {
     /// None, and the doors by which they are entered; `None` where there is no memory for code.
     pub(super) fn new() -> Option<(Self, Arc<PieceDoors>)> {
-        let environment = Environment::builder("rekindle-quick").build();
-        let id = ScopeId::from_name("pieces");
-        let scope = Cache::in_memory().scope(&environment, id, Box::new(|_| None));
+        let memory = CodeMemory {
+            cache: Cache::in_memory(),
+            environment: Environment::builder("rekindle-quick").build(),
+            id: ScopeId::from_name("pieces"),
+        };
         let trampolines = Trampolines::new();
         let text = trampolines.code.clone();
-        let code = insert(&scope, "trampolines", TRAMPOLINE_SIGNATURE, text)?;
+        let (_, code) = memory.insert("trampolines", TRAMPOLINE_SIGNATURE, text)?;
         let doors = Arc::new(PieceDoors::of(code, &trampolines)?);
         let pieces = Self {
-            scope,
+            memory,
             translator: Translator::new(Emitter::new()),
             modules: Vec::new(),
             by_text: BTreeMap::new(),
@@ -83,9 +88,34 @@ impl Pieces {
         self.by_text.len()
     }
 
-    /// Notes the module that holds `pc`, if one does.
+    /// How many are still to be let go of.
+    #[cfg(test)]
+    pub(super) fn removed_len(&self) -> u64 {
+        self.removed.len() as u64
+    }
+
+    #[cfg(test)]
+    pub(super) fn modules_len(&self) -> usize {
+        self.modules.len()
+    }
+
+    /// Forgets where pieces are, and what keeps them there.
+    #[cfg(test)]
+    pub(super) fn take_tables(&mut self) -> impl Sized + use<> {
+        std::mem::take(&mut self.by_text)
+    }
+
+    /// Notes the module that holds `pc`, if one does and it isn't known.
     pub(super) fn learn_module(&mut self, pc: u64, modules: FindModule<'_>) {
-        self.modules.extend(modules(pc));
+        if self.text_at(pc).is_none() {
+            self.modules.extend(modules(pc));
+        }
+    }
+
+    /// The part of a known module's text that holds `pc`.
+    fn text_at(&self, pc: u64) -> Option<Range<u64>> {
+        let mut modules = self.modules.iter();
+        modules.find_map(|module| text_at(&**module, pc).cloned())
     }
 
     /// What is in `range` may belong to other modules from now on.
@@ -100,8 +130,7 @@ impl Pieces {
         if let Some((_, code)) = self.entries.get(&pc) {
             return Some(*code);
         }
-        let texts = self.modules.iter().map(|module| text_at(&**module, pc));
-        let end = texts.flatten().next()?.end.min(pc + SOURCE_LEN);
+        let end = self.text_at(pc)?.end.min(pc + SOURCE_LEN);
         self.translate(pc, end)?;
         self.entries.get(&pc).map(|(_, code)| *code)
     }
@@ -122,16 +151,18 @@ impl Pieces {
         let piece = self.translator.translate(&request, &is_known).clone();
         let text = self.translator.host().code().to_vec();
         source.truncate(usize::try_from(piece.end - piece.start).ok()?.max(2));
-        let code = insert(&self.scope, "piece", PIECE_SIGNATURE, text)?;
+        let (scope, code) = self.memory.insert("piece", PIECE_SIGNATURE, text)?;
         let place = code.address().0;
         for entry in &piece.entries {
             let code = PieceCode::of(&code, entry.host)?;
             self.entries.entry(entry.pc).or_insert((place, code));
         }
         let installed = Installed {
-            _code: code,
+            _scope: scope,
+            text_len: code.text_len_bytes(),
             piece,
             source,
+            is_removed: false,
         };
         self.by_text.insert(place, installed);
         self.translated += 1;
@@ -143,6 +174,9 @@ impl Pieces {
     pub(super) fn guest_pc(&self, host_pc: u64) -> Option<u64> {
         let (start, installed) = self.by_text.range(..=host_pc).next_back()?;
         let offset = u32::try_from(host_pc - start).ok()?;
+        if offset >= installed.text_len {
+            return None;
+        }
         installed.piece.guest_pc_at(offset)
     }
 
@@ -155,17 +189,18 @@ impl Pieces {
     ) -> bool {
         self.removals += 1;
         let before = self.removed.len();
-        for (place, installed) in &self.by_text {
-            let Installed { piece, source, .. } = installed;
+        for (place, installed) in &mut self.by_text {
+            let Installed { piece, source, .. } = &*installed;
             let end = piece.start + source.len() as u64;
             let overlaps = piece.start < range.end && range.start < end;
-            if overlaps && is_gone(piece.start, source) {
+            if overlaps && !installed.is_removed && is_gone(piece.start, source) {
                 for entry in &piece.entries {
                     let is_its = |(of, _): &(u64, PieceCode)| of == place;
                     if self.entries.get(&entry.pc).is_some_and(is_its) {
                         self.entries.remove(&entry.pc);
                     }
                 }
+                installed.is_removed = true;
                 self.removed.push((self.removals, *place));
             }
         }
@@ -184,16 +219,33 @@ impl Pieces {
     }
 }
 
-/// Makes code of bytes that work wherever they are.
-fn insert(scope: &Scope, name: &str, signature: Signature, bytes: Vec<u8>) -> Option<Code> {
-    let artifact = Artifact {
-        name: name.to_owned(),
-        signature,
-        text: Section {
-            bytes,
-            align: ALIGN,
-        },
-        ..Artifact::default()
-    };
-    scope.insert(scope.unkeepable(), artifact).ok()
+/// Where code comes to lie.
+#[derive(Debug)]
+struct CodeMemory {
+    cache: Cache,
+    environment: Environment,
+    id: ScopeId,
+}
+
+impl CodeMemory {
+    /// Makes code of bytes that work wherever they are. It is there as long as the scope, or itself.
+    fn insert(&self, name: &str, signature: Signature, bytes: Vec<u8>) -> Option<(Scope, Code)> {
+        let Self {
+            cache,
+            environment,
+            id,
+        } = self;
+        let scope = cache.scope(environment, id.clone(), Box::new(|_| None));
+        let artifact = Artifact {
+            name: name.to_owned(),
+            signature,
+            text: Section {
+                bytes,
+                align: ALIGN,
+            },
+            ..Artifact::default()
+        };
+        let code = scope.insert(scope.unkeepable(), artifact).ok()?;
+        Some((scope, code))
+    }
 }

@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use rekindle::Digest;
 use rekindle_hart::guest_memory::{Pages, copy_in, store32};
-use rekindle_hart::{Exit, GuestState, Interpreter, faults};
-use rv_isa::{AluImmOp, FReg, FpBinaryOp, FpFormat, Inst, RoundingMode, XReg};
+use rekindle_hart::{Exit, FaultKind, GuestFault, GuestState, Interpreter, faults};
+use rv_isa::{AluImmOp, FReg, FpBinaryOp, FpFormat, Inst, LoadOp, RoundingMode, XReg};
 
 use super::Quick;
 use crate::code_module::{CodeModule, ReadText};
@@ -98,6 +100,10 @@ impl Guest {
         (entered, self.state.x[10])
     }
 
+    fn generation(&self) -> u64 {
+        self.quick.shared.generation.load(Ordering::Relaxed)
+    }
+
     fn pieces(&self) -> usize {
         self.quick.shared.lock().len()
     }
@@ -159,4 +165,126 @@ fn a_rounding_mode_that_the_host_lacks_is_the_interpreter_s() {
     assert_eq!(guest.state.pc, guest.start());
     guest.state.frm = 3;
     assert_eq!(guest.run().0, SYSCALL);
+}
+
+#[test]
+fn what_was_removed_is_removed_once() {
+    let mut guest = Guest::new(&[add(1), Inst::Ecall]);
+    assert_eq!(guest.run(), (SYSCALL, 1));
+    guest.write(&[add(2)]);
+    guest.quick.check_sources();
+    let first = guest.quick.removals();
+    let generation = guest.generation();
+    guest.quick.check_sources();
+    guest.quick.invalidate(&(0..u64::MAX));
+    assert_eq!(guest.generation(), generation, "nobody has to forget more");
+    guest.quick.retire(first);
+    guest.note();
+    assert_eq!(guest.run(), (SYSCALL, 2));
+    guest.quick.retire(guest.quick.removals());
+    assert_eq!(guest.pieces(), 1, "it was never removed");
+    let mut other = guest.quick.for_thread();
+    guest.state.pc = guest.start();
+    assert_eq!(other.enter(&mut guest.state), SYSCALL);
+}
+
+/// Who sees that something was removed, and waits for all threads, frees it: none of them may take it for
+/// present then.
+#[test]
+fn a_removal_that_is_seen_is_one_that_threads_hear_of() {
+    let mut guest = Guest::new(&[add(1), Inst::Ecall]);
+    let all = 0..u64::MAX;
+    let shared = Arc::clone(&guest.quick.shared);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut agrees = true;
+            while !is_over.load(Ordering::Relaxed) {
+                let pieces = shared.lock();
+                agrees &= pieces.removed_len() == shared.generation.load(Ordering::Relaxed);
+            }
+            agrees
+        });
+        for _ in 0..2000 {
+            guest.quick.invalidate(&all);
+            guest.note();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        assert!(watcher.join().expect("it didn't panic"));
+    });
+}
+
+#[test]
+fn the_memory_of_what_was_retired_is_used_again() {
+    let mut guest = Guest::new(&[add(1), Inst::Ecall]);
+    let start = guest.start();
+    let mut places = Vec::new();
+    for _ in 0..100 {
+        assert_eq!(guest.run(), (SYSCALL, 1));
+        let place = guest.quick.entry(start).expect("it has run");
+        if !places.contains(&place) {
+            places.push(place);
+        }
+        guest.quick.invalidate(&(start..start + 4));
+        guest.quick.retire(guest.quick.removals());
+        guest.note();
+    }
+    assert!(places.len() < 3, "it grows: {places:x?}");
+}
+
+#[test]
+fn a_module_is_known_once_though_nothing_of_it_can_be_translated() {
+    let mut guest = Guest::new(&[add(1), Inst::Ecall]);
+    let before = guest.quick.shared.lock().modules_len();
+    let unmapped = 0x1000..0x2000;
+    let modules = |_| {
+        let text: Arc<dyn CodeModule> = Arc::new(Text([unmapped.clone()]));
+        Some(text)
+    };
+    for pc in [0x1000, 0x1004, 0x1000] {
+        guest
+            .quick
+            .note_decoded(pc, &modules, &mut guest.interpreter);
+    }
+    assert_eq!(guest.quick.shared.lock().modules_len(), before + 1);
+}
+
+#[test]
+fn a_jump_to_what_stands_for_no_code_is_one_to_nowhere() {
+    let jump = Inst::Jalr {
+        rd: XReg::ZERO,
+        rs1: XReg::ZERO,
+        offset: -1,
+    };
+    let mut guest = Guest::new(&[jump]);
+    assert_eq!(guest.run().0, Entered::Exit(Exit::Dispatch));
+    assert_eq!(guest.state.pc, u64::MAX - 1);
+}
+
+const LOAD: Inst = Inst::Load {
+    op: LoadOp::Ld,
+    rd: XReg::A0,
+    rs1: XReg::A0,
+    offset: 0,
+};
+
+#[test]
+fn a_fault_is_that_of_the_instruction_s_access() {
+    let mut guest = Guest::new(&[add(8), LOAD]);
+    let fault = GuestFault {
+        address: 8,
+        kind: FaultKind::Segmentation,
+    };
+    assert_eq!(guest.run(), (Entered::Exit(Exit::Fault(fault)), 8));
+    assert_eq!(guest.state.pc, guest.start() + 4);
+}
+
+/// With a guest PC from before it would be told of the wrong instruction, as if that was the guest's fault.
+#[test]
+#[should_panic(expected = "of no piece")]
+fn a_fault_in_code_that_nobody_knows_is_the_engine_s() {
+    let mut guest = Guest::new(&[add(8), LOAD]);
+    guest.quick.entry(guest.start());
+    let _kept = guest.quick.shared.lock().take_tables();
+    guest.run();
 }
