@@ -21,6 +21,7 @@ mod corners;
 mod environment;
 #[cfg(since_0_135)]
 mod failing;
+#[cfg(since_0_135)]
 mod figures;
 #[cfg(since_0_135)]
 mod forks;
