@@ -190,8 +190,7 @@ impl ProcessMemory {
         let arch = Arch::host().ok_or(io::ErrorKind::Unsupported);
         let arch = arch.map_err(io::Error::from)?;
         if self.is_unfinished {
-            let why = "an earlier finalization of this module failed";
-            return Err(io::Error::other(why).into());
+            return Err(PublishError::Unfinished);
         }
         self.is_unfinished = true;
         for pending in mem::take(&mut self.pending) {
@@ -222,4 +221,6 @@ pub(crate) enum PublishError {
     Memory(#[from] io::Error),
     #[error("the memory provider refuses: {0}")]
     Provider(String),
+    #[error("an earlier finalization of this module failed")]
+    Unfinished,
 }

@@ -84,8 +84,6 @@ impl JITModule {
             if is_known {
                 // Whoever has the address may call what isn't there any more, whenever that is.
                 self.cannot_finalize = true;
-            }
-            if self.cannot_finalize {
                 return Err(address_was_known());
             }
         }

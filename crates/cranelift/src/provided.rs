@@ -88,8 +88,7 @@ impl ProvidedMemory {
     ) -> Result<(), PublishError> {
         let arch = Arch::host().ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
         if self.is_unfinished {
-            let why = "an earlier finalization of this module failed";
-            return Err(PublishError::Provider(why.to_owned()));
+            return Err(PublishError::Unfinished);
         }
         self.is_unfinished = true;
         for mut pending in std::mem::take(&mut self.pending) {
